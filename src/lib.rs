@@ -1,1 +1,7 @@
+//! Strata, the system of record for why a plan changed. In reading order:
+//!
+//! - [`proto`]: the published language;
+//! - [`domain`]: what may happen to a plan, and what a plan is;
 
+pub mod domain;
+pub mod proto;

@@ -1,0 +1,131 @@
+//! The small values of the domain: ids and points in time, checked once and cheap to copy.
+
+use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// The longest id, in characters (all of them ASCII).
+pub const ID_CHARS_MAX: usize = 63;
+
+/// The id of a plan or of something in a plan, as a client chose it. Cloning shares the text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Id(Arc<str>);
+
+impl Id {
+    /// Whether `text` is `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
+    #[must_use]
+    pub fn is_valid(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        (1..=ID_CHARS_MAX).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|byte| letter_or_digit(byte) || *byte == b'-')
+            && bytes.first().is_some_and(letter_or_digit)
+            && bytes.last().is_some_and(letter_or_digit)
+    }
+}
+
+impl From<&str> for Id {
+    /// Takes over an id that was checked when its event was decided.
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Id {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Id {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+/// A point in time, to the nanosecond, ordered.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Time {
+    /// Seconds since 1970-01-01T00:00:00Z, negative before.
+    pub seconds: i64,
+    /// Nanoseconds within the second, 0 to 999,999,999.
+    pub nanos: i32,
+}
+
+impl Time {
+    /// The first instant that a protobuf timestamp can hold: the year 1.
+    pub const MIN_SECONDS: i64 = -62_135_596_800;
+    /// The last second that a protobuf timestamp can hold: the end of the year 9999.
+    pub const MAX_SECONDS: i64 = 253_402_300_799;
+
+    /// The time `seconds` later.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self {
+            seconds: self.seconds.saturating_add(seconds),
+            nanos: self.nanos,
+        }
+    }
+}
+
+impl From<prost_types::Timestamp> for Time {
+    fn from(timestamp: prost_types::Timestamp) -> Self {
+        Self {
+            seconds: timestamp.seconds,
+            nanos: timestamp.nanos,
+        }
+    }
+}
+
+impl From<Time> for prost_types::Timestamp {
+    fn from(time: Time) -> Self {
+        Self {
+            seconds: time.seconds,
+            nanos: time.nanos,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_short_lower_case_and_bounded_by_letters_or_digits() {
+        for good in ["a", "0", "growth", "a-b", "a--b", &"x".repeat(63)] {
+            assert!(Id::is_valid(good), "{good}");
+        }
+        for bad in [
+            "",
+            "-",
+            "a-",
+            "-a",
+            "A",
+            "a b",
+            "a_b",
+            "é",
+            "a/b",
+            &"x".repeat(64),
+        ] {
+            assert!(!Id::is_valid(bad), "{bad}");
+        }
+    }
+}
