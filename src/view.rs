@@ -1,0 +1,273 @@
+//! The view: what the log says of every plan, folded. It takes in each commit in memory as it
+//! becomes durable, so that what was answered is seen, and reaches a database of its own behind the
+//! commit path. All of it is disposable: nothing of it is believed unchecked, and what is missing,
+//! damaged or of another format is made again from the journal.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    commit::NotACommit,
+    domain::value::{Id, Time},
+    journal::{Journal, JournalError},
+    proto,
+};
+
+pub mod directory;
+pub mod index;
+mod load;
+pub mod merkle;
+pub mod plans;
+mod recover;
+mod store;
+
+pub use self::store::StoreError;
+use self::{
+    directory::{Directory, DirectoryEntry},
+    merkle::Frontier,
+    plans::{Folded, Plans},
+    store::{Record, Store},
+};
+
+/// How long the view's changes stay in memory only; the log has them, so this bounds what a start
+/// after a crash reads again.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// Changes of so many bytes are written without waiting for the interval.
+const DIRTY_BYTES_SOFT: usize = 32 << 20;
+/// With so many, whoever publishes waits until some are written.
+const DIRTY_BYTES_HARD: usize = 128 << 20;
+
+/// What a projection is told: one durable commit.
+pub struct Applied {
+    /// Its position.
+    pub position: u64,
+    /// When it was recorded.
+    pub recorded_at: Time,
+    /// Its plan after it.
+    pub state: Arc<Folded>,
+}
+
+/// A fold of the log that is kept in memory and written behind it.
+trait Projection {
+    /// What changed since the last time, cheap to take.
+    type Changes;
+
+    /// Takes in one commit.
+    fn apply(&mut self, applied: &Applied);
+
+    /// Hands over what changed.
+    fn changes(&mut self) -> Self::Changes;
+
+    /// Encodes changes; called without any lock held.
+    fn records(changes: &Self::Changes, records: &mut Vec<Record>) -> Result<(), StoreError>;
+
+    /// Learns that changes are written.
+    fn settled(&mut self, _changes: Self::Changes) {}
+}
+
+/// Why the view cannot answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The view's database cannot be read or written.
+    #[error("{0}; stop stratad, delete the directory `view` in its data directory, and start again")]
+    Store(#[from] StoreError),
+    /// The log holds bytes that are no commit.
+    #[error("the commit at position {position} cannot be read: {source}")]
+    Undecodable {
+        /// Where.
+        position: u64,
+        /// What is wrong with it.
+        source: NotACommit,
+    },
+    /// The log does not fold as it must.
+    #[error("the log does not account for itself: {0}")]
+    Incoherent(String),
+}
+
+/// How much the view holds.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewStats {
+    /// The number of plans.
+    pub plans: usize,
+    /// The position up to which it is on disk.
+    pub written_position: u64,
+    /// About how many bytes the plans in memory take.
+    pub cached_bytes: u64,
+}
+
+/// Everything in memory, consistent at one position.
+struct State {
+    position: u64,
+    last_recorded_at: Option<Time>,
+    plans: Plans,
+    directory: Directory,
+    frontier: Frontier,
+    written_position: u64,
+    stopping: bool,
+}
+
+/// The view of one log.
+pub struct View {
+    journal: Arc<dyn Journal>,
+    store: Store,
+    state: Mutex<State>,
+    /// Signalled when changes pile up, when some were written, and at the stop.
+    progress: Condvar,
+}
+
+impl View {
+    /// Takes in a group of durable commits, all at once. `frontier` is the log's tree after them.
+    pub fn publish(&self, group: &[Applied], frontier: &Frontier) {
+        let mut state = self.lock();
+        while state.plans.dirty_bytes() > DIRTY_BYTES_HARD && !state.stopping {
+            self.progress.notify_all();
+            state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        for applied in group {
+            state.apply(applied);
+        }
+        state.frontier.clone_from(frontier);
+        if state.plans.dirty_bytes() > DIRTY_BYTES_SOFT {
+            self.progress.notify_all();
+        }
+    }
+
+    /// The plan and the position of the log it is shown at, if it is in memory.
+    pub fn in_memory(&self, plan_id: &str) -> Option<(Arc<Folded>, u64)> {
+        let mut state = self.lock();
+        let folded = state.plans.get(plan_id)?;
+        Some((folded, state.position))
+    }
+
+    /// What the directory knows of a plan.
+    pub fn entry(&self, plan_id: &str) -> Option<Arc<DirectoryEntry>> {
+        self.lock().directory.get(plan_id).cloned()
+    }
+
+    /// Up to `limit` plans behind `after` in the order of their ids, and the position of the log
+    /// they are shown at.
+    pub fn page(
+        &self,
+        after: Option<&Id>,
+        limit: usize,
+    ) -> (Vec<(Id, Arc<DirectoryEntry>)>, u64) {
+        let state = self.lock();
+        (state.directory.page(after, limit), state.position)
+    }
+
+    /// The position the view has taken in.
+    pub fn position(&self) -> u64 {
+        self.lock().position
+    }
+
+    /// When the last commit was recorded.
+    pub fn last_recorded_at(&self) -> Option<Time> {
+        self.lock().last_recorded_at
+    }
+
+    /// The right edge of the log's Merkle tree.
+    pub fn frontier(&self) -> Frontier {
+        self.lock().frontier.clone()
+    }
+
+    /// How much it holds.
+    pub fn stats(&self) -> ViewStats {
+        let state = self.lock();
+        ViewStats {
+            plans: state.directory.len(),
+            written_position: state.written_position,
+            cached_bytes: state.plans.weight_bytes(),
+        }
+    }
+
+    /// Writes changes about once a second, or sooner when they pile up, until
+    /// [`stop_writing`](Self::stop_writing). Run it on a thread of its own.
+    pub fn write_behind(&self) -> Result<(), ViewError> {
+        loop {
+            let state = self.lock();
+            let (state, _) = self
+                .progress
+                .wait_timeout_while(state, WRITE_INTERVAL, |state| {
+                    !state.stopping && state.plans.dirty_bytes() <= DIRTY_BYTES_SOFT
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            let stopping = state.stopping;
+            drop(state);
+            self.write()?;
+            if stopping {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends [`write_behind`](Self::write_behind) once it has written what there is.
+    pub fn stop_writing(&self) {
+        self.lock().stopping = true;
+        self.progress.notify_all();
+    }
+
+    /// Writes all changes and the checkpoint behind them.
+    fn write(&self) -> Result<(), ViewError> {
+        let mut state = self.lock();
+        if state.written_position == state.position {
+            return Ok(());
+        }
+        let (position, frontier) = (state.position, state.frontier.clone());
+        let plans = state.plans.changes();
+        let directory = state.directory.changes();
+        drop(state);
+
+        // A prefix of these survives a crash, so what is built on comes first: chunks of the index,
+        // then the directory that counts them, then the checkpoint that vouches for both.
+        let mut records = Vec::new();
+        Plans::records(&plans, &mut records)?;
+        plans::snapshot_records(&self.store, &plans, &mut records)?;
+        Directory::records(&directory, &mut records)?;
+        records.push(self.checkpoint(position, frontier)?);
+        self.store.write(records)?;
+
+        let mut state = self.lock();
+        state.plans.settled(plans);
+        state.directory.settled(directory);
+        state.written_position = position;
+        drop(state);
+        self.progress.notify_all();
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves whole values behind: nothing is changed step by step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn apply(&mut self, applied: &Applied) {
+        debug_assert_eq!(applied.position, self.position + 1, "commits are taken in in order");
+        self.plans.apply(applied);
+        self.directory.apply(applied);
+        self.position = applied.position;
+        self.last_recorded_at = Some(applied.recorded_at);
+    }
+}
+
+/// The events of one plan with the commit each came in.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The position of the commit.
+    pub position: u64,
+    /// The commit.
+    pub commit: proto::Commit,
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_stdvec(value).map_err(|error| StoreError::Engine(error.to_string()))
+}

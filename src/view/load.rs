@@ -1,0 +1,176 @@
+//! Plans that are not in memory, and plans as they were: folded from a snapshot and the commits
+//! after it, or from the first event. Everything here reads disks and belongs on a thread that may
+//! block.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{
+    Stored, View, ViewError,
+    directory::DirectoryEntry,
+    index::{Index, IndexEntry, RequestKey},
+    plans::{self, Folded},
+};
+use crate::{
+    commit,
+    domain::{evolve, plan::Plan, value::Id},
+    proto,
+};
+
+/// How much of the log is read at a time when a plan's commits are searched in it.
+const SCAN_BYTES: usize = 1 << 20;
+
+impl View {
+    /// The plan and the position of the log it is shown at; nothing if there is no such plan.
+    pub fn load(&self, plan_id: &str) -> Result<Option<(Arc<Folded>, u64)>, ViewError> {
+        loop {
+            if let Some(found) = self.in_memory(plan_id) {
+                return Ok(Some(found));
+            }
+            let Some(entry) = self.entry(plan_id) else { return Ok(None) };
+            let loaded = self.read_plan(&Id::from(plan_id), &entry)?;
+
+            let mut state = self.lock();
+            let unchanged =
+                state.directory.get(plan_id).is_some_and(|now| Arc::ptr_eq(now, &entry));
+            // A plan that changed while it was read is in memory now: take that one.
+            if !unchanged {
+                continue;
+            }
+            let folded = match loaded {
+                Some(folded) => Arc::new(folded),
+                None => {
+                    drop(state);
+                    tracing::warn!(plan_id, "the view's records of a plan are damaged: reading the log for it");
+                    let folded = Arc::new(self.search_plan(&Id::from(plan_id), &entry)?);
+                    state = self.lock();
+                    folded
+                }
+            };
+            if state.directory.get(plan_id).is_some_and(|now| Arc::ptr_eq(now, &entry)) {
+                state.plans.keep(folded.clone());
+                return Ok(Some((folded, state.position)));
+            }
+        }
+    }
+
+    /// The plan as it was after the event of `revision`, which it must have.
+    pub fn plan_at(&self, folded: &Folded, revision: u64) -> Result<Plan, ViewError> {
+        let events = self.events(folded, revision)?;
+        Ok(evolve::fold(folded.plan.plan_id.clone(), &events))
+    }
+
+    /// The plan's events up to and including `revision`.
+    pub fn events(&self, folded: &Folded, revision: u64) -> Result<Vec<proto::Event>, ViewError> {
+        let commits = folded.index.holding_revision(revision).map_or(0, |number| number + 1);
+        let mut events = Vec::new();
+        for number in 0..commits {
+            let Some(entry) = folded.index.get(number) else { break };
+            events.extend(self.commit(entry.position)?.events);
+        }
+        events.retain(|event| event.revision <= revision);
+        Ok(events)
+    }
+
+    /// Some of the plan's commits, by their numbers counted from 0.
+    pub fn commits(&self, folded: &Folded, numbers: Range<usize>) -> Result<Vec<Stored>, ViewError> {
+        numbers
+            .filter_map(|number| folded.index.get(number))
+            .map(|entry| {
+                let commit = self.commit(entry.position)?;
+                Ok(Stored { position: entry.position, commit })
+            })
+            .collect()
+    }
+
+    /// The commit at a position that an index names.
+    pub fn commit(&self, position: u64) -> Result<proto::Commit, ViewError> {
+        let bytes = self.journal.get(position)?.ok_or_else(|| {
+            ViewError::Incoherent(format!("no commit at position {position}, which an index names"))
+        })?;
+        commit::decode(&bytes).map_err(|source| ViewError::Undecodable { position, source })
+    }
+
+    /// What is stored of the plan, brought up to the directory's revision; nothing when its records
+    /// do not account for every revision.
+    pub(super) fn read_plan(
+        &self,
+        plan_id: &Id,
+        entry: &DirectoryEntry,
+    ) -> Result<Option<Folded>, ViewError> {
+        let Some(index) = plans::read_index(&self.store, plan_id, entry.commits)? else {
+            return Ok(None);
+        };
+        if index.last().is_none_or(|last| last.position != entry.last_position) {
+            return Ok(None);
+        }
+        let snapshot = plans::read_snapshot(&self.store, plan_id, entry.revision)?
+            .unwrap_or_else(|| Plan::unborn(plan_id.clone()));
+        let plan = self.bring_up(snapshot, &index)?;
+        let coherent = plan.revision == entry.revision;
+        Ok(coherent.then_some(Folded { plan, index }))
+    }
+
+    /// Folds the commits after a snapshot onto it.
+    fn bring_up(&self, snapshot: Plan, index: &Index) -> Result<Plan, ViewError> {
+        let first = match snapshot.revision {
+            0 => 0,
+            revision => index.holding_revision(revision).map_or(0, |number| number + 1),
+        };
+        let plan_id = snapshot.plan_id.clone();
+        let mut tail = Vec::new();
+        for entry in index.iter_from(first) {
+            tail.extend(self.commit(entry.position)?.events);
+        }
+        if snapshot.revision == 0 {
+            return Ok(evolve::fold(plan_id, &tail));
+        }
+        match evolve::advance(snapshot, &tail) {
+            Some(plan) => Ok(plan),
+            // A correction changes what came before it, so the snapshot does not serve.
+            None => self.bring_up(Plan::unborn(plan_id), index),
+        }
+    }
+
+    /// Finds the plan's commits by reading the whole log.
+    fn search_plan(&self, plan_id: &Id, entry: &DirectoryEntry) -> Result<Folded, ViewError> {
+        let mut index = Index::default();
+        let mut events = Vec::new();
+        let mut from = 1;
+        while from <= entry.last_position {
+            for stored in self.journal.read(from, SCAN_BYTES)? {
+                from = stored.position + 1;
+                let position = stored.position;
+                let undecodable = |source| ViewError::Undecodable { position, source };
+                if position > entry.last_position
+                    || commit::header(&stored.commit).map_err(undecodable)?.plan_id != *plan_id
+                {
+                    continue;
+                }
+                let commit = commit::decode(&stored.commit).map_err(undecodable)?;
+                index.push(index_entry(position, &commit));
+                events.extend(commit.events);
+            }
+        }
+        let plan = evolve::fold(plan_id.clone(), &events);
+        if plan.revision != entry.revision || index.commits() != entry.commits {
+            return Err(ViewError::Incoherent(format!(
+                "plan {plan_id} has {} commits up to revision {}, and the view counted {} up to \
+                 revision {}",
+                index.commits(),
+                plan.revision,
+                entry.commits,
+                entry.revision
+            )));
+        }
+        Ok(Folded { plan, index })
+    }
+}
+
+/// What the index keeps of a commit.
+pub(crate) fn index_entry(position: u64, commit: &proto::Commit) -> IndexEntry {
+    IndexEntry {
+        position,
+        first_revision: commit.first_revision,
+        request: RequestKey::of(&commit.request_id),
+    }
+}

@@ -1,0 +1,277 @@
+//! Opening the view: what is stored is checked against the journal, what came after the checkpoint
+//! is read from it, and what cannot be trusted is made again from the first commit.
+
+use std::{
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Applied, State, StoreError, View, ViewError,
+    directory::{self, Directory},
+    index::Index,
+    load::index_entry,
+    merkle::Frontier,
+    plans::{Folded, Plans},
+    store::{Record, Store},
+};
+use crate::{
+    commit,
+    domain::{evolve, value::Id},
+    journal::{Entry, Journal},
+    proto,
+};
+
+/// The form of all records of the view. A view of another form is deleted and made again.
+const VIEW_FORMAT: u32 = 1;
+const CHECKPOINT_KEY: &[u8] = b"c";
+/// How much of the log is read at a time.
+const READ_BYTES: usize = 1 << 20;
+/// How often a long recovery says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Up to where the stored records go, and of which log they are.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    format: u32,
+    log_id: [u8; 16],
+    position: u64,
+    /// The leaf hash of the commit at the position; zeros at position 0.
+    leaf: commit::LeafHash,
+    frontier: Frontier,
+}
+
+impl View {
+    /// Opens the view in `dir` and brings it up to the head of `journal`. Plans that are not in use
+    /// may take `cache_bytes` of memory.
+    pub fn open(
+        dir: &Path,
+        journal: Arc<dyn Journal>,
+        cache_bytes: u64,
+    ) -> Result<Self, ViewError> {
+        match Self::open_stored(dir, journal.clone(), cache_bytes) {
+            Ok(Some(view)) => return Ok(view),
+            Ok(None) => tracing::info!("there is no view of this log yet"),
+            // The log itself cannot be read: making the view again would not help.
+            Err(error @ (ViewError::Journal(_) | ViewError::Undecodable { .. })) => {
+                return Err(error);
+            }
+            Err(error @ (ViewError::Store(_) | ViewError::Incoherent(_))) => {
+                tracing::warn!(%error, "the stored view cannot be used; making it again");
+            }
+        }
+        Store::destroy(dir).map_err(StoreError::Io)?;
+        let view = Self::with_state(Store::open(dir)?, journal, State::empty(cache_bytes));
+        view.catch_up()?;
+        Ok(view)
+    }
+
+    /// The record that vouches for all others up to `position`.
+    pub(super) fn checkpoint(
+        &self,
+        position: u64,
+        frontier: Frontier,
+    ) -> Result<Record, ViewError> {
+        let checkpoint = Checkpoint {
+            format: VIEW_FORMAT,
+            log_id: *self.journal.log_id().as_bytes(),
+            position,
+            leaf: leaf_at(self.journal.as_ref(), position)?,
+            frontier,
+        };
+        Ok(Record { key: CHECKPOINT_KEY.to_vec(), value: Some(super::encode(&checkpoint)?) })
+    }
+
+    /// The view as it is stored, brought up to the head; nothing if none is stored.
+    fn open_stored(
+        dir: &Path,
+        journal: Arc<dyn Journal>,
+        cache_bytes: u64,
+    ) -> Result<Option<Self>, ViewError> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let store = Store::open(dir)?;
+        let Some(stored) = store.get(CHECKPOINT_KEY)? else { return Ok(None) };
+        let checkpoint: Checkpoint = postcard::from_bytes(&stored)
+            .map_err(|_| StoreError::Damaged("checkpoint".into()))?;
+        checkpoint.confirm(journal.as_ref())?;
+        let mut state = State::empty(cache_bytes);
+        state.directory = Directory::restore(store.scan(&[directory::TAG]))?;
+        state.position = checkpoint.position;
+        state.written_position = checkpoint.position;
+        state.frontier = checkpoint.frontier;
+        let view = Self::with_state(store, journal, state);
+        view.catch_up()?;
+        Ok(Some(view))
+    }
+
+    fn with_state(store: Store, journal: Arc<dyn Journal>, state: State) -> Self {
+        Self { journal, store, state: Mutex::new(state), progress: Condvar::new() }
+    }
+
+    /// Takes in every commit behind the view's position, and checks that nothing is missing then.
+    fn catch_up(&self) -> Result<(), ViewError> {
+        let head = self.journal.head();
+        let from = self.position() + 1;
+        let mut frontier = self.frontier();
+        self.confirm_mark(&frontier)?;
+        let mut said = Instant::now();
+        let mut next = from;
+        while next <= head {
+            for entry in self.journal.read(next, READ_BYTES)? {
+                next = entry.position + 1;
+                frontier.push(commit::leaf_hash(&entry.commit));
+                self.confirm_mark(&frontier)?;
+                self.take_in(&entry, &frontier)?;
+            }
+            if said.elapsed() >= PROGRESS_INTERVAL {
+                said = Instant::now();
+                tracing::info!(position = next - 1, head, "reading the log into the view");
+            }
+        }
+        if next > from {
+            tracing::info!(commits = next - from, head, "the view has read the log");
+        }
+        self.confirm_whole(head)
+    }
+
+    fn take_in(&self, entry: &Entry, frontier: &Frontier) -> Result<(), ViewError> {
+        let position = entry.position;
+        let commit = commit::decode(&entry.commit)
+            .map_err(|source| ViewError::Undecodable { position, source })?;
+        let before = self.state_before(&commit, position)?;
+        let recorded_at = commit.recorded_at.unwrap_or_default().into();
+        let state = match before {
+            // A crash between two batches can leave a plan's records ahead of the checkpoint.
+            Some(state) if state.index.last().is_some_and(|last| last.position >= position) => state,
+            Some(state) => Arc::new(self.with_commit(&state, position, commit)?),
+            None => {
+                let unborn = Folded::unborn(Id::from(commit.plan_id.as_str()));
+                Arc::new(self.with_commit(&unborn, position, commit)?)
+            }
+        };
+        self.publish(&[Applied { position, recorded_at, state }], frontier);
+        let pressed = self.lock().plans.dirty_bytes() > super::DIRTY_BYTES_SOFT;
+        if pressed {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn state_before(
+        &self,
+        commit: &proto::Commit,
+        position: u64,
+    ) -> Result<Option<Arc<Folded>>, ViewError> {
+        match self.load(&commit.plan_id)? {
+            Some((state, _)) => Ok(Some(state)),
+            None if commit.first_revision == 1 => Ok(None),
+            None => Err(ViewError::Incoherent(format!(
+                "the commit at position {position} continues plan {} at revision {}, and the view \
+                 does not have it",
+                commit.plan_id, commit.first_revision
+            ))),
+        }
+    }
+
+    /// The plan after one more commit.
+    fn with_commit(
+        &self,
+        before: &Folded,
+        position: u64,
+        commit: proto::Commit,
+    ) -> Result<Folded, ViewError> {
+        if commit.first_revision != before.plan.revision + 1 {
+            return Err(ViewError::Incoherent(format!(
+                "the commit at position {position} is of revision {} of plan {}, which is at {}",
+                commit.first_revision, commit.plan_id, before.plan.revision
+            )));
+        }
+        let mut index: Index = before.index.clone();
+        index.push(index_entry(position, &commit));
+        let plan = match evolve::advance(before.plan.clone(), &commit.events) {
+            Some(plan) => plan,
+            None => {
+                let mut events = self.events(before, before.plan.revision)?;
+                events.extend(commit.events);
+                evolve::fold(before.plan.plan_id.clone(), &events)
+            }
+        };
+        Ok(Folded { plan, index })
+    }
+
+    /// What was acknowledged last must be what the log holds.
+    fn confirm_mark(&self, frontier: &Frontier) -> Result<(), ViewError> {
+        match self.journal.recovered_mark() {
+            Some(mark) if mark.position == frontier.size() && mark.root != frontier.root() => {
+                Err(crate::journal::JournalError::Damaged {
+                    what: "the log up to here is not the one that was acknowledged".into(),
+                    position: Some(mark.position),
+                }
+                .into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Every commit belongs to one plan, so the plans' counts add up to the head.
+    fn confirm_whole(&self, head: u64) -> Result<(), ViewError> {
+        let mut state = self.lock();
+        let (counted, tree) = (state.directory.commits(), state.frontier.size());
+        if counted != head || tree != head {
+            return Err(ViewError::Incoherent(format!(
+                "the log has {head} commits, the view counts {counted} and its tree {tree}"
+            )));
+        }
+        state.position = head;
+        if head > 0 && state.last_recorded_at.is_none() {
+            drop(state);
+            let recorded_at = self.commit(head)?.recorded_at.unwrap_or_default().into();
+            self.lock().last_recorded_at = Some(recorded_at);
+        }
+        Ok(())
+    }
+}
+
+impl Checkpoint {
+    /// Whether the records are of this form, of this log and of a state that it went through.
+    fn confirm(&self, journal: &dyn Journal) -> Result<(), ViewError> {
+        let refused = if self.format != VIEW_FORMAT {
+            "it has another format"
+        } else if self.log_id != *journal.log_id().as_bytes() {
+            "it is of another log"
+        } else if self.position > journal.head() {
+            "it is ahead of the log"
+        } else if !self.frontier.is_sound() || self.frontier.size() != self.position {
+            "its Merkle tree is damaged"
+        } else if self.leaf != leaf_at(journal, self.position)? {
+            "the log holds another commit at its position"
+        } else {
+            return Ok(());
+        };
+        Err(ViewError::Incoherent(refused.into()))
+    }
+}
+
+fn leaf_at(journal: &dyn Journal, position: u64) -> Result<commit::LeafHash, ViewError> {
+    let bytes = journal.get(position)?;
+    Ok(bytes.map_or([0; 32], |bytes| commit::leaf_hash(&bytes)))
+}
+
+impl State {
+    fn empty(cache_bytes: u64) -> Self {
+        Self {
+            position: 0,
+            last_recorded_at: None,
+            plans: Plans::new(cache_bytes),
+            directory: Directory::default(),
+            frontier: Frontier::default(),
+            written_position: 0,
+            stopping: false,
+        }
+    }
+}
