@@ -1,1 +1,3 @@
+//! Strata, in reading order.
 
+pub mod journal;
