@@ -248,7 +248,10 @@ pub enum JournalError {
 }
 
 fn process(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
 }
 
 fn at(position: Option<u64>) -> String {

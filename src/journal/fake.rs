@@ -11,13 +11,13 @@ use super::{Append, COMMIT_BYTES_MAX, Entry, HighWater, Journal, JournalError, L
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// An error, and a crash leaves nothing of the group.
-    FailBeforeWrite,
+    ErrorAndLost,
     /// An error, and a crash leaves the group all the same.
-    FailAfterWrite,
+    ErrorYetWritten,
     /// `Unknown`, and the group is not in the log.
-    UnknownBeforeWrite,
+    UnknownAndLost,
     /// `Unknown`, and the group is in the log.
-    UnknownAfterWrite,
+    UnknownYetWritten,
 }
 
 /// A journal in memory.
@@ -49,7 +49,12 @@ impl FakeJournal {
     }
 
     fn with(log_id: LogId, recovered_mark: Option<HighWater>, state: State) -> Self {
-        Self { log_id, recovered_mark, state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            log_id,
+            recovered_mark,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 
     /// What opens after a crash now: the commits that were synced, and the last mark.
@@ -57,7 +62,13 @@ impl FakeJournal {
         let state = self.state();
         let written = state.written[..state.survives].to_vec();
         let (head, survives) = (state.survives, state.survives);
-        let left = State { written, head, survives, mark: state.mark, ..State::default() };
+        let left = State {
+            written,
+            head,
+            survives,
+            mark: state.mark,
+            ..State::default()
+        };
         Self::with(self.log_id, state.mark, left)
     }
 
@@ -102,7 +113,11 @@ impl FakeJournal {
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>, JournalError> {
         let state = self.state();
-        if state.closed { Err(JournalError::Closed) } else { Ok(state) }
+        if state.closed {
+            Err(JournalError::Closed)
+        } else {
+            Ok(state)
+        }
     }
 }
 
@@ -114,21 +129,24 @@ impl State {
 
     fn fail(&mut self, group: &[Bytes], fault: Fault) -> Result<Append, JournalError> {
         match fault {
-            Fault::UnknownBeforeWrite => return Ok(Append::Unknown),
-            Fault::UnknownAfterWrite => {
+            Fault::UnknownAndLost => return Ok(Append::Unknown),
+            Fault::UnknownYetWritten => {
                 self.written.extend_from_slice(group);
                 self.show_all();
                 return Ok(Append::Unknown);
             }
-            Fault::FailBeforeWrite => {}
-            Fault::FailAfterWrite => {
+            Fault::ErrorAndLost => {}
+            Fault::ErrorYetWritten => {
                 self.written.extend_from_slice(group);
                 self.survives = self.written.len();
             }
         }
         self.failed = true;
         let source = std::io::Error::other("a fault of the test");
-        Err(JournalError::Io { doing: "appending".to_owned(), source })
+        Err(JournalError::Io {
+            doing: "appending".to_owned(),
+            source,
+        })
     }
 }
 
@@ -171,31 +189,46 @@ impl Journal for FakeJournal {
             .wait_while(state, |state| state.holds_syncs)
             .unwrap_or_else(PoisonError::into_inner);
         state.show_all();
-        Ok(Append::Appended { head: state.head as u64 })
+        Ok(Append::Appended {
+            head: state.head as u64,
+        })
     }
 
     fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Entry>, JournalError> {
         let state = self.open_state()?;
-        let mut bytes = 0;
-        let entries = (1..).zip(&state.written[..state.head]).skip_while(|(at, _)| *at < from);
+        let mut bytes: Option<usize> = None;
+        let entries = (1..)
+            .zip(&state.written[..state.head])
+            .skip_while(|(at, _)| *at < from);
         let wanted = entries.take_while(|(_, commit)| {
-            let take = bytes == 0 || bytes < max_bytes;
-            bytes += commit.len();
+            let take = bytes.is_none_or(|bytes| bytes < max_bytes);
+            bytes = Some(bytes.unwrap_or(0) + commit.len());
             take
         });
-        Ok(wanted.map(|(position, commit)| Entry { position, commit: commit.clone() }).collect())
+        Ok(wanted
+            .map(|(position, commit)| Entry {
+                position,
+                commit: commit.clone(),
+            })
+            .collect())
     }
 
     fn get(&self, position: u64) -> Result<Option<Bytes>, JournalError> {
         let state = self.open_state()?;
-        let index = position.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let index = position
+            .checked_sub(1)
+            .and_then(|index| usize::try_from(index).ok());
         Ok(index.and_then(|index| state.written[..state.head].get(index).cloned()))
     }
 
     fn mark(&self, root: [u8; 32]) -> Result<(), JournalError> {
         let mut state = self.open_state()?;
         let position = state.head as u64;
-        state.mark = Some(HighWater { log_id: self.log_id, position, root });
+        state.mark = Some(HighWater {
+            log_id: self.log_id,
+            position,
+            root,
+        });
         Ok(())
     }
 
@@ -213,7 +246,10 @@ mod tests {
     use super::*;
 
     fn group(texts: &[&'static str]) -> Vec<Bytes> {
-        texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect()
+        texts
+            .iter()
+            .map(|text| Bytes::from_static(text.as_bytes()))
+            .collect()
     }
 
     #[track_caller]
@@ -246,15 +282,19 @@ mod tests {
 
     #[test]
     fn a_failed_append_fails_all_that_follow_and_only_a_crash_tells_what_it_left() {
-        for (fault, left) in
-            [(Fault::FailBeforeWrite, group(&["a"])), (Fault::FailAfterWrite, group(&["a", "b"]))]
-        {
+        for (fault, left) in [
+            (Fault::ErrorAndLost, group(&["a"])),
+            (Fault::ErrorYetWritten, group(&["a", "b"])),
+        ] {
             let journal = FakeJournal::new();
             append(&journal, &["a"]).expect("appended");
             journal.mark([1; 32]).expect("marked");
             journal.fail_next(fault);
             assert!(append(&journal, &["b"]).is_err());
-            assert!(matches!(append(&journal, &["c"]), Err(JournalError::Failed)));
+            assert!(matches!(
+                append(&journal, &["c"]),
+                Err(JournalError::Failed)
+            ));
             assert_eq!(texts(&journal), group(&["a"]));
             let after = journal.crash();
             assert_eq!(texts(&after), left);
@@ -265,10 +305,10 @@ mod tests {
     #[test]
     fn an_unknown_append_is_settled_by_reading() {
         let journal = FakeJournal::new();
-        journal.fail_next(Fault::UnknownBeforeWrite);
+        journal.fail_next(Fault::UnknownAndLost);
         assert_eq!(append(&journal, &["a"]).expect("no error"), Append::Unknown);
         assert_eq!(texts(&journal), group(&[]));
-        journal.fail_next(Fault::UnknownAfterWrite);
+        journal.fail_next(Fault::UnknownYetWritten);
         assert_eq!(append(&journal, &["a"]).expect("no error"), Append::Unknown);
         assert_eq!(texts(&journal), group(&["a"]));
     }

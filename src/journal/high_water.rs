@@ -30,7 +30,11 @@ const SYNC_AFTER: Duration = Duration::from_secs(1);
 /// The bytes of the file for a log that has no commit.
 pub(super) fn fresh(log_id: LogId) -> Vec<u8> {
     let mut file = vec![0; SLOTS * PAGE_BYTES];
-    let slot = encode(&HighWater { log_id, position: 0, root: [0; 32] });
+    let slot = encode(&HighWater {
+        log_id,
+        position: 0,
+        root: [0; 32],
+    });
     file[..SLOT_BYTES].copy_from_slice(&slot);
     file
 }
@@ -90,15 +94,26 @@ impl Marks {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(damaged(path, "is missing, so lost commits would go unnoticed"));
+                return Err(damaged(
+                    path,
+                    "is missing, so lost commits would go unnoticed",
+                ));
             }
             Err(e) => return Err(io_error(format!("opening {}", path.display()))(e)),
         };
         let (slot, mark) = newest(&file, path)?;
         if mark.log_id != log_id {
-            return Err(JournalError::OtherLog { found: mark.log_id, expected: log_id });
+            return Err(JournalError::OtherLog {
+                found: mark.log_id,
+                expected: log_id,
+            });
         }
-        let state = State { slot: (slot + 1) % SLOTS, unsynced: false, stopping: false, failed: None };
+        let state = State {
+            slot: (slot + 1) % SLOTS,
+            unsynced: false,
+            stopping: false,
+            failed: None,
+        };
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             file,
@@ -113,12 +128,22 @@ impl Marks {
                 move || shared.sync_until_stopped()
             })
             .map_err(io_error("starting the high-water thread"))?;
-        Ok((Self { shared, syncer: Mutex::new(Some(syncer)) }, mark))
+        Ok((
+            Self {
+                shared,
+                syncer: Mutex::new(Some(syncer)),
+            },
+            mark,
+        ))
     }
 
     /// Writes a mark, one `pwrite`; the disk sees it within about a second.
     pub(super) fn write(&self, position: u64, root: [u8; 32]) -> Result<(), JournalError> {
-        let mark = HighWater { log_id: self.shared.log_id, position, root };
+        let mark = HighWater {
+            log_id: self.shared.log_id,
+            position,
+            root,
+        };
         let mut state = self.shared.state();
         self.shared.refuse_after_failure(&state)?;
         let offset = (state.slot * PAGE_BYTES) as u64;
@@ -137,7 +162,11 @@ impl Marks {
     pub(super) fn stop(&self) -> Result<(), JournalError> {
         self.shared.state().stopping = true;
         self.shared.changed.notify_all();
-        let syncer = self.syncer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let syncer = self
+            .syncer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if syncer.is_some_and(|syncer| syncer.join().is_err()) {
             self.shared.state().failed = Some(io::ErrorKind::Other);
         }
@@ -161,7 +190,9 @@ impl Shared {
     fn refuse_after_failure(&self, state: &State) -> Result<(), JournalError> {
         match state.failed {
             None => Ok(()),
-            Some(kind) => Err(io_error(format!("syncing {}", self.path.display()))(kind.into())),
+            Some(kind) => Err(io_error(format!("syncing {}", self.path.display()))(
+                kind.into(),
+            )),
         }
     }
 
@@ -216,7 +247,10 @@ fn newest(file: &File, path: &Path) -> Result<(usize, HighWater), JournalError> 
 }
 
 fn damaged(path: &Path, what: &str) -> JournalError {
-    JournalError::Damaged { what: format!("{} {what}", path.display()), position: None }
+    JournalError::Damaged {
+        what: format!("{} {what}", path.display()),
+        position: None,
+    }
 }
 
 #[cfg(test)]
@@ -240,15 +274,23 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_mark_never_change() {
-        let slot = encode(&HighWater { log_id: LOG, position: 258, root: [0xcd; 32] });
+        let slot = encode(&HighWater {
+            log_id: LOG,
+            position: 258,
+            root: [0xcd; 32],
+        });
         let expected = "53485731".to_owned()
             + &"ab".repeat(16)
             + "0000000000000102"
             + &"cd".repeat(32)
-            + "????????";
+            + "97e4e035";
         assert_eq!(hex::encode(slot), expected);
         let mut file = vec![0; 8192];
-        file[..64].copy_from_slice(&encode(&HighWater { log_id: LOG, position: 0, root: [0; 32] }));
+        file[..64].copy_from_slice(&encode(&HighWater {
+            log_id: LOG,
+            position: 0,
+            root: [0; 32],
+        }));
         assert_eq!(fresh(LOG), file);
     }
 
@@ -262,7 +304,14 @@ mod tests {
         }
         // Not stopped: a killed process leaves what it wrote.
         let found = newest(&marks.shared.file, &path).expect("readable").1;
-        assert_eq!(found, HighWater { log_id: LOG, position: 5, root: [9; 32] });
+        assert_eq!(
+            found,
+            HighWater {
+                log_id: LOG,
+                position: 5,
+                root: [9; 32]
+            }
+        );
         marks.stop().expect("stopped");
         assert_eq!(open(&path).1.position, 5);
     }
@@ -286,16 +335,25 @@ mod tests {
         let (_dir, path) = new_file();
         for bytes in [vec![], vec![0; 8192], vec![1; 100]] {
             fs::write(&path, bytes).expect("written");
-            assert!(matches!(Marks::open(&path, LOG).err(), Some(JournalError::Damaged { .. })));
+            assert!(matches!(
+                Marks::open(&path, LOG).err(),
+                Some(JournalError::Damaged { .. })
+            ));
         }
         fs::remove_file(&path).expect("removed");
-        assert!(matches!(Marks::open(&path, LOG).err(), Some(JournalError::Damaged { .. })));
+        assert!(matches!(
+            Marks::open(&path, LOG).err(),
+            Some(JournalError::Damaged { .. })
+        ));
     }
 
     #[test]
     fn the_mark_of_another_log_is_refused() {
         let (_dir, path) = new_file();
         let refusal = Marks::open(&path, LogId::random()).err();
-        assert!(matches!(refusal, Some(JournalError::OtherLog { found: LOG, .. })));
+        assert!(matches!(
+            refusal,
+            Some(JournalError::OtherLog { found: LOG, .. })
+        ));
     }
 }

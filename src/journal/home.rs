@@ -54,7 +54,11 @@ impl Home {
                 create(dir, create_log)?
             }
         };
-        Ok(Self { dir: dir.to_owned(), _lock: lock, log_id })
+        Ok(Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            log_id,
+        })
     }
 
     pub(super) const fn log_id(&self) -> LogId {
@@ -104,8 +108,14 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
-            return Err(JournalError::Locked { dir: dir.to_owned(), pid });
+            let pid = file
+                .read_to_string(&mut holder)
+                .ok()
+                .and_then(|_| holder.trim().parse().ok());
+            return Err(JournalError::Locked {
+                dir: dir.to_owned(),
+                pid,
+            });
         }
         Err(TryLockError::Error(source)) => return Err(failed()(source)),
     }
@@ -117,7 +127,8 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
 
 fn exists(dir: &Path, name: &str) -> Result<bool, JournalError> {
     let path = dir.join(name);
-    path.try_exists().map_err(io_error(format!("looking for {}", path.display())))
+    path.try_exists()
+        .map_err(io_error(format!("looking for {}", path.display())))
 }
 
 fn remove(dir: &Path, name: &str) -> Result<(), JournalError> {
@@ -129,7 +140,10 @@ fn remove(dir: &Path, name: &str) -> Result<(), JournalError> {
 fn refuse_data(dir: &Path, names: &[&'static str]) -> Result<(), JournalError> {
     for found in names {
         if exists(dir, found)? {
-            return Err(JournalError::NoFormat { dir: dir.to_owned(), found });
+            return Err(JournalError::NoFormat {
+                dir: dir.to_owned(),
+                found,
+            });
         }
     }
     Ok(())
@@ -150,7 +164,9 @@ fn create(
     sync_parent(dir)?;
     match fs::remove_dir_all(log_path(dir)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error("removing the remains of an interrupted creation")(e));
+            return Err(io_error("removing the remains of an interrupted creation")(
+                e,
+            ));
         }
         Ok(()) | Err(_) => {}
     }
@@ -158,8 +174,10 @@ fn create(
     write_whole(&path("high-water"), &high_water::fresh(log_id))?;
     write_whole(&path("FORMAT.new"), format_text(log_id).as_bytes())?;
     sync_dir(dir)?;
-    fs::rename(path("FORMAT.new"), path("FORMAT"))
-        .map_err(io_error(format!("renaming {}", path("FORMAT.new").display())))?;
+    fs::rename(path("FORMAT.new"), path("FORMAT")).map_err(io_error(format!(
+        "renaming {}",
+        path("FORMAT.new").display()
+    )))?;
     sync_dir(dir)?;
     remove(dir, "CREATING")?;
     Ok(log_id)
@@ -204,7 +222,12 @@ fn read_format(dir: &Path) -> Result<LogId, JournalError> {
     // The number is looked at before the checksum: another format may check otherwise.
     match format_number(&text) {
         Some(FORMAT) => {}
-        Some(found) => return Err(JournalError::OtherFormat { found, supported: FORMAT }),
+        Some(found) => {
+            return Err(JournalError::OtherFormat {
+                found,
+                supported: FORMAT,
+            });
+        }
         None => return Err(unreadable(&path)),
     }
     let log_id = text
@@ -214,11 +237,19 @@ fn read_format(dir: &Path) -> Result<LogId, JournalError> {
         .and_then(|id| uuid::Uuid::try_parse(id).ok())
         .map(|id| LogId::from_bytes(id.into_bytes()))
         .ok_or_else(|| unreadable(&path))?;
-    if format_text(log_id) == text { Ok(log_id) } else { Err(unreadable(&path)) }
+    if format_text(log_id) == text {
+        Ok(log_id)
+    } else {
+        Err(unreadable(&path))
+    }
 }
 
 fn format_number(text: &str) -> Option<u64> {
-    text.lines().next()?.strip_prefix("strata data format ")?.parse().ok()
+    text.lines()
+        .next()?
+        .strip_prefix("strata data format ")?
+        .parse()
+        .ok()
 }
 
 fn unreadable(path: &Path) -> JournalError {
@@ -259,7 +290,7 @@ mod tests {
         let text = format_text(LogId::from_bytes([0xab; 16]));
         assert_eq!(
             text,
-            "strata data format 1\nlog abababab-abab-abab-abab-abababababab\ncrc32c ????????\n"
+            "strata data format 1\nlog abababab-abab-abab-abab-abababababab\ncrc32c beb08e73\n"
         );
     }
 
@@ -268,18 +299,33 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let _first = open(dir.path());
         let refusal = refusal(dir.path());
-        let JournalError::Locked { pid, .. } = &refusal else { panic!("{refusal}") };
+        let JournalError::Locked { pid, .. } = &refusal else {
+            panic!("{refusal}")
+        };
         assert_eq!(*pid, Some(std::process::id()));
-        assert!(refusal.to_string().contains("is in use by process"), "{refusal}");
+        assert!(
+            refusal.to_string().contains("is in use by process"),
+            "{refusal}"
+        );
     }
 
     #[test]
     fn another_format_is_refused_in_words() {
         let dir = tempfile::tempdir().expect("a directory");
         drop(open(dir.path()));
-        fs::write(dir.path().join("FORMAT"), "strata data format 2\nwhatever\n").expect("written");
+        fs::write(
+            dir.path().join("FORMAT"),
+            "strata data format 2\nwhatever\n",
+        )
+        .expect("written");
         let refusal = refusal(dir.path());
-        assert!(matches!(refusal, JournalError::OtherFormat { found: 2, supported: 1 }));
+        assert!(matches!(
+            refusal,
+            JournalError::OtherFormat {
+                found: 2,
+                supported: 1
+            }
+        ));
         assert!(refusal.to_string().contains("has format 2"), "{refusal}");
     }
 
@@ -288,9 +334,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         drop(open(dir.path()));
         let text = format_text(LogId::random());
-        for damaged in ["", "strata data format one\n", &text[..text.len() - 1], &text.to_uppercase()] {
+        for damaged in [
+            "",
+            "strata data format one\n",
+            &text[..text.len() - 1],
+            &text.to_uppercase(),
+        ] {
             fs::write(dir.path().join("FORMAT"), damaged).expect("written");
-            assert!(matches!(refusal(dir.path()), JournalError::Damaged { .. }), "{damaged:?}");
+            assert!(
+                matches!(refusal(dir.path()), JournalError::Damaged { .. }),
+                "{damaged:?}"
+            );
         }
     }
 
@@ -299,7 +353,9 @@ mod tests {
         for name in ["journal", "high-water", "view"] {
             let dir = tempfile::tempdir().expect("a directory");
             fs::create_dir(dir.path().join(name)).expect("created");
-            assert!(matches!(refusal(dir.path()), JournalError::NoFormat { found, .. } if found == name));
+            assert!(
+                matches!(refusal(dir.path()), JournalError::NoFormat { found, .. } if found == name)
+            );
             assert!(dir.path().join(name).exists());
         }
     }
@@ -326,7 +382,8 @@ mod tests {
                     // Its rename took FORMAT.new away, whole.
                     "FORMAT" => {
                         fs::remove_file(dir.path().join("FORMAT.new")).expect("removed");
-                        fs::copy(finished.path().join(name), dir.path().join(name)).expect("copied");
+                        fs::copy(finished.path().join(name), dir.path().join(name))
+                            .expect("copied");
                     }
                     _ => fs::write(dir.path().join(name), "torn").expect("written"),
                 }

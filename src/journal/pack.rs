@@ -56,7 +56,12 @@ fn run_length(group: &[Bytes]) -> usize {
         bytes += LENGTH_BYTES + commit.len();
         bytes <= FRAMES_BYTES_MAX
     };
-    group.iter().take_while(fits).count().max(1).min(group.len())
+    group
+        .iter()
+        .take_while(fits)
+        .count()
+        .max(1)
+        .min(group.len())
 }
 
 /// Writes the value of one run into `value`, whose memory is used again.
@@ -102,7 +107,11 @@ pub(super) fn decode(first: u64, value: &[u8]) -> Result<Frames<'_>, Flaw> {
     }
     match u32_at(value, COUNT_AT.start) {
         None | Some(0) => Err(Flaw::Empty),
-        Some(count) => Ok(Frames { value, at: HEADER_BYTES, left: count }),
+        Some(count) => Ok(Frames {
+            value,
+            at: HEADER_BYTES,
+            left: count,
+        }),
     }
 }
 
@@ -154,7 +163,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn commits(lengths: &[usize]) -> Vec<Bytes> {
-        lengths.iter().map(|length| Bytes::from(vec![7; *length])).collect()
+        lengths
+            .iter()
+            .map(|length| Bytes::from(vec![7; *length]))
+            .collect()
     }
 
     fn run_lengths(lengths: &[usize]) -> Vec<usize> {
@@ -184,10 +196,20 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_value_never_change() {
-        let value = encoded(7, &[Bytes::from_static(b"one"), Bytes::from_static(b"three")]);
+        let value = encoded(
+            7,
+            &[Bytes::from_static(b"one"), Bytes::from_static(b"three")],
+        );
         assert_eq!(
             hex::encode(value),
-            "0100000002".to_owned() + "????????" + "000000036f6e65" + "000000057468726565"
+            [
+                "01",
+                "00000002",
+                "a1eca6f2",
+                "000000036f6e65",
+                "000000057468726565"
+            ]
+            .concat()
         );
     }
 

@@ -48,7 +48,9 @@ pub struct SledOptions {
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20 }
+        Self {
+            cache_bytes: 64 << 20,
+        }
     }
 }
 
@@ -102,7 +104,10 @@ impl SledJournal {
         let cache = Cache::default();
         let head = check_positions(&db, &cache)?;
         if head < mark.position {
-            return Err(JournalError::Shorter { head, marked: mark.position });
+            return Err(JournalError::Shorter {
+                head,
+                marked: mark.position,
+            });
         }
         Ok(Self {
             log_id: home.log_id(),
@@ -144,7 +149,9 @@ impl SledJournal {
                 db.flush()
             })
         })?;
-        held.file.sync_data().map_err(io_error("syncing the journal"))
+        held.file
+            .sync_data()
+            .map_err(io_error("syncing the journal"))
     }
 }
 
@@ -223,7 +230,7 @@ impl Journal for SledJournal {
             let (first, value) = value_holding(db, position)?;
             self.cache.settle_leaf(db, first, value.len())?;
             for (at, range) in (first..).zip(decode(first, &value)?) {
-                let range = range.map_err(|flaw| damaged(first, &flaw))?;
+                let range = range.map_err(|flaw| damaged(first, flaw))?;
                 if at == position {
                     // Copied, so that one commit that is kept does not keep its neighbours.
                     return Ok(Some(Bytes::copy_from_slice(&value[range])));
@@ -250,7 +257,11 @@ impl Journal for SledJournal {
             return Ok(());
         };
         let marked = self.marks.stop();
-        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
+        let db = self
+            .db
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Dropping flushes. After a failure nothing is to be saved, and opening sled on a full
         // disk would leave a torn snapshot.
         guarded(None, || {
@@ -258,7 +269,9 @@ impl Journal for SledJournal {
             Ok(())
         })?;
         if writer.appended && !writer.failed {
-            held.file.sync_data().map_err(io_error("syncing the journal"))?;
+            held.file
+                .sync_data()
+                .map_err(io_error("syncing the journal"))?;
             write_snapshot(&held.home.log_path(), self.options)?;
         }
         marked
@@ -275,7 +288,12 @@ struct Reading {
 
 impl Reading {
     fn new(next: u64, head: u64, max_bytes: usize) -> Self {
-        Self { next, head, bytes_left: Some(max_bytes), entries: Vec::new() }
+        Self {
+            next,
+            head,
+            bytes_left: Some(max_bytes),
+            entries: Vec::new(),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -288,7 +306,7 @@ impl Reading {
         let value = Bytes::from_owner(value);
         let expected = self.next;
         for (position, range) in (first..).zip(decode(first, &value)?) {
-            let range = range.map_err(|flaw| damaged(first, &flaw))?;
+            let range = range.map_err(|flaw| damaged(first, flaw))?;
             if position < self.next {
                 continue;
             }
@@ -303,21 +321,24 @@ impl Reading {
             self.entries.push(Entry { position, commit });
             self.next = position + 1;
         }
-        if self.next == expected { Err(missing(expected)) } else { Ok(()) }
+        if self.next == expected {
+            Err(missing(expected))
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// The value of position p begins at p or, if its commit is not the first there, before.
 fn value_holding(db: &Db, position: u64) -> Result<(u64, IVec), JournalError> {
-    let found = guarded(Some(position), || db.range(..=key(position)).next_back().transpose())?;
+    let found = guarded(Some(position), || {
+        db.range(..=key(position)).next_back().transpose()
+    })?;
     let (found_key, value) = found.ok_or_else(|| missing(position))?;
     Ok((position_of(&found_key)?, value))
 }
 
-fn expect_at(
-    position: u64,
-    found: Option<(IVec, IVec)>,
-) -> Result<(u64, IVec), JournalError> {
+fn expect_at(position: u64, found: Option<(IVec, IVec)>) -> Result<(u64, IVec), JournalError> {
     match found {
         Some((found_key, value)) if position_of(&found_key)? == position => Ok((position, value)),
         Some(_) | None => Err(missing(position)),
@@ -332,7 +353,7 @@ fn check_positions(db: &Db, cache: &Cache) -> Result<u64, JournalError> {
         let (first, value) = expect_at(next, Some(found))?;
         cache.settle_value(db, first, value.len())?;
         for range in decode(first, &value)? {
-            range.map_err(|flaw| damaged(first, &flaw))?;
+            range.map_err(|flaw| damaged(first, flaw))?;
             next += 1;
         }
     }
@@ -355,22 +376,30 @@ fn key(position: u64) -> [u8; 8] {
 }
 
 fn position_of(key: &[u8]) -> Result<u64, JournalError> {
-    key.try_into().map(u64::from_be_bytes).map_err(|_| JournalError::Damaged {
-        what: format!("a key of {} bytes is not a position", key.len()),
-        position: None,
-    })
+    key.try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| JournalError::Damaged {
+            what: format!("a key of {} bytes is not a position", key.len()),
+            position: None,
+        })
 }
 
 fn decode(first: u64, value: &[u8]) -> Result<pack::Frames<'_>, JournalError> {
-    pack::decode(first, value).map_err(|flaw| damaged(first, &flaw))
+    pack::decode(first, value).map_err(|flaw| damaged(first, flaw))
 }
 
-fn damaged(position: u64, flaw: &pack::Flaw) -> JournalError {
-    JournalError::Damaged { what: flaw.to_string(), position: Some(position) }
+fn damaged(position: u64, flaw: pack::Flaw) -> JournalError {
+    JournalError::Damaged {
+        what: flaw.to_string(),
+        position: Some(position),
+    }
 }
 
 fn missing(position: u64) -> JournalError {
-    JournalError::Damaged { what: "its commit is missing".to_owned(), position: Some(position) }
+    JournalError::Damaged {
+        what: "its commit is missing".to_owned(),
+        position: Some(position),
+    }
 }
 
 fn open_engine(path: &Path, options: SledOptions) -> Result<Db, JournalError> {
@@ -424,7 +453,8 @@ fn sync_all(dir: &Path, path: &Path) -> Result<File, JournalError> {
         .write(true)
         .open(&db)
         .map_err(io_error(format!("opening {}", db.display())))?;
-    file.sync_all().map_err(io_error(format!("syncing {}", db.display())))?;
+    file.sync_all()
+        .map_err(io_error(format!("syncing {}", db.display())))?;
     sync_file(&path.join("conf"))?;
     sync_dir(path)?;
     sync_dir(dir)?;
@@ -456,11 +486,15 @@ fn guarded<T>(
 fn engine_error(position: Option<u64>, error: ::sled::Error) -> JournalError {
     match error {
         ::sled::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-            JournalError::Damaged { what: "the storage file is cut short".to_owned(), position }
+            JournalError::Damaged {
+                what: "the storage file is cut short".to_owned(),
+                position,
+            }
         }
-        ::sled::Error::Io(source) => {
-            JournalError::Io { doing: "in the storage engine".to_owned(), source }
-        }
+        ::sled::Error::Io(source) => JournalError::Io {
+            doing: "in the storage engine".to_owned(),
+            source,
+        },
         ::sled::Error::Corruption { at, .. } => JournalError::Damaged {
             what: at.map_or_else(
                 || "the storage engine found its files corrupt".to_owned(),

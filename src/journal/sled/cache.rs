@@ -34,7 +34,10 @@ pub(super) struct Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { owed_bytes: AtomicUsize::new(0), recent: [const { AtomicU64::new(0) }; _] }
+        Self {
+            owed_bytes: AtomicUsize::new(0),
+            recent: [const { AtomicU64::new(0) }; _],
+        }
     }
 }
 
@@ -48,10 +51,8 @@ impl Cache {
     ) -> Result<(), JournalError> {
         let owed = self.owed_bytes.fetch_add(value_bytes, Ordering::Relaxed) + value_bytes;
         let touches = owed / BYTES_PER_TOUCH;
-        self.owed_bytes.fetch_sub(
-            (touches * BYTES_PER_TOUCH).min(owed),
-            Ordering::Relaxed,
-        );
+        self.owed_bytes
+            .fetch_sub((touches * BYTES_PER_TOUCH).min(owed), Ordering::Relaxed);
         touch(db, first, touches)
     }
 
@@ -64,7 +65,9 @@ impl Cache {
     ) -> Result<(), JournalError> {
         // Fibonacci hashing: positions of values are often evenly spaced.
         let hash = first.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - RECENT_BITS);
-        let slot = usize::try_from(hash).ok().and_then(|hash| self.recent.get(hash));
+        let slot = usize::try_from(hash)
+            .ok()
+            .and_then(|hash| self.recent.get(hash));
         if slot.is_some_and(|slot| slot.swap(first, Ordering::Relaxed) == first) {
             return Ok(());
         }

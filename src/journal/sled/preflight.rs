@@ -57,7 +57,11 @@ fn check_segments(db: &Path) -> Result<(), JournalError> {
         .metadata()
         .map_err(io_error(format!("reading {}", db.display())))?
         .len();
-    if length == 0 { Err(damaged(db, "is empty")) } else { Ok(()) }
+    if length == 0 {
+        Err(damaged(db, "is empty"))
+    } else {
+        Ok(())
+    }
 }
 
 /// A snapshot that was being written when the process died is half there; sled would read it as
@@ -84,5 +88,8 @@ fn open(path: &Path) -> Result<File, JournalError> {
 }
 
 fn damaged(path: &Path, what: &str) -> JournalError {
-    JournalError::Damaged { what: format!("{} {what}", path.display()), position: None }
+    JournalError::Damaged {
+        what: format!("{} {what}", path.display()),
+        position: None,
+    }
 }

@@ -14,7 +14,9 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory") }
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+        }
     }
 
     fn path(&self) -> &Path {
@@ -46,7 +48,7 @@ impl Case {
         let journal = case.open();
         for text in texts {
             append(&journal, &group(&[text]));
-            journal.mark([text.len() as u8; 32]).expect("marked");
+            journal.mark([7; 32]).expect("marked");
         }
         journal.close().expect("closed");
         case
@@ -61,7 +63,15 @@ impl Case {
 }
 
 fn group(texts: &[&'static str]) -> Vec<Bytes> {
-    texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect()
+    texts
+        .iter()
+        .map(|text| Bytes::from_static(text.as_bytes()))
+        .collect()
+}
+
+/// A commit that differs from its neighbours.
+fn filled(n: usize, length: usize) -> Bytes {
+    Bytes::from(vec![n.to_le_bytes()[0]; length])
 }
 
 #[track_caller]
@@ -75,7 +85,11 @@ fn append(journal: &SledJournal, group: &[Bytes]) -> u64 {
 #[track_caller]
 fn commits(journal: &SledJournal) -> Vec<Bytes> {
     let entries = journal.read(1, usize::MAX).expect("readable");
-    assert!((1..).zip(&entries).all(|(position, entry)| entry.position == position));
+    assert!(
+        (1..)
+            .zip(&entries)
+            .all(|(position, entry)| entry.position == position)
+    );
     entries.into_iter().map(|entry| entry.commit).collect()
 }
 
@@ -99,29 +113,40 @@ fn what_was_acknowledged_survives_a_crash_and_a_clean_stop() {
     assert_eq!(commits(&journal), group(&["a", "b", "c"]));
     assert_eq!(
         journal.recovered_mark(),
-        Some(HighWater { log_id, position: 3, root: [7; 32] })
+        Some(HighWater {
+            log_id,
+            position: 3,
+            root: [7; 32]
+        })
     );
 }
 
 #[test]
-fn a_group_is_one_batch_of_values_of_whole_commits() {
-    let mut value = Vec::new();
-    let large = Bytes::from(vec![1; 60_000]);
-    let small = Bytes::from_static(b"small");
-    let group = [small.clone(), small.clone(), large.clone(), small.clone()];
-    let mut expected = Batch::default();
-    for (first, run) in [(5_u64, &group[..2]), (7, &group[2..3]), (8, &group[3..])] {
+fn a_group_is_stored_as_values_of_whole_commits() {
+    let opened = Case::new().open_in_place();
+    let (small, large) = (Bytes::from_static(b"small"), Bytes::from(vec![1; 60_000]));
+    let group = [small.clone(), small.clone(), large, small];
+    append(&opened.journal, &group);
+    let stored = opened
+        .journal
+        .with_db(|db| guarded(None, || db.iter().collect()));
+    let stored: Vec<(IVec, IVec)> = stored.expect("readable");
+    let expected = [(1, &group[..2]), (3, &group[2..3]), (4, &group[3..])].map(|(first, run)| {
         let mut value = Vec::new();
         pack::encode(first, run, &mut value);
-        expected.insert(&first.to_be_bytes(), value);
-    }
-    assert_eq!(format!("{:?}", batch(5, &group, &mut value)), format!("{expected:?}"));
+        (IVec::from(&key(first)), IVec::from(value))
+    });
+    // Not by assert_eq, which would show 60,000 bytes.
+    assert!(stored == expected);
 }
 
 #[test]
 fn another_expected_head_is_a_conflict_and_writes_nothing() {
     let journal = Case::holding(&["a"]).open_in_place();
-    let answer = journal.journal.append(0, 0, &group(&["b"])).expect("no error");
+    let answer = journal
+        .journal
+        .append(0, 0, &group(&["b"]))
+        .expect("no error");
     assert_eq!(answer, Append::Conflict { head: 1 });
     assert_eq!(commits(&journal.journal), group(&["a"]));
 }
@@ -129,13 +154,16 @@ fn another_expected_head_is_a_conflict_and_writes_nothing() {
 /// A journal together with the directory it needs.
 struct Opened {
     journal: SledJournal,
-    _case: Case,
+    case: Case,
 }
 
 impl Case {
     #[track_caller]
     fn open_in_place(self) -> Opened {
-        Opened { journal: self.open(), _case: self }
+        Opened {
+            journal: self.open(),
+            case: self,
+        }
     }
 }
 
@@ -153,7 +181,7 @@ fn a_commit_that_is_too_large_is_refused_and_the_journal_goes_on() {
         append(journal, &vec![largest.clone(); 20]);
     }
     assert_eq!(commits(journal), vec![largest; 60]);
-    let blobs = opened._case.log_path().join("blobs");
+    let blobs = opened.case.log_path().join("blobs");
     assert_eq!(fs::read_dir(blobs).expect("there").count(), 0);
 }
 
@@ -187,7 +215,10 @@ fn a_closed_journal_says_so_and_lets_go_of_its_directory() {
     append(&journal, &group(&["a"]));
     journal.close().expect("closed");
     journal.close().expect("closed again");
-    assert!(matches!(journal.append(1, 0, &group(&["b"])), Err(JournalError::Closed)));
+    assert!(matches!(
+        journal.append(1, 0, &group(&["b"])),
+        Err(JournalError::Closed)
+    ));
     assert!(matches!(journal.read(1, 1), Err(JournalError::Closed)));
     assert!(matches!(journal.get(1), Err(JournalError::Closed)));
     assert!(matches!(journal.mark([0; 32]), Err(JournalError::Closed)));
@@ -200,7 +231,9 @@ fn a_clean_stop_leaves_a_snapshot_of_its_end() {
     let snapshots = || -> Vec<_> {
         let files = fs::read_dir(case.log_path()).expect("there");
         let names = files.map(|file| file.expect("there").file_name());
-        names.filter(|name| name.to_string_lossy().starts_with("snap.")).collect()
+        names
+            .filter(|name| name.to_string_lossy().starts_with("snap."))
+            .collect()
     };
     let at_stop = snapshots();
     assert_eq!(at_stop.len(), 1);
@@ -224,7 +257,16 @@ fn a_damaged_value_is_refused_with_its_position() {
         db.insert(key(2), value).expect("written");
     });
     let refusal = case.refusal();
-    assert!(matches!(refusal, JournalError::Damaged { position: Some(2), .. }), "{refusal}");
+    assert!(
+        matches!(
+            refusal,
+            JournalError::Damaged {
+                position: Some(2),
+                ..
+            }
+        ),
+        "{refusal}"
+    );
     assert!(refusal.to_string().contains("at position 2"), "{refusal}");
 }
 
@@ -236,16 +278,41 @@ fn damage_under_a_running_journal_is_noticed_by_every_read() {
         journal
             .with_db(|db| guarded(None, || db.insert(key(2), value)))
             .expect("written");
-        for read in [journal.read(1, 100).err(), journal.read(2, 1).err(), journal.get(2).err()] {
-            assert!(matches!(read, Some(JournalError::Damaged { position: Some(2), .. })));
+        for read in [
+            journal.read(1, 100).err(),
+            journal.read(2, 1).err(),
+            journal.get(2).err(),
+        ] {
+            assert!(matches!(
+                read,
+                Some(JournalError::Damaged {
+                    position: Some(2),
+                    ..
+                })
+            ));
         }
-        assert_eq!(journal.get(1).expect("readable"), Some(Bytes::from_static(b"a")));
+        assert_eq!(
+            journal.get(1).expect("readable"),
+            Some(Bytes::from_static(b"a"))
+        );
     };
     damage(b"");
     damage(b"\x01 something else");
-    journal.with_db(|db| guarded(None, || db.remove(key(2)))).expect("removed");
-    for read in [journal.read(1, 100).err(), journal.read(2, 1).err(), journal.get(2).err()] {
-        assert!(matches!(read, Some(JournalError::Damaged { position: Some(2), .. })));
+    journal
+        .with_db(|db| guarded(None, || db.remove(key(2))))
+        .expect("removed");
+    for read in [
+        journal.read(1, 100).err(),
+        journal.read(2, 1).err(),
+        journal.get(2).err(),
+    ] {
+        assert!(matches!(
+            read,
+            Some(JournalError::Damaged {
+                position: Some(2),
+                ..
+            })
+        ));
     }
 }
 
@@ -253,7 +320,13 @@ fn damage_under_a_running_journal_is_noticed_by_every_read() {
 fn a_hole_is_refused() {
     let case = Case::holding(&["a", "b", "c"]);
     case.tamper(|db| drop(db.remove(key(2)).expect("removed")));
-    assert!(matches!(case.refusal(), JournalError::Damaged { position: Some(2), .. }));
+    assert!(matches!(
+        case.refusal(),
+        JournalError::Damaged {
+            position: Some(2),
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -268,7 +341,10 @@ fn a_log_that_lost_its_end_is_refused() {
     let case = Case::holding(&["a", "b", "c"]);
     case.tamper(|db| drop(db.remove(key(3)).expect("removed")));
     let refusal = case.refusal();
-    assert!(matches!(refusal, JournalError::Shorter { head: 2, marked: 3 }), "{refusal}");
+    assert!(
+        matches!(refusal, JournalError::Shorter { head: 2, marked: 3 }),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -288,7 +364,10 @@ fn files_that_are_missing_or_strange_are_refused_and_nothing_is_made_in_their_pl
         let case = Case::holding(&["a"]);
         fs::remove_file(case.path().join(name)).expect("removed");
         let refusal = case.refusal();
-        assert!(matches!(refusal, JournalError::Damaged { .. }), "{name}: {refusal}");
+        assert!(
+            matches!(refusal, JournalError::Damaged { .. }),
+            "{name}: {refusal}"
+        );
         assert!(!case.path().join(name).exists(), "{name}");
     };
     lose("high-water");
@@ -316,7 +395,11 @@ fn files_that_are_missing_or_strange_are_refused_and_nothing_is_made_in_their_pl
 #[test]
 fn a_torn_snapshot_is_thrown_away() {
     let case = Case::holding(&["a"]);
-    fs::write(case.log_path().join("snap.FFFFFFFFFFFFFFFF.generating"), "torn").expect("written");
+    fs::write(
+        case.log_path().join("snap.FFFFFFFFFFFFFFFF.generating"),
+        "torn",
+    )
+    .expect("written");
     assert_eq!(commits(&case.open()), group(&["a"]));
 }
 
@@ -339,7 +422,9 @@ fn a_small_cache_holds_a_large_group() {
     // sled would wait for itself if a page it let go within a batch were needed again.
     let case = Case::new();
     let journal = SledJournal::open(case.path(), SledOptions { cache_bytes: 0 }).expect("opens");
-    let group: Vec<Bytes> = (0..2000_u32).map(|n| Bytes::from(vec![n as u8; 9000])).collect();
+    let group: Vec<Bytes> = (0..2000_u32)
+        .map(|n| Bytes::from(vec![n as u8; 9000]))
+        .collect();
     append(&journal, &group);
     assert_eq!(commits(&journal), group);
 }
@@ -355,7 +440,10 @@ fn read_in_steps(journal: &SledJournal, from: u64, max_bytes: usize) -> Vec<Entr
             return entries;
         }
         let before_last: usize = step[..step.len() - 1].iter().map(|e| e.commit.len()).sum();
-        assert!(before_last == 0 || before_last < max_bytes, "it stops once max_bytes is reached");
+        assert!(
+            step.len() == 1 || before_last < max_bytes,
+            "it stops once max_bytes is reached"
+        );
         entries.extend(step);
     }
 }
@@ -381,7 +469,7 @@ proptest! {
         let mut expected: Vec<Bytes> = Vec::new();
         for lengths in groups {
             let begin = expected.len();
-            expected.extend((begin..).zip(lengths).map(|(n, len)| Bytes::from(vec![n as u8; len])));
+            expected.extend((begin..).zip(lengths).map(|(n, len)| filled(n, len)));
             append(&journal, &expected[begin..]);
         }
         if reopen {
@@ -394,7 +482,58 @@ proptest! {
         let read: Vec<Bytes> = entries.iter().map(|entry| entry.commit.clone()).collect();
         prop_assert_eq!(&read, &expected[from..]);
         for entry in &entries {
-            prop_assert_eq!(journal.get(entry.position).expect("readable").as_ref(), Some(&entry.commit));
+            let got = journal.get(entry.position).expect("readable");
+            prop_assert_eq!(got.as_ref(), Some(&entry.commit));
         }
+    }
+}
+
+/// Names the directory of the child that is to be killed.
+const CHILD_DIR: &str = "STRATA_TEST_CHILD_DIR";
+
+/// No test of its own: what the child of the next test does until it is killed.
+#[test]
+fn child_that_appends_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(CHILD_DIR) else {
+        return;
+    };
+    let dir = PathBuf::from(dir);
+    let journal = SledJournal::open(&dir, SledOptions::default()).expect("the journal opens");
+    let acknowledged = fs::File::create(dir.join("acknowledged")).expect("created");
+    loop {
+        let head = append(&journal, &group(&["a", "b", "c"]));
+        journal.mark([0; 32]).expect("marked");
+        std::os::unix::fs::FileExt::write_all_at(&acknowledged, &head.to_be_bytes(), 0)
+            .expect("written");
+    }
+}
+
+#[test]
+fn killed_at_any_instant_a_directory_opens_with_all_that_was_acknowledged() {
+    for delay_ms in (0..60).step_by(3) {
+        let case = Case::new();
+        let mut child = std::process::Command::new(std::env::current_exe().expect("known"))
+            .args([
+                "--exact",
+                "journal::sled::tests::child_that_appends_until_it_is_killed",
+            ])
+            .env(CHILD_DIR, case.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("started");
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        let acknowledged = fs::read(case.path().join("acknowledged"))
+            .ok()
+            .and_then(|bytes| Some(u64::from_be_bytes(*bytes.first_chunk()?)))
+            .unwrap_or(0);
+        let journal = case.open();
+        assert!(
+            journal.head() >= acknowledged,
+            "{} < {acknowledged}",
+            journal.head()
+        );
+        assert_eq!(commits(&journal).len() as u64, journal.head());
     }
 }
