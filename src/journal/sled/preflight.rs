@@ -3,15 +3,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::super::{JournalError, io_error};
 use super::SEGMENT_BYTES;
 
+/// The header of one of sled's segments, in bytes.
+const HEADER_BYTES: usize = 20;
+
 /// Refuses files that sled would misread, and removes what would keep it from opening.
 pub(super) fn check(path: &Path) -> Result<(), JournalError> {
     check_conf(&path.join("conf"))?;
-    check_segments(&path.join("db"))?;
+    check_segments(path)?;
     refuse_blobs(path)?;
     remove_torn_snapshots(path)
 }
@@ -50,18 +54,72 @@ fn check_conf(conf: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// The place for checks of sled's segments. A file that is gone or empty would be taken for a new
-/// log.
-fn check_segments(db: &Path) -> Result<(), JournalError> {
-    let length = open(db)?
-        .metadata()
-        .map_err(io_error(format!("reading {}", db.display())))?
-        .len();
-    if length == 0 {
-        Err(damaged(db, "is empty"))
-    } else {
-        Ok(())
+/// sled skips a segment whose header it cannot read, and may then take what comes before it for
+/// the end of the log and write over the rest. An empty file it takes for a new log.
+fn check_segments(path: &Path) -> Result<(), JournalError> {
+    let db = path.join("db");
+    let failed = || io_error(format!("reading {}", db.display()));
+    let file = open(&db)?;
+    let length = file.metadata().map_err(failed())?.len();
+    let mut newest = None;
+    // A header that is cut off by the end of the file was never whole.
+    let starts = (0..length.saturating_sub(HEADER_BYTES as u64 - 1)).step_by(SEGMENT_BYTES);
+    for start in starts {
+        let mut header = [0; HEADER_BYTES];
+        file.read_exact_at(&mut header, start).map_err(failed())?;
+        if header == [0; HEADER_BYTES] {
+            // Not yet written, or cleared by sled when it recovered.
+            continue;
+        }
+        let Some(segment) = segment_number(&header) else {
+            return Err(damaged(
+                &db,
+                &format!("has a damaged segment header at byte {start}"),
+            ));
+        };
+        newest = newest.max(Some(segment));
     }
+    if newest.is_none() || newest < newest_snapshot(path)? {
+        return Err(damaged(&db, "has lost its newest segment"));
+    }
+    Ok(())
+}
+
+/// crc32 u32 | log sequence number i64 | stable number i64; little-endian, all inverted. The log
+/// sequence number of a header counts bytes, in whole segments.
+fn segment_number(header: &[u8; HEADER_BYTES]) -> Option<u64> {
+    let (crc, rest) = header.split_first_chunk()?;
+    let lsn = u64::from_le_bytes(*rest.first_chunk()?) ^ i64::MAX.cast_unsigned();
+    let segment_bytes = SEGMENT_BYTES as u64;
+    let whole = u32::from_le_bytes(*crc) == !crc32(rest)
+        && lsn <= i64::MAX.cast_unsigned()
+        && lsn.is_multiple_of(segment_bytes);
+    whole.then_some(lsn / segment_bytes)
+}
+
+/// The checksum of zip and Ethernet, which sled uses. Few bytes go through it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 }
+        })
+    })
+}
+
+/// The segment in which the log ended when sled wrote its last snapshot, which is named after the
+/// end. Nothing if the end lay between two segments, for then the next may not be there yet.
+fn newest_snapshot(path: &Path) -> Result<Option<u64>, JournalError> {
+    let failed = || io_error(format!("reading {}", path.display()));
+    let mut newest = None;
+    for entry in fs::read_dir(path).map_err(failed())? {
+        let name = entry.map_err(failed())?.file_name();
+        let end = name.to_str().and_then(|name| name.strip_prefix("snap."));
+        newest = newest.max(end.and_then(|end| u64::from_str_radix(end, 16).ok()));
+    }
+    let segment_bytes = SEGMENT_BYTES as u64;
+    Ok(newest
+        .filter(|end| !end.is_multiple_of(segment_bytes))
+        .map(|end| end / segment_bytes))
 }
 
 /// A snapshot that was being written when the process died is half there; sled would read it as

@@ -392,6 +392,89 @@ fn files_that_are_missing_or_strange_are_refused_and_nothing_is_made_in_their_pl
     assert!(matches!(case.refusal(), JournalError::Damaged { .. }));
 }
 
+/// Given a log of several segments; when the header of the newest is changed, then it is refused,
+/// and sled has not written over what is left.
+#[track_caller]
+fn refuses_a_newest_segment_with(header: impl Fn(&mut [u8])) {
+    let case = Case::new();
+    let journal = case.open();
+    append(&journal, &vec![filled(1, 60_000); 200]);
+    journal.mark([7; 32]).expect("marked");
+    journal.close().expect("closed");
+    let db = case.log_path().join("db");
+    let mut bytes = fs::read(&db).expect("readable");
+    let newest = (bytes.len() - 1) / SEGMENT_BYTES * SEGMENT_BYTES;
+    assert!(newest > 0);
+    header(&mut bytes[newest..newest + 20]);
+    fs::write(&db, &bytes).expect("written");
+    let refusal = case.refusal();
+    assert!(matches!(refusal, JournalError::Damaged { .. }), "{refusal}");
+    assert!(fs::read(&db).expect("readable") == bytes);
+}
+
+#[test]
+fn a_damaged_segment_header_is_refused_before_anything_is_overwritten() {
+    refuses_a_newest_segment_with(|header| header[7] ^= 1);
+}
+
+#[test]
+fn a_newest_segment_that_is_gone_is_refused_before_anything_is_overwritten() {
+    refuses_a_newest_segment_with(|header| header.fill(0));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_written_and_nothing_more_is_shown() {
+    let case = Case::holding(&["a"]);
+    let journal = case.open();
+    // Given a disk that fails, which is what syncing this device does.
+    let failing = fs::File::open("/dev/null").expect("a device");
+    let healthy = std::mem::replace(
+        &mut journal.writer().open.as_mut().expect("open").file,
+        failing,
+    );
+    assert!(matches!(
+        journal.append(1, 0, &group(&["b"])),
+        Err(JournalError::Io { .. })
+    ));
+    // When the disk is well again, then the journal is not, until it is opened again.
+    journal.writer().open.as_mut().expect("open").file = healthy;
+    assert!(matches!(
+        journal.append(1, 0, &group(&["c"])),
+        Err(JournalError::Failed)
+    ));
+    assert_eq!(commits(&journal), group(&["a"]));
+    assert_eq!(journal.get(2).expect("readable"), None);
+    journal.close().expect("closed");
+    // The group that was not acknowledged may be there, and the one after it is not.
+    assert_eq!(commits(&case.open()), group(&["a", "b"]));
+}
+
+#[test]
+fn readers_beside_the_writer_see_whole_durable_groups() {
+    let opened = Case::new().open_in_place();
+    let journal: &dyn Journal = &opened.journal;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..300 {
+                let group = vec![filled(round, 700); 7];
+                journal.append(journal.head(), 0, &group).expect("appended");
+            }
+        });
+        while journal.head() < 2100 {
+            let head = journal.head();
+            let from = head.saturating_sub(100) + 1;
+            let read = journal.read(from, usize::MAX).expect("readable");
+            assert!(read.len() as u64 >= head.min(100));
+            assert!(
+                (from..)
+                    .zip(&read)
+                    .all(|(position, entry)| entry.position == position)
+            );
+            assert_eq!(read.last().map_or(0, |entry| entry.position) % 7, 0);
+        }
+    });
+}
+
 #[test]
 fn a_torn_snapshot_is_thrown_away() {
     let case = Case::holding(&["a"]);
@@ -422,9 +505,7 @@ fn a_small_cache_holds_a_large_group() {
     // sled would wait for itself if a page it let go within a batch were needed again.
     let case = Case::new();
     let journal = SledJournal::open(case.path(), SledOptions { cache_bytes: 0 }).expect("opens");
-    let group: Vec<Bytes> = (0..2000_u32)
-        .map(|n| Bytes::from(vec![n as u8; 9000]))
-        .collect();
+    let group: Vec<Bytes> = (0..2000).map(|n| filled(n, 9000)).collect();
     append(&journal, &group);
     assert_eq!(commits(&journal), group);
 }
