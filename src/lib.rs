@@ -1,7 +1,21 @@
-//! Strata, the system of record for why a plan changed. In reading order:
+//! Strata, the system of record for why a plan changed: events go into a log, the plans are folded
+//! from it, and both are served over gRPC. In reading order:
 //!
-//! - [`proto`]: the published language;
-//! - [`domain`]: what may happen to a plan, and what a plan is;
+//! - [`cli`]: the subcommands of `stratad`;
+//! - [`daemon`]: the only wiring: config, journal, view, writer, rpc; start, drain, stop;
+//! - [`config`]: arguments, environment and file to one checked value;
+//! - [`telemetry`]: what the daemon says about itself;
+//! - [`rpc`]: the services, and errors to statuses;
+//! - [`writer`]: the one way to write;
+//! - [`feed`]: what watchers and readers of the log stand on;
+//! - [`view`]: what the log says of every plan, folded; all of it disposable;
+//! - [`journal`]: the log: bytes and positions, it knows no plan;
+//! - [`commit`]: a commit as the bytes that are stored, hashed and sent;
+//! - [`domain`]: pure rules: what may happen to a plan, and what a plan is;
+//! - [`proto`]: the published language.
 
+pub mod commit;
 pub mod domain;
+pub mod journal;
 pub mod proto;
+pub mod view;

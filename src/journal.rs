@@ -1,0 +1,265 @@
+//! The journal: an append-only log of commits at positions 1, 2, 3, … that knows bytes and
+//! positions, and no plan. This file is its published language: the trait, its types and its
+//! errors. `sled` keeps the log on disk; a replicated log can come behind the same trait.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+#[cfg(test)]
+pub(crate) mod fake;
+mod high_water;
+mod home;
+mod pack;
+pub mod sled;
+
+/// The longest commit a journal takes, in bytes. The API allows 64 KiB an encoded commit; the
+/// rest is room for the envelope. Values of sled stay far below the size at which sled would
+/// move them to blob files, which it never syncs.
+pub const COMMIT_BYTES_MAX: usize = 65 * 1024;
+
+/// Names one history. It is drawn at random when a log is created, so that a bookmark or a mark
+/// of another log is told apart from one of this log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogId([u8; 16]);
+
+impl LogId {
+    /// Draws a new id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().into_bytes())
+    }
+
+    /// The id that these bytes stand for.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the id.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogId({self})")
+    }
+}
+
+/// One commit and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// 1 for the first commit of the log, without holes.
+    pub position: u64,
+    /// The stored bytes, as they were appended. Entries of one read may share memory; copy what
+    /// is to be kept for long.
+    pub commit: Bytes,
+}
+
+/// What was acknowledged last, as far as the disk remembers: a log shorter than this has lost
+/// commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HighWater {
+    /// The log that was marked.
+    pub log_id: LogId,
+    /// Its head at that time.
+    pub position: u64,
+    /// The digest of the log up to `position`. The journal only carries it.
+    pub root: [u8; 32],
+}
+
+/// What became of a group that was handed to [`Journal::append`] without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Append {
+    /// The whole group is durable and visible.
+    Appended {
+        /// The position of the group's last commit.
+        head: u64,
+    },
+    /// Nothing was written: the log does not end where the caller thinks.
+    Conflict {
+        /// Where it does end.
+        head: u64,
+    },
+    /// The group may or may not be in the log; reading on from the old head settles it. A log on
+    /// one machine never answers this.
+    Unknown,
+}
+
+/// An append-only log of commits.
+///
+/// Readers share it with the one writer. Every answer is bounded by the durable head: nothing
+/// that a crash could take back is ever shown.
+pub trait Journal: Send + Sync {
+    /// The name of this history.
+    fn log_id(&self) -> LogId;
+
+    /// The position of the last durable commit; 0 if there is none.
+    fn head(&self) -> u64;
+
+    /// Appends a group of commits after `expected_head` and makes it durable.
+    ///
+    /// Atomic is each commit, not the group: what a crash leaves of a group that was not
+    /// acknowledged is a prefix of it, in whole commits. After an error every later append fails
+    /// as well, for what the disk holds is then unknown; only opening the log again can tell.
+    ///
+    /// `term` is the door to a replicated log, which refuses the appends of a deposed writer. A
+    /// log on one machine has one writer by its lock and ignores it.
+    fn append(
+        &self,
+        expected_head: u64,
+        term: u64,
+        group: &[Bytes],
+    ) -> Result<Append, JournalError>;
+
+    /// Reads consecutive entries from position `from` (0 counts as 1) to the durable head at
+    /// most. It stops at the commit that brings the sum to `max_bytes`, and so returns at least one
+    /// entry if `from` is not beyond the head, and none if it is.
+    fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Entry>, JournalError>;
+
+    /// The commit at `position`, or nothing if it is 0 or beyond the durable head.
+    fn get(&self, position: u64) -> Result<Option<Bytes>, JournalError>;
+
+    /// Remembers the current head and its digest, beside the log. Called by the writer after each
+    /// group. It reaches the disk within about a second, without making the writer wait.
+    fn mark(&self, root: [u8; 32]) -> Result<(), JournalError>;
+
+    /// The mark that was found when the log was opened. A log that never had a commit marked has
+    /// none. The position is never above the head at opening; whether the root is that of the log
+    /// is for the caller to compare.
+    fn recovered_mark(&self) -> Option<HighWater>;
+
+    /// Stops cleanly, so that the next start is fast, and lets go of the log. Reads and appends
+    /// answer [`JournalError::Closed`] from then on. Closing again does nothing.
+    fn close(&self) -> Result<(), JournalError>;
+}
+
+/// Why a journal cannot be opened, read or written.
+///
+/// The texts are for operators: what was found, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// Another process has the data directory open.
+    #[error(
+        "{} is in use by {}; stop it, or choose another data directory",
+        dir.display(),
+        process(*pid)
+    )]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+        /// The process that holds it, if it could be told.
+        pid: Option<u32>,
+    },
+    /// The data directory was written by a version that lays it out differently.
+    #[error(
+        "the data directory has format {found}, and this version reads format {supported}; run \
+         the version of stratad that wrote it, or export there and import here"
+    )]
+    OtherFormat {
+        /// The format of the directory.
+        found: u64,
+        /// The format of this version.
+        supported: u64,
+    },
+    /// The data directory holds data, but not the file that says which.
+    #[error(
+        "{} holds {found} but no FORMAT file, so it is not known whose data that is; put FORMAT \
+         back, restore a backup, or choose an empty data directory",
+        dir.display()
+    )]
+    NoFormat {
+        /// The data directory.
+        dir: PathBuf,
+        /// A name that was found in it.
+        found: &'static str,
+    },
+    /// Something stored is missing or is not what was written.
+    #[error(
+        "the journal is damaged{}: {what}; keep the directory for examination and restore a backup \
+         into a new one",
+        at(*position)
+    )]
+    Damaged {
+        /// What was found.
+        what: String,
+        /// Where in the log, if the damage has a place there.
+        position: Option<u64>,
+    },
+    /// The log ends before a position that was acknowledged.
+    #[error(
+        "the journal ends at position {head}, but position {marked} was acknowledged: commits are \
+         lost; keep the directory for examination and restore a backup into a new one"
+    )]
+    Shorter {
+        /// Where the log ends.
+        head: u64,
+        /// What the high-water mark remembers.
+        marked: u64,
+    },
+    /// The high-water mark was written for another log.
+    #[error(
+        "the high-water mark is that of log {found}, and the journal is log {expected}: files of \
+         two data directories were mixed; put back the files that belong together"
+    )]
+    OtherLog {
+        /// The log that the mark names.
+        found: LogId,
+        /// The log of the directory.
+        expected: LogId,
+    },
+    /// A commit is longer than a journal takes. Nothing was written.
+    #[error("a commit of {bytes} bytes is too large for the journal, which takes {bytes_max}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The bound, [`COMMIT_BYTES_MAX`].
+        bytes_max: usize,
+    },
+    /// An earlier append failed, so the end of the log is unknown until it is opened again.
+    #[error("an earlier write to the journal failed; restart stratad, which recovers the log")]
+    Failed,
+    /// The journal was closed.
+    #[error("the journal is closed")]
+    Closed,
+    /// The operating system refused.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done, with the path where there is one.
+        doing: String,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The storage engine refused for a reason of its own.
+    #[error("the storage engine failed: {0}")]
+    Engine(String),
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+fn at(position: Option<u64>) -> String {
+    position.map_or_else(String::new, |position| format!(" at position {position}"))
+}
+
+/// For `map_err`: says what was being done when the operating system refused.
+fn io_error(doing: impl Into<String>) -> impl FnOnce(io::Error) -> JournalError {
+    let doing = doing.into();
+    move |source| JournalError::Io { doing, source }
+}
