@@ -113,6 +113,7 @@ pub trait Journal: Send + Sync {
     /// Atomic is each commit, not the group: what a crash leaves of a group that was not
     /// acknowledged is a prefix of it, in whole commits. After an error every later append fails
     /// as well, for what the disk holds is then unknown; only opening the log again can tell.
+    /// [`JournalError::TooLarge`] is the exception: nothing was written, and the log goes on.
     ///
     /// `term` is the door to a replicated log, which refuses the appends of a deposed writer. A
     /// log on one machine has one writer by its lock and ignores it.
