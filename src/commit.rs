@@ -66,13 +66,20 @@ pub fn header(commit: &Bytes) -> Result<Header, NotACommit> {
             _ => skip_field(wire_type, tag, &mut rest, DecodeContext::default())?,
         }
     }
-    Ok(Header { plan_id: plan_id.ok_or(NotACommit::NoPlan)?, kinds })
+    Ok(Header {
+        plan_id: plan_id.ok_or(NotACommit::NoPlan)?,
+        kinds,
+    })
 }
 
 /// RFC 6962: a leaf is hashed behind a zero byte, so that no leaf can pass for an inner node.
 #[must_use]
 pub fn leaf_hash(commit: &[u8]) -> LeafHash {
-    Sha256::new().chain_update([0]).chain_update(commit).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(commit)
+        .finalize()
+        .into()
 }
 
 fn kind_bit(mut event: Bytes) -> Result<u64, NotACommit> {
@@ -104,18 +111,32 @@ mod tests {
 
     #[test]
     fn a_header_is_read_without_decoding_the_commit() {
-        let event = |kind| proto::Event { revision: 1, kind: Some(kind), ..Default::default() };
+        let event = |kind| proto::Event {
+            revision: 1,
+            kind: Some(kind),
+            ..Default::default()
+        };
         let commit = proto::Commit {
             plan_id: "growth".into(),
             first_revision: 1,
             events: vec![
-                event(proto::event::Kind::PlanCreated(proto::PlanCreated::default())),
-                event(proto::event::Kind::NoteRecorded(proto::NoteRecorded::default())),
+                event(proto::event::Kind::PlanCreated(
+                    proto::PlanCreated::default(),
+                )),
+                event(proto::event::Kind::NoteRecorded(
+                    proto::NoteRecorded::default(),
+                )),
             ],
             ..Default::default()
         };
         let header = header(&commit.encode_to_vec().into()).expect("a commit");
-        assert_eq!(header, Header { plan_id: "growth".into(), kinds: 1 | 1 << 42 });
+        assert_eq!(
+            header,
+            Header {
+                plan_id: "growth".into(),
+                kinds: 1 | 1 << 42
+            }
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub mod plans;
 mod recover;
 mod store;
 
-pub use self::store::StoreError;
+pub use self::{load::index_entry, store::StoreError};
 use self::{
     directory::{Directory, DirectoryEntry},
     merkle::Frontier,
@@ -77,7 +77,9 @@ pub enum ViewError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The view's database cannot be read or written.
-    #[error("{0}; stop stratad, delete the directory `view` in its data directory, and start again")]
+    #[error(
+        "{0}; stop stratad, delete the directory `view` in its data directory, and start again"
+    )]
     Store(#[from] StoreError),
     /// The log holds bytes that are no commit.
     #[error("the commit at position {position} cannot be read: {source}")]
@@ -129,7 +131,10 @@ impl View {
         let mut state = self.lock();
         while state.plans.dirty_bytes() > DIRTY_BYTES_HARD && !state.stopping {
             self.progress.notify_all();
-            state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .progress
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         for applied in group {
             state.apply(applied);
@@ -154,11 +159,7 @@ impl View {
 
     /// Up to `limit` plans behind `after` in the order of their ids, and the position of the log
     /// they are shown at.
-    pub fn page(
-        &self,
-        after: Option<&Id>,
-        limit: usize,
-    ) -> (Vec<(Id, Arc<DirectoryEntry>)>, u64) {
+    pub fn page(&self, after: Option<&Id>, limit: usize) -> (Vec<(Id, Arc<DirectoryEntry>)>, u64) {
         let state = self.lock();
         (state.directory.page(after, limit), state.position)
     }
@@ -251,7 +252,11 @@ impl View {
 
 impl State {
     fn apply(&mut self, applied: &Applied) {
-        debug_assert_eq!(applied.position, self.position + 1, "commits are taken in in order");
+        debug_assert_eq!(
+            applied.position,
+            self.position + 1,
+            "commits are taken in in order"
+        );
         self.plans.apply(applied);
         self.directory.apply(applied);
         self.position = applied.position;

@@ -42,9 +42,14 @@ impl DirectoryEntry {
     /// Whether the plan's id, title, summary or objective contains `text`, which is lower case.
     #[must_use]
     pub fn mentions(&self, plan_id: &str, text: &str) -> bool {
-        [plan_id, &self.description.title, &self.description.summary, &self.objective]
-            .iter()
-            .any(|field| field.to_lowercase().contains(text))
+        [
+            plan_id,
+            &self.description.title,
+            &self.description.summary,
+            &self.objective,
+        ]
+        .iter()
+        .any(|field| field.to_lowercase().contains(text))
     }
 }
 
@@ -68,7 +73,10 @@ impl Directory {
             let entry = postcard::from_bytes(&value).map_err(|_| damaged())?;
             entries.insert(Id::from(plan_id.ok_or_else(damaged)?), Arc::new(entry));
         }
-        Ok(Self { entries, changed: BTreeSet::new() })
+        Ok(Self {
+            entries,
+            changed: BTreeSet::new(),
+        })
     }
 
     pub(super) fn get(&self, plan_id: &str) -> Option<&Arc<DirectoryEntry>> {
@@ -85,11 +93,7 @@ impl Directory {
     }
 
     /// Up to `limit` plans behind `after` in the order of their ids.
-    pub(super) fn page(
-        &self,
-        after: Option<&Id>,
-        limit: usize,
-    ) -> Vec<(Id, Arc<DirectoryEntry>)> {
+    pub(super) fn page(&self, after: Option<&Id>, limit: usize) -> Vec<(Id, Arc<DirectoryEntry>)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries
             .range::<Id, _>((start, Bound::Unbounded))
@@ -106,7 +110,10 @@ impl Projection for Directory {
         let plan: &Plan = &applied.state.plan;
         let entry = DirectoryEntry {
             description: plan.description.clone(),
-            objective: plan.objective.as_ref().map_or_else(String::new, |o| o.statement.clone()),
+            objective: plan
+                .objective
+                .as_ref()
+                .map_or_else(String::new, |o| o.statement.clone()),
             archived: plan.is_archived(),
             revision: plan.revision,
             commits: applied.state.index.commits(),
@@ -120,7 +127,11 @@ impl Projection for Directory {
     fn changes(&mut self) -> Self::Changes {
         std::mem::take(&mut self.changed)
             .into_iter()
-            .filter_map(|id| self.entries.get(&id).map(|entry| (id.clone(), entry.clone())))
+            .filter_map(|id| {
+                self.entries
+                    .get(&id)
+                    .map(|entry| (id.clone(), entry.clone()))
+            })
             .collect()
     }
 
@@ -128,7 +139,10 @@ impl Projection for Directory {
         for (plan_id, entry) in changes {
             let mut key = vec![TAG];
             key.extend_from_slice(plan_id.as_bytes());
-            records.push(Record { key, value: Some(super::encode(entry.as_ref())?) });
+            records.push(Record {
+                key,
+                value: Some(super::encode(entry.as_ref())?),
+            });
         }
         Ok(())
     }

@@ -90,14 +90,17 @@ impl Index {
     /// The commit of a number, counted from 0.
     #[must_use]
     pub fn get(&self, number: usize) -> Option<&IndexEntry> {
-        self.chunks.get(number / CHUNK_COMMITS)?.get(number % CHUNK_COMMITS)
+        self.chunks
+            .get(number / CHUNK_COMMITS)?
+            .get(number % CHUNK_COMMITS)
     }
 
     /// The number of the last commit whose first revision is at most `revision`: the one that holds
     /// it, if the plan has it.
     #[must_use]
     pub fn holding_revision(&self, revision: u64) -> Option<usize> {
-        self.partition_point(|entry| entry.first_revision <= revision).checked_sub(1)
+        self.partition_point(|entry| entry.first_revision <= revision)
+            .checked_sub(1)
     }
 
     /// How many commits stand at `position` or before.
@@ -116,8 +119,13 @@ impl Index {
 
     /// How many commits from the start satisfy `before`, which holds for a prefix of them.
     fn partition_point(&self, before: impl Fn(&IndexEntry) -> bool) -> usize {
-        let full = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&before));
-        let within = self.chunks.get(full).map_or(0, |chunk| chunk.partition_point(&before));
+        let full = self
+            .chunks
+            .partition_point(|chunk| chunk.last().is_some_and(&before));
+        let within = self
+            .chunks
+            .get(full)
+            .map_or(0, |chunk| chunk.partition_point(&before));
         full * CHUNK_COMMITS + within
     }
 }
@@ -132,8 +140,11 @@ mod tests {
         let request = RequestKey::of("request");
         for number in 0..1_000 {
             // Three events a commit, every tenth position.
-            let entry =
-                IndexEntry { position: 10 * (number + 1), first_revision: 3 * number + 1, request };
+            let entry = IndexEntry {
+                position: 10 * (number + 1),
+                first_revision: 3 * number + 1,
+                request,
+            };
             index.push(entry);
             assert_eq!(index.commits(), number + 1);
         }

@@ -4,6 +4,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Stored, View, ViewError,
     directory::DirectoryEntry,
@@ -26,12 +28,16 @@ impl View {
             if let Some(found) = self.in_memory(plan_id) {
                 return Ok(Some(found));
             }
-            let Some(entry) = self.entry(plan_id) else { return Ok(None) };
+            let Some(entry) = self.entry(plan_id) else {
+                return Ok(None);
+            };
             let loaded = self.read_plan(&Id::from(plan_id), &entry)?;
 
             let mut state = self.lock();
-            let unchanged =
-                state.directory.get(plan_id).is_some_and(|now| Arc::ptr_eq(now, &entry));
+            let unchanged = state
+                .directory
+                .get(plan_id)
+                .is_some_and(|now| Arc::ptr_eq(now, &entry));
             // A plan that changed while it was read is in memory now: take that one.
             if !unchanged {
                 continue;
@@ -40,13 +46,20 @@ impl View {
                 Some(folded) => Arc::new(folded),
                 None => {
                     drop(state);
-                    tracing::warn!(plan_id, "the view's records of a plan are damaged: reading the log for it");
+                    tracing::warn!(
+                        plan_id,
+                        "the view's records of a plan are damaged: reading the log for it"
+                    );
                     let folded = Arc::new(self.search_plan(&Id::from(plan_id), &entry)?);
                     state = self.lock();
                     folded
                 }
             };
-            if state.directory.get(plan_id).is_some_and(|now| Arc::ptr_eq(now, &entry)) {
+            if state
+                .directory
+                .get(plan_id)
+                .is_some_and(|now| Arc::ptr_eq(now, &entry))
+            {
                 state.plans.keep(folded.clone());
                 return Ok(Some((folded, state.position)));
             }
@@ -61,10 +74,15 @@ impl View {
 
     /// The plan's events up to and including `revision`.
     pub fn events(&self, folded: &Folded, revision: u64) -> Result<Vec<proto::Event>, ViewError> {
-        let commits = folded.index.holding_revision(revision).map_or(0, |number| number + 1);
+        let commits = folded
+            .index
+            .holding_revision(revision)
+            .map_or(0, |number| number + 1);
         let mut events = Vec::new();
         for number in 0..commits {
-            let Some(entry) = folded.index.get(number) else { break };
+            let Some(entry) = folded.index.get(number) else {
+                break;
+            };
             events.extend(self.commit(entry.position)?.events);
         }
         events.retain(|event| event.revision <= revision);
@@ -72,22 +90,39 @@ impl View {
     }
 
     /// Some of the plan's commits, by their numbers counted from 0.
-    pub fn commits(&self, folded: &Folded, numbers: Range<usize>) -> Result<Vec<Stored>, ViewError> {
+    pub fn commits(
+        &self,
+        folded: &Folded,
+        numbers: Range<usize>,
+    ) -> Result<Vec<Stored>, ViewError> {
         numbers
             .filter_map(|number| folded.index.get(number))
             .map(|entry| {
                 let commit = self.commit(entry.position)?;
-                Ok(Stored { position: entry.position, commit })
+                Ok(Stored {
+                    position: entry.position,
+                    commit,
+                })
             })
             .collect()
     }
 
     /// The commit at a position that an index names.
     pub fn commit(&self, position: u64) -> Result<proto::Commit, ViewError> {
+        Ok(self.commit_bytes(position)?.0)
+    }
+
+    /// The commit at a position that an index names, and the bytes that are stored.
+    pub fn commit_bytes(&self, position: u64) -> Result<(proto::Commit, Bytes), ViewError> {
         let bytes = self.journal.get(position)?.ok_or_else(|| {
-            ViewError::Incoherent(format!("no commit at position {position}, which an index names"))
+            ViewError::Incoherent(format!(
+                "no commit at position {position}, which an index names"
+            ))
         })?;
-        commit::decode(&bytes).map_err(|source| ViewError::Undecodable { position, source })
+        match commit::decode(&bytes) {
+            Ok(commit) => Ok((commit, bytes)),
+            Err(source) => Err(ViewError::Undecodable { position, source }),
+        }
     }
 
     /// What is stored of the plan, brought up to the directory's revision; nothing when its records
@@ -100,7 +135,10 @@ impl View {
         let Some(index) = plans::read_index(&self.store, plan_id, entry.commits)? else {
             return Ok(None);
         };
-        if index.last().is_none_or(|last| last.position != entry.last_position) {
+        if index
+            .last()
+            .is_none_or(|last| last.position != entry.last_position)
+        {
             return Ok(None);
         }
         let snapshot = plans::read_snapshot(&self.store, plan_id, entry.revision)?
@@ -114,7 +152,9 @@ impl View {
     fn bring_up(&self, snapshot: Plan, index: &Index) -> Result<Plan, ViewError> {
         let first = match snapshot.revision {
             0 => 0,
-            revision => index.holding_revision(revision).map_or(0, |number| number + 1),
+            revision => index
+                .holding_revision(revision)
+                .map_or(0, |number| number + 1),
         };
         let plan_id = snapshot.plan_id.clone();
         let mut tail = Vec::new();
@@ -167,7 +207,8 @@ impl View {
 }
 
 /// What the index keeps of a commit.
-pub(crate) fn index_entry(position: u64, commit: &proto::Commit) -> IndexEntry {
+#[must_use]
+pub fn index_entry(position: u64, commit: &proto::Commit) -> IndexEntry {
     IndexEntry {
         position,
         first_revision: commit.first_revision,

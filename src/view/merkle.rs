@@ -26,7 +26,9 @@ impl Frontier {
         let mut node = leaf;
         // Every subtree that is as large as the new one joins it: one for each trailing 1 bit.
         for _ in 0..self.size.trailing_ones() {
-            let Some(left) = self.subtrees.pop() else { break };
+            let Some(left) = self.subtrees.pop() else {
+                break;
+            };
             node = inner(&left, &node);
         }
         self.subtrees.push(node);
@@ -37,7 +39,9 @@ impl Frontier {
     #[must_use]
     pub fn root(&self) -> [u8; 32] {
         let mut subtrees = self.subtrees.iter().rev();
-        let Some(last) = subtrees.next() else { return Sha256::digest([]).into() };
+        let Some(last) = subtrees.next() else {
+            return Sha256::digest([]).into();
+        };
         subtrees.fold(*last, |right, left| inner(left, &right))
     }
 
@@ -49,7 +53,12 @@ impl Frontier {
 }
 
 fn inner(left: &LeafHash, right: &LeafHash) -> LeafHash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -74,7 +83,11 @@ mod tests {
         let leaves: Vec<LeafHash> = (0_u8..70).map(|byte| leaf_hash(&[byte])).collect();
         let mut frontier = Frontier::default();
         for size in 0..leaves.len() {
-            assert_eq!(frontier.root(), by_definition(&leaves[..size]), "size {size}");
+            assert_eq!(
+                frontier.root(),
+                by_definition(&leaves[..size]),
+                "size {size}"
+            );
             assert!(frontier.is_sound());
             frontier.push(leaves[size]);
         }

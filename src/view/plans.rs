@@ -44,7 +44,10 @@ impl Folded {
     /// A plan without events.
     #[must_use]
     pub fn unborn(plan_id: Id) -> Self {
-        Self { plan: Plan::unborn(plan_id), index: Index::default() }
+        Self {
+            plan: Plan::unborn(plan_id),
+            index: Index::default(),
+        }
     }
 
     /// About how many bytes of memory it takes. The state holds each text once, as its view does,
@@ -84,9 +87,15 @@ pub(super) struct Plans {
 impl Plans {
     pub(super) fn new(cache_bytes: u64) -> Self {
         // The estimate of the number of items only sizes the cache's tables.
-        let items = usize::try_from(cache_bytes / (16 << 10)).unwrap_or(usize::MAX).max(64);
+        let items = usize::try_from(cache_bytes / (16 << 10))
+            .unwrap_or(usize::MAX)
+            .max(64);
         let clean = Cache::with_weighter(items, cache_bytes, ByWeight);
-        Self { dirty: HashMap::new(), dirty_bytes: 0, clean }
+        Self {
+            dirty: HashMap::new(),
+            dirty_bytes: 0,
+            clean,
+        }
     }
 
     /// The plan, if it is in memory.
@@ -127,7 +136,13 @@ impl Projection for Plans {
         // An older state must not come back once this one is written.
         self.clean.remove(&folded.plan.plan_id);
         let first_commit = folded.index.len().saturating_sub(1);
-        self.dirty.insert(folded.plan.plan_id.clone(), Dirty { folded, first_commit });
+        self.dirty.insert(
+            folded.plan.plan_id.clone(),
+            Dirty {
+                folded,
+                first_commit,
+            },
+        );
     }
 
     fn changes(&mut self) -> Self::Changes {
@@ -135,10 +150,17 @@ impl Projection for Plans {
     }
 
     fn records(changes: &Self::Changes, records: &mut Vec<Record>) -> Result<(), StoreError> {
-        for Dirty { folded, first_commit } in changes {
+        for Dirty {
+            folded,
+            first_commit,
+        } in changes
+        {
             for (number, chunk) in folded.index.chunks_from(*first_commit) {
                 let key = numbered_key(INDEX_TAG, &folded.plan.plan_id, number);
-                records.push(Record { key, value: Some(super::encode(chunk.as_ref())?) });
+                records.push(Record {
+                    key,
+                    value: Some(super::encode(chunk.as_ref())?),
+                });
             }
         }
         Ok(())
@@ -147,7 +169,9 @@ impl Projection for Plans {
     fn settled(&mut self, changes: Self::Changes) {
         for written in changes {
             let plan_id = written.folded.plan.plan_id.clone();
-            let Some(current) = self.dirty.get_mut(&plan_id) else { continue };
+            let Some(current) = self.dirty.get_mut(&plan_id) else {
+                continue;
+            };
             if Arc::ptr_eq(&current.folded, &written.folded) {
                 self.dirty.remove(&plan_id);
                 self.dirty_bytes -= written.folded.weight_bytes();
@@ -180,7 +204,10 @@ pub(super) fn snapshot_records(
 
 fn is_due(folded: &Folded, stored: Option<SnapshotHeader>) -> bool {
     stored.is_none_or(|header| {
-        let commits_then = folded.index.holding_revision(header.revision).map_or(0, |n| n + 1);
+        let commits_then = folded
+            .index
+            .holding_revision(header.revision)
+            .map_or(0, |n| n + 1);
         let since = folded.index.commits().saturating_sub(commits_then as u64);
         since >= SNAPSHOT_AFTER_COMMITS.max(header.length / SNAPSHOT_BYTES_A_COMMIT)
     })
@@ -197,7 +224,10 @@ fn push_snapshot(plan: &Plan, records: &mut Vec<Record>) -> Result<(), StoreErro
     bytes.extend_from_slice(&state);
     for (number, piece) in bytes.chunks(SNAPSHOT_PIECE_BYTES).enumerate() {
         let key = numbered_key(SNAPSHOT_TAG, &plan.plan_id, number);
-        records.push(Record { key, value: Some(piece.to_vec()) });
+        records.push(Record {
+            key,
+            value: Some(piece.to_vec()),
+        });
     }
     Ok(())
 }
@@ -228,7 +258,9 @@ pub(super) fn read_snapshot(
             Err(error) => return Err(error),
         }
     }
-    let Some(state) = bytes.get(SNAPSHOT_HEADER_BYTES..length) else { return Ok(None) };
+    let Some(state) = bytes.get(SNAPSHOT_HEADER_BYTES..length) else {
+        return Ok(None);
+    };
     if crc32c::crc32c(state) != header.crc {
         return Ok(None);
     }
@@ -250,7 +282,9 @@ pub(super) fn read_index(
             Ok(None) | Err(StoreError::Damaged(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Ok(chunk) = postcard::from_bytes::<Vec<IndexEntry>>(&stored) else { return Ok(None) };
+        let Ok(chunk) = postcard::from_bytes::<Vec<IndexEntry>>(&stored) else {
+            return Ok(None);
+        };
         // A crash can leave a chunk that is ahead of the directory; the log adds the rest again.
         for entry in chunk.into_iter().take(commits - number * CHUNK_COMMITS) {
             let in_order = index.last().map_or(entry.first_revision == 1, |last| {

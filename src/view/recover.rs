@@ -19,8 +19,9 @@ use super::{
     store::{Record, Store},
 };
 use crate::{
-    commit,
+    commit::{self, Header},
     domain::{evolve, value::Id},
+    feed::Recent,
     journal::{Entry, Journal},
     proto,
 };
@@ -82,7 +83,10 @@ impl View {
             leaf: leaf_at(self.journal.as_ref(), position)?,
             frontier,
         };
-        Ok(Record { key: CHECKPOINT_KEY.to_vec(), value: Some(super::encode(&checkpoint)?) })
+        Ok(Record {
+            key: CHECKPOINT_KEY.to_vec(),
+            value: Some(super::encode(&checkpoint)?),
+        })
     }
 
     /// The view as it is stored, brought up to the head; nothing if none is stored.
@@ -95,9 +99,11 @@ impl View {
             return Ok(None);
         }
         let store = Store::open(dir)?;
-        let Some(stored) = store.get(CHECKPOINT_KEY)? else { return Ok(None) };
-        let checkpoint: Checkpoint = postcard::from_bytes(&stored)
-            .map_err(|_| StoreError::Damaged("checkpoint".into()))?;
+        let Some(stored) = store.get(CHECKPOINT_KEY)? else {
+            return Ok(None);
+        };
+        let checkpoint: Checkpoint =
+            postcard::from_bytes(&stored).map_err(|_| StoreError::Damaged("checkpoint".into()))?;
         checkpoint.confirm(journal.as_ref())?;
         let mut state = State::empty(cache_bytes);
         state.directory = Directory::restore(store.scan(&[directory::TAG]))?;
@@ -110,7 +116,29 @@ impl View {
     }
 
     fn with_state(store: Store, journal: Arc<dyn Journal>, state: State) -> Self {
-        Self { journal, store, state: Mutex::new(state), progress: Condvar::new() }
+        Self {
+            journal,
+            store,
+            state: Mutex::new(state),
+            progress: Condvar::new(),
+        }
+    }
+
+    /// Takes in commits that another writer appended, and hands them on for the watchers.
+    pub fn follow(&self) -> Result<Vec<Recent>, ViewError> {
+        let mut frontier = self.frontier();
+        let mut recent = Vec::new();
+        while self.position() < self.journal.head() {
+            for entry in self.journal.read(self.position() + 1, READ_BYTES)? {
+                frontier.push(commit::leaf_hash(&entry.commit));
+                self.take_in(&entry, &frontier)?;
+                let position = entry.position;
+                let Header { plan_id, kinds } = commit::header(&entry.commit)
+                    .map_err(|source| ViewError::Undecodable { position, source })?;
+                recent.push(Recent { position, plan_id, kinds, commit: entry.commit });
+            }
+        }
+        Ok(recent)
     }
 
     /// Takes in every commit behind the view's position, and checks that nothing is missing then.
@@ -147,14 +175,28 @@ impl View {
         let recorded_at = commit.recorded_at.unwrap_or_default().into();
         let state = match before {
             // A crash between two batches can leave a plan's records ahead of the checkpoint.
-            Some(state) if state.index.last().is_some_and(|last| last.position >= position) => state,
+            Some(state)
+                if state
+                    .index
+                    .last()
+                    .is_some_and(|last| last.position >= position) =>
+            {
+                state
+            }
             Some(state) => Arc::new(self.with_commit(&state, position, commit)?),
             None => {
                 let unborn = Folded::unborn(Id::from(commit.plan_id.as_str()));
                 Arc::new(self.with_commit(&unborn, position, commit)?)
             }
         };
-        self.publish(&[Applied { position, recorded_at, state }], frontier);
+        self.publish(
+            &[Applied {
+                position,
+                recorded_at,
+                state,
+            }],
+            frontier,
+        );
         let pressed = self.lock().plans.dirty_bytes() > super::DIRTY_BYTES_SOFT;
         if pressed {
             self.write()?;

@@ -2,7 +2,7 @@
 //! written in small batches so that the journal is never kept waiting for sled's shared lock, and
 //! made durable with the checkpoint in the last batch.
 
-use std::{fs, fs::File, io, path::Path};
+use std::{fs, fs::File, io, panic::AssertUnwindSafe, path::Path};
 
 /// Sled's batches of all databases share one lock; 64 keys hold it for milliseconds.
 const BATCH_KEYS_MAX: usize = 64;
@@ -56,9 +56,12 @@ impl Store {
             .segment_size(SEGMENT_BYTES)
             .flush_every_ms(None);
         // Sled panics on some kinds of damage.
-        let db = std::panic::catch_unwind(|| config.open())
+        let db = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()))
             .map_err(|_| StoreError::Engine("opening it panicked".into()))??;
-        let file = File::options().read(true).write(true).open(dir.join("db"))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(dir.join("db"))?;
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
         Ok(Self { db, file })
@@ -74,7 +77,10 @@ impl Store {
 
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get(key)?.map(|stored| unseal(key, &stored)).transpose()
+        self.db
+            .get(key)?
+            .map(|stored| unseal(key, &stored))
+            .transpose()
     }
 
     /// All records whose key starts with `prefix`, in the order of the keys.
@@ -140,9 +146,14 @@ mod tests {
     #[test]
     fn records_outlive_the_database_handle_and_a_damaged_one_is_noticed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let record = |key: u8| Record { key: vec![b'a', key], value: Some(vec![key; 100]) };
+        let record = |key: u8| Record {
+            key: vec![b'a', key],
+            value: Some(vec![key; 100]),
+        };
         let store = Store::open(dir.path()).expect("opened");
-        store.write((0..200).map(record).collect()).expect("written");
+        store
+            .write((0..200).map(record).collect())
+            .expect("written");
         drop(store);
 
         let store = Store::open(dir.path()).expect("opened again");

@@ -1,0 +1,264 @@
+//! The one way to write. Requests are made ready by their callers, wait in a bounded queue, and are
+//! decided one after another by one thread against plans that run ahead of the disk. Whatever waited
+//! while the last group was being made durable is the next group: one append, one sync, then view,
+//! watchers and answers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    domain::{
+        decide::Refusal,
+        shape::{self, Violation},
+        value::Time,
+    },
+    feed::Feed,
+    journal::Journal,
+    proto::{self, LogEntry},
+    view::{View, ViewError, plans::Folded},
+};
+
+mod group;
+mod ready;
+
+use self::{group::GroupWriter, ready::Prepared};
+
+/// How often a request is made ready again because its plan moved on meanwhile. Each round means
+/// that another request on the plan went through, so only a storm of them reaches this.
+const ROUNDS_MAX: usize = 64;
+
+/// What was recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The commit at its place in the log; position 0 for one that was only validated.
+    pub entry: LogEntry,
+    /// The revision of the plan after the commit.
+    pub revision: u64,
+    /// Whether it had been recorded before.
+    pub replayed: bool,
+}
+
+/// Why a request was not recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The request alone shows what is wrong.
+    #[error("the request is malformed")]
+    Malformed(Vec<Violation>),
+    /// The plan forbids it.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// Its id was recorded with other content.
+    #[error("request_id was recorded at position {position} with other content")]
+    RequestIdReused {
+        /// Where it was recorded.
+        position: u64,
+        /// The revision of the plan after that commit.
+        revision: u64,
+    },
+    /// The queue was full until the deadline.
+    #[error("the queue was full until the deadline of the call")]
+    QueueFull,
+    /// The plan changed each time the request was ready.
+    #[error("the plan changed too often while the request was made ready")]
+    Contended,
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// Writing failed: whether the commit was recorded is unknown until the next start.
+    #[error("writing failed; whether the request was recorded is unknown")]
+    WriteFailed,
+    /// The plan cannot be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+}
+
+/// A request that waits to be decided.
+struct Job {
+    request: shape::CheckedRequest,
+    /// About how many bytes its commit will have.
+    bytes: usize,
+    /// Who sent it, as far as the daemon knows.
+    actor: Arc<str>,
+    /// The plan as its caller found it; nothing: there was none.
+    folded: Option<Arc<Folded>>,
+    /// How many of the plan's commits were searched for the request's id.
+    searched_commits: usize,
+    /// What a request that corrects or retracts comes to, worked out beforehand.
+    prepared: Option<Prepared>,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Job {
+    fn answer(self, reply: Reply) {
+        // A caller that has gone does not want it any more; a retry finds what was recorded.
+        drop(self.reply.send(reply));
+    }
+}
+
+/// What became of a job. Sent when all that its decision saw is durable.
+enum Reply {
+    Recorded(Answer),
+    Refused(Refusal),
+    TooLarge {
+        bytes: usize,
+    },
+    /// The plan, or what is known of the request's id, moved on: make it ready again.
+    Again,
+    Failed,
+}
+
+/// Where requests are handed in. Dropping all of them ends the writer's thread.
+#[derive(Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Job>,
+    view: Arc<View>,
+    clock: Clock,
+}
+
+/// The time of day, handed in so that tests can set it.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// The machine's clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => Time {
+            seconds: i64::try_from(since.as_secs()).unwrap_or(Time::MAX_SECONDS),
+            // Below 10^9, so it fits.
+            nanos: since.subsec_nanos().cast_signed(),
+        },
+        // A clock before 1970 is as good as none.
+        Err(_) => Time::default(),
+    })
+}
+
+/// A request on its way: handed in, not answered yet.
+pub struct Pending {
+    writer: Writer,
+    request: proto::ExecuteRequest,
+    actor: Arc<str>,
+    deadline: Instant,
+    stage: Stage,
+}
+
+enum Stage {
+    Answered(Box<Result<Answer, ExecuteError>>),
+    Queued(oneshot::Receiver<Reply>),
+}
+
+impl Writer {
+    /// The writer, and the thread's body, which runs until all writers are dropped or writing fails.
+    pub fn new(
+        journal: Arc<dyn Journal>,
+        view: Arc<View>,
+        feed: Arc<Feed>,
+        queue_limit: usize,
+        clock: Clock,
+    ) -> (Self, impl FnOnce() -> Result<(), WriteFailure> + Send + use<>) {
+        let (queue, jobs) = mpsc::channel(queue_limit);
+        let group_writer = GroupWriter::new(journal, view.clone(), feed, clock.clone());
+        (Self { queue, view, clock }, move || group_writer.run(jobs))
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// How many requests may wait.
+    #[must_use]
+    pub fn queue_limit(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
+    /// Hands a request in. Requests that one caller hands in one after another are decided in that
+    /// order. Waits until `deadline` for a place in the queue.
+    pub async fn submit(
+        &self,
+        mut request: proto::ExecuteRequest,
+        actor: Arc<str>,
+        deadline: Instant,
+    ) -> Pending {
+        if request.request_id.is_empty() {
+            request.request_id = uuid::Uuid::now_v7().to_string();
+        }
+        let stage = match self.enqueue(request.clone(), &actor, deadline).await {
+            Ok(stage) => stage,
+            Err(error) => Stage::Answered(Box::new(Err(error))),
+        };
+        Pending { writer: self.clone(), request, actor, deadline, stage }
+    }
+
+    async fn enqueue(
+        &self,
+        request: proto::ExecuteRequest,
+        actor: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<Stage, ExecuteError> {
+        let request =
+            shape::check(request, (self.clock)()).map_err(ExecuteError::Malformed)?;
+        let ready = ready::make_ready(&self.view, &self.clock, request).await?;
+        let ready = match ready {
+            ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
+            ready::Outcome::Ready(ready) => ready,
+        };
+        let place = tokio::time::timeout_at(deadline, self.queue.reserve())
+            .await
+            .map_err(|_| ExecuteError::QueueFull)?
+            .map_err(|_| ExecuteError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        place.send(ready.into_job(actor.clone(), reply));
+        Ok(Stage::Queued(answer))
+    }
+}
+
+impl Pending {
+    /// Waits for the answer.
+    pub async fn answer(mut self) -> Result<Answer, ExecuteError> {
+        for _ in 0..ROUNDS_MAX {
+            let reply = match self.stage {
+                Stage::Answered(answer) => return *answer,
+                Stage::Queued(reply) => reply.await,
+            };
+            match reply {
+                Ok(Reply::Recorded(answer)) => return Ok(answer),
+                Ok(Reply::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
+                Ok(Reply::TooLarge { bytes }) => return Err(too_large(bytes)),
+                // A writer that is gone without an answer failed.
+                Ok(Reply::Failed) | Err(_) => return Err(ExecuteError::WriteFailed),
+                Ok(Reply::Again) => {}
+            }
+            self.stage =
+                self.writer.enqueue(self.request.clone(), &self.actor, self.deadline).await?;
+        }
+        Err(ExecuteError::Contended)
+    }
+}
+
+fn too_large(bytes: usize) -> ExecuteError {
+    ExecuteError::Malformed(vec![Violation {
+        field: "commands".into(),
+        description: format!(
+            "the commit would have {bytes} bytes encoded, and the most is {}; send the commands \
+             in several requests",
+            shape::COMMIT_BYTES_MAX
+        ),
+    }])
+}
+
+/// Why the writer's thread ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("writing to the log failed: {0}")]
+pub struct WriteFailure(#[from] pub ViewError);
+
+/// How long a call without a deadline of its own waits for a place in the queue.
+pub const QUEUE_WAIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,255 @@
+//! The writer's thread: takes what waits, decides it, makes it durable as one group, and only then
+//! shows and answers it. It never reads a disk, unless the log turns out to end elsewhere.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use prost::Message as _;
+use tokio::sync::mpsc;
+
+use super::{Answer, Clock, Job, Reply, WriteFailure};
+use crate::{
+    commit,
+    domain::{
+        decide::{self, Context, Decision, Refusal},
+        event, shape,
+        value::{Id, Time},
+    },
+    feed::{Feed, Recent},
+    journal::{Append, Journal},
+    proto::{self, LogEntry},
+    view::{
+        Applied, View, ViewError, index::RequestKey, index_entry, merkle::Frontier, plans::Folded,
+    },
+};
+
+/// How many requests one group takes at most: more only makes the first of them wait longer.
+const GROUP_REQUESTS_MAX: usize = 1_024;
+/// How many bytes of requests one group takes at most, which bounds what a sync has to carry.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// The term of a log that has one writer by its lock.
+const TERM: u64 = 0;
+
+/// The state of the writer's thread.
+pub(super) struct GroupWriter {
+    journal: Arc<dyn Journal>,
+    view: Arc<View>,
+    feed: Arc<Feed>,
+    clock: Clock,
+    head: u64,
+    frontier: Frontier,
+    last_recorded_at: Time,
+}
+
+/// What was decided and is not durable yet.
+#[derive(Default)]
+struct Group {
+    /// Plans as they will be.
+    ahead: HashMap<Id, Arc<Folded>>,
+    commits: Vec<Bytes>,
+    applied: Vec<Applied>,
+    recent: Vec<Recent>,
+}
+
+impl GroupWriter {
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        view: Arc<View>,
+        feed: Arc<Feed>,
+        clock: Clock,
+    ) -> Self {
+        let (head, frontier) = (view.position(), view.frontier());
+        let last_recorded_at = view.last_recorded_at().unwrap_or_default();
+        Self { journal, view, feed, clock, head, frontier, last_recorded_at }
+    }
+
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) -> Result<(), WriteFailure> {
+        while let Some(first) = queue.blocking_recv() {
+            let mut bytes = first.bytes;
+            let mut jobs = vec![first];
+            while jobs.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
+                let Ok(job) = queue.try_recv() else { break };
+                bytes += job.bytes;
+                jobs.push(job);
+            }
+            if let Err(error) = self.write(jobs) {
+                // What still waits is not decided any more; its callers try again after the restart.
+                queue.close();
+                while let Ok(job) = queue.try_recv() {
+                    job.answer(Reply::Failed);
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides jobs in order, makes their commits durable, shows them and answers.
+    fn write(&mut self, mut jobs: Vec<Job>) -> Result<(), ViewError> {
+        // The caller has gone, and nothing is recorded yet: nobody misses it.
+        jobs.retain(|job| !job.reply.is_closed());
+        match self.settle(&mut jobs) {
+            Ok(replies) => {
+                for (job, reply) in jobs.into_iter().zip(replies) {
+                    job.answer(reply);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                for job in jobs {
+                    job.answer(Reply::Failed);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The replies to jobs, with all that they rest on durable and shown.
+    fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Reply>, ViewError> {
+        loop {
+            let mut group = Group::default();
+            let replies = jobs.iter_mut().map(|job| self.reply(&mut group, job)).collect();
+            if group.commits.is_empty() {
+                return Ok(replies);
+            }
+            match self.journal.append(self.head, TERM, &group.commits)? {
+                Append::Appended { head } => {
+                    self.show(group, head)?;
+                    return Ok(replies);
+                }
+                // The log does not end where it was thought to, or it is not known whether the
+                // group is in it. What ran ahead is dropped, and the same requests are decided
+                // again on what the log really holds: those that did get in are found by their ids.
+                Append::Conflict { .. } | Append::Unknown => self.catch_up()?,
+            }
+        }
+    }
+
+    fn reply(&mut self, group: &mut Group, job: &mut Job) -> Reply {
+        let Some(base) = self.base(&group.ahead, job) else { return Reply::Again };
+        let request = job.request.request();
+        let key = RequestKey::of(&request.request_id);
+        if base.index.iter_from(job.searched_commits).any(|entry| entry.request == key) {
+            return Reply::Again;
+        }
+        let now = (self.clock)().max(self.last_recorded_at);
+        let decided = if job.request.amends() {
+            match job.prepared.take() {
+                Some(prepared) if prepared.revision == base.plan.revision => prepared.outcome,
+                Some(_) | None => return Reply::Again,
+            }
+        } else {
+            self.decide(&group.ahead, &base, request, now)
+        };
+        match decided {
+            Ok(decision) => self.stage(group, job, &base, decision, now),
+            Err(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    /// The plan as the job must be decided on; nothing if it is not in memory.
+    fn base(&self, ahead: &HashMap<Id, Arc<Folded>>, job: &Job) -> Option<Arc<Folded>> {
+        let plan_id = job.request.request().plan_id.as_str();
+        if let Some(folded) = ahead.get(plan_id) {
+            return Some(folded.clone());
+        }
+        if let Some((folded, _)) = self.view.in_memory(plan_id) {
+            return Some(folded);
+        }
+        match self.view.entry(plan_id) {
+            None => Some(Arc::new(Folded::unborn(plan_id.into()))),
+            Some(entry) => {
+                job.folded.clone().filter(|folded| folded.plan.revision == entry.revision)
+            }
+        }
+    }
+
+    fn decide(
+        &self,
+        ahead: &HashMap<Id, Arc<Folded>>,
+        base: &Folded,
+        request: &proto::ExecuteRequest,
+        now: Time,
+    ) -> Result<Decision, Refusal> {
+        let revision_of = |plan_id: &str| match ahead.get(plan_id) {
+            Some(folded) => Some(folded.plan.revision),
+            None => self.view.entry(plan_id).map(|entry| entry.revision),
+        };
+        decide::execute(
+            &base.plan,
+            request,
+            &Context { now, other_plans: &revision_of, history: &[] },
+        )
+    }
+
+    /// Encodes a decision and adds it to the group.
+    fn stage(
+        &mut self,
+        group: &mut Group,
+        job: &Job,
+        base: &Folded,
+        decision: Decision,
+        recorded_at: Time,
+    ) -> Reply {
+        let request = job.request.request();
+        let kinds = decision.events.iter().fold(0, |bits, event| bits | 1 << event::bit_of(event));
+        let commit = proto::Commit {
+            plan_id: request.plan_id.clone(),
+            first_revision: base.plan.revision + 1,
+            recorded_at: Some(recorded_at.into()),
+            actor: job.actor.to_string(),
+            on_behalf_of: request.actor.clone(),
+            request_id: request.request_id.clone(),
+            request_digest: Bytes::copy_from_slice(&job.request.digest()),
+            events: decision.events,
+        };
+        let bytes = Bytes::from(commit.encode_to_vec());
+        if bytes.len() > shape::COMMIT_BYTES_MAX {
+            return Reply::TooLarge { bytes: bytes.len() };
+        }
+        let revision = decision.plan.revision;
+        let answer = |position| {
+            let entry = LogEntry { position, commit: bytes.clone() };
+            Reply::Recorded(Answer { entry, revision, replayed: false })
+        };
+        if request.validate_only {
+            return answer(0);
+        }
+
+        let position = self.head + group.commits.len() as u64 + 1;
+        self.last_recorded_at = recorded_at;
+        let plan_id = decision.plan.plan_id.clone();
+        let mut index = base.index.clone();
+        index.push(index_entry(position, &commit));
+        let state = Arc::new(Folded { plan: decision.plan, index });
+        group.ahead.insert(plan_id.clone(), state.clone());
+        group.commits.push(bytes.clone());
+        group.applied.push(Applied { position, recorded_at, state });
+        group.recent.push(Recent { position, plan_id, kinds, commit: bytes.clone() });
+        answer(position)
+    }
+
+    /// Marks and shows a group that is durable.
+    fn show(&mut self, group: Group, head: u64) -> Result<(), ViewError> {
+        for commit in &group.commits {
+            self.frontier.push(commit::leaf_hash(commit));
+        }
+        assert_eq!(self.frontier.size(), head, "the tree has a leaf for each commit of the log");
+        self.journal.mark(self.frontier.root())?;
+        self.head = head;
+        self.view.publish(&group.applied, &self.frontier);
+        self.feed.publish(group.recent);
+        Ok(())
+    }
+
+    /// Takes in what others appended.
+    fn catch_up(&mut self) -> Result<(), ViewError> {
+        let recent = self.view.follow()?;
+        self.head = self.view.position();
+        self.frontier = self.view.frontier();
+        self.last_recorded_at = self.view.last_recorded_at().unwrap_or_default();
+        self.journal.mark(self.frontier.root())?;
+        self.feed.publish(recent);
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! What is done for a request before it is queued, on its caller's time: its plan is loaded, its id
+//! is looked for among the plan's commits, and a correction is worked out, so that the writer never
+//! reads a disk.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tokio::sync::oneshot;
+
+use super::{Answer, Clock, ExecuteError, Job, Reply};
+use crate::{
+    domain::{
+        decide::{self, Context, Decision, Refusal},
+        plan::Plan,
+        shape::CheckedRequest,
+    },
+    proto::{self, LogEntry},
+    view::{View, ViewError, index::RequestKey, plans::Folded},
+};
+
+/// What a request that corrects or retracts comes to. It holds while the plan stays at this revision.
+pub(super) struct Prepared {
+    pub(super) revision: u64,
+    pub(super) outcome: Result<Decision, Refusal>,
+}
+
+/// A request that can be queued.
+pub(super) struct Ready {
+    request: CheckedRequest,
+    folded: Option<Arc<Folded>>,
+    searched_commits: usize,
+    prepared: Option<Prepared>,
+}
+
+pub(super) enum Outcome {
+    /// It was recorded before.
+    Replay(Answer),
+    Ready(Box<Ready>),
+}
+
+impl Ready {
+    pub(super) fn into_job(self: Box<Self>, actor: Arc<str>, reply: oneshot::Sender<Reply>) -> Job {
+        let Self { request, folded, searched_commits, prepared } = *self;
+        let bytes = request.request().encoded_len();
+        Job { request, bytes, actor, folded, searched_commits, prepared, reply }
+    }
+}
+
+pub(super) async fn make_ready(
+    view: &Arc<View>,
+    clock: &Clock,
+    request: CheckedRequest,
+) -> Result<Outcome, ExecuteError> {
+    let plan_id = &request.request().plan_id;
+    let in_memory = view.in_memory(plan_id).map(|(folded, _)| folded);
+    let exists = in_memory.is_some() || view.entry(plan_id).is_some();
+    if !exists {
+        let ready = Ready { request, folded: None, searched_commits: 0, prepared: None };
+        return Ok(Outcome::Ready(Box::new(ready)));
+    }
+    if let Some(folded) = &in_memory
+        && !request.amends()
+        && candidates(folded, &request.request().request_id).next().is_none()
+    {
+        let searched_commits = folded.index.len();
+        let ready = Ready { request, folded: in_memory, searched_commits, prepared: None };
+        return Ok(Outcome::Ready(Box::new(ready)));
+    }
+    let (view, clock) = (view.clone(), clock.clone());
+    let reading = tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request));
+    match reading.await {
+        Ok(outcome) => outcome,
+        // The runtime is going down.
+        Err(_) => Err(ExecuteError::Stopping),
+    }
+}
+
+/// Makes a request ready that needs the disk.
+fn make_ready_blocking(
+    view: &View,
+    clock: &Clock,
+    request: CheckedRequest,
+) -> Result<Outcome, ExecuteError> {
+    let Some((folded, _)) = view.load(&request.request().plan_id)? else {
+        let ready = Ready { request, folded: None, searched_commits: 0, prepared: None };
+        return Ok(Outcome::Ready(Box::new(ready)));
+    };
+    let recorded: Vec<u64> = candidates(&folded, &request.request().request_id).collect();
+    for position in recorded {
+        if let Some(answer) = replay(view, position, &request)? {
+            return Ok(Outcome::Replay(answer));
+        }
+    }
+    let prepared = match request.amends() {
+        true => Some(prepare(view, clock, &folded, &request)?),
+        false => None,
+    };
+    let searched_commits = folded.index.len();
+    let ready = Ready { request, folded: Some(folded), searched_commits, prepared };
+    Ok(Outcome::Ready(Box::new(ready)))
+}
+
+/// The positions of the plan's commits whose request id may be this one.
+fn candidates<'a>(folded: &'a Folded, request_id: &str) -> impl Iterator<Item = u64> + use<'a> {
+    let key = RequestKey::of(request_id);
+    folded.index.iter_from(0).filter(move |entry| entry.request == key).map(|entry| entry.position)
+}
+
+/// The first answer to the request, if the commit at `position` is it; nothing if that commit has
+/// another request id after all.
+fn replay(
+    view: &View,
+    position: u64,
+    request: &CheckedRequest,
+) -> Result<Option<Answer>, ExecuteError> {
+    let (commit, bytes) = view.commit_bytes(position)?;
+    if commit.request_id != request.request().request_id {
+        return Ok(None);
+    }
+    let revision = last_revision(&commit);
+    if commit.request_digest != request.digest()[..] {
+        return Err(ExecuteError::RequestIdReused { position, revision });
+    }
+    let entry = LogEntry { position, commit: bytes };
+    Ok(Some(Answer { entry, revision, replayed: true }))
+}
+
+fn prepare(
+    view: &View,
+    clock: &Clock,
+    folded: &Folded,
+    request: &CheckedRequest,
+) -> Result<Prepared, ViewError> {
+    let plan: &Plan = &folded.plan;
+    let history = view.events(folded, plan.revision)?;
+    let revision_of = |plan_id: &str| view.entry(plan_id).map(|entry| entry.revision);
+    let context = Context { now: clock(), other_plans: &revision_of, history: &history };
+    let outcome = decide::execute(plan, request.request(), &context);
+    Ok(Prepared { revision: plan.revision, outcome })
+}
+
+fn last_revision(commit: &proto::Commit) -> u64 {
+    commit.first_revision + (commit.events.len() as u64).saturating_sub(1)
+}
