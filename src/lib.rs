@@ -11,11 +11,20 @@
 //! - [`view`]: what the log says of every plan, folded; all of it disposable;
 //! - [`journal`]: the log: bytes and positions, it knows no plan;
 //! - [`commit`]: a commit as the bytes that are stored, hashed and sent;
+//! - [`json`]: the published language as proto3 JSON;
 //! - [`domain`]: pure rules: what may happen to a plan, and what a plan is;
 //! - [`proto`]: the published language.
 
+pub mod cli;
 pub mod commit;
+pub mod config;
+pub mod daemon;
 pub mod domain;
+pub mod feed;
 pub mod journal;
+pub mod json;
 pub mod proto;
+pub mod rpc;
+pub mod telemetry;
 pub mod view;
+pub mod writer;

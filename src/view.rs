@@ -92,6 +92,9 @@ pub enum ViewError {
     /// The log does not fold as it must.
     #[error("the log does not account for itself: {0}")]
     Incoherent(String),
+    /// The daemon was told to stop before the view was opened.
+    #[error("opening the view was interrupted")]
+    Interrupted,
 }
 
 /// How much the view holds.
@@ -264,7 +267,7 @@ impl State {
     }
 }
 
-/// The events of one plan with the commit each came in.
+/// A commit that was read back.
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// The position of the commit.

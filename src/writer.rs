@@ -103,6 +103,12 @@ impl Job {
     }
 }
 
+/// What the writer's thread takes from its queue.
+enum Message {
+    Decide(Box<Job>),
+    Stop,
+}
+
 /// What became of a job. Sent when all that its decision saw is durable.
 enum Reply {
     Recorded(Answer),
@@ -112,13 +118,14 @@ enum Reply {
     },
     /// The plan, or what is known of the request's id, moved on: make it ready again.
     Again,
+    Stopping,
     Failed,
 }
 
-/// Where requests are handed in. Dropping all of them ends the writer's thread.
+/// Where requests are handed in.
 #[derive(Clone)]
 pub struct Writer {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Message>,
     view: Arc<View>,
     clock: Clock,
 }
@@ -155,7 +162,7 @@ enum Stage {
 }
 
 impl Writer {
-    /// The writer, and the thread's body, which runs until all writers are dropped or writing fails.
+    /// The writer, and the thread's body, which runs until the writer is stopped or writing fails.
     pub fn new(
         journal: Arc<dyn Journal>,
         view: Arc<View>,
@@ -166,6 +173,12 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(queue_limit);
         let group_writer = GroupWriter::new(journal, view.clone(), feed, clock.clone());
         (Self { queue, view, clock }, move || group_writer.run(jobs))
+    }
+
+    /// Ends the thread once what is queued was answered. Blocks while the queue is full.
+    pub fn stop(&self) {
+        // A thread that has ended does not need to be told.
+        drop(self.queue.blocking_send(Message::Stop));
     }
 
     /// How many requests wait.
@@ -216,7 +229,7 @@ impl Writer {
             .map_err(|_| ExecuteError::QueueFull)?
             .map_err(|_| ExecuteError::Stopping)?;
         let (reply, answer) = oneshot::channel();
-        place.send(ready.into_job(actor.clone(), reply));
+        place.send(Message::Decide(ready.into_job(actor.clone(), reply)));
         Ok(Stage::Queued(answer))
     }
 }
@@ -235,6 +248,7 @@ impl Pending {
                 Ok(Reply::TooLarge { bytes }) => return Err(too_large(bytes)),
                 // A writer that is gone without an answer failed.
                 Ok(Reply::Failed) | Err(_) => return Err(ExecuteError::WriteFailed),
+                Ok(Reply::Stopping) => return Err(ExecuteError::Stopping),
                 Ok(Reply::Again) => {}
             }
             self.stage =

@@ -2,7 +2,7 @@
 //! after it, or from the first event. Everything here reads disks and belongs on a thread that may
 //! block.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 

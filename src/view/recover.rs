@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Applied, State, StoreError, View, ViewError,
@@ -46,18 +47,23 @@ struct Checkpoint {
 }
 
 impl View {
-    /// Opens the view in `dir` and brings it up to the head of `journal`. Plans that are not in use
-    /// may take `cache_bytes` of memory.
+    /// Opens the view in `dir` and brings it up to the head of `journal`, unless that is
+    /// interrupted. Plans that are not in use may take `cache_bytes` of memory.
     pub fn open(
         dir: &Path,
         journal: Arc<dyn Journal>,
         cache_bytes: u64,
+        interrupt: &CancellationToken,
     ) -> Result<Self, ViewError> {
-        match Self::open_stored(dir, journal.clone(), cache_bytes) {
+        match Self::open_stored(dir, journal.clone(), cache_bytes, interrupt) {
             Ok(Some(view)) => return Ok(view),
             Ok(None) => tracing::info!("there is no view of this log yet"),
             // The log itself cannot be read: making the view again would not help.
-            Err(error @ (ViewError::Journal(_) | ViewError::Undecodable { .. })) => {
+            Err(
+                error @ (ViewError::Journal(_)
+                | ViewError::Undecodable { .. }
+                | ViewError::Interrupted),
+            ) => {
                 return Err(error);
             }
             Err(error @ (ViewError::Store(_) | ViewError::Incoherent(_))) => {
@@ -66,7 +72,7 @@ impl View {
         }
         Store::destroy(dir).map_err(StoreError::Io)?;
         let view = Self::with_state(Store::open(dir)?, journal, State::empty(cache_bytes));
-        view.catch_up()?;
+        view.catch_up(interrupt)?;
         Ok(view)
     }
 
@@ -94,6 +100,7 @@ impl View {
         dir: &Path,
         journal: Arc<dyn Journal>,
         cache_bytes: u64,
+        interrupt: &CancellationToken,
     ) -> Result<Option<Self>, ViewError> {
         if !dir.exists() {
             return Ok(None);
@@ -111,7 +118,7 @@ impl View {
         state.written_position = checkpoint.position;
         state.frontier = checkpoint.frontier;
         let view = Self::with_state(store, journal, state);
-        view.catch_up()?;
+        view.catch_up(interrupt)?;
         Ok(Some(view))
     }
 
@@ -142,7 +149,7 @@ impl View {
     }
 
     /// Takes in every commit behind the view's position, and checks that nothing is missing then.
-    fn catch_up(&self) -> Result<(), ViewError> {
+    fn catch_up(&self, interrupt: &CancellationToken) -> Result<(), ViewError> {
         let head = self.journal.head();
         let from = self.position() + 1;
         let mut frontier = self.frontier();
@@ -150,6 +157,9 @@ impl View {
         let mut said = Instant::now();
         let mut next = from;
         while next <= head {
+            if interrupt.is_cancelled() {
+                return Err(ViewError::Interrupted);
+            }
             for entry in self.journal.read(next, READ_BYTES)? {
                 next = entry.position + 1;
                 frontier.push(commit::leaf_hash(&entry.commit));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Clock, Job, Reply, WriteFailure};
+use super::{Answer, Clock, Job, Message, Reply, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -63,29 +63,40 @@ impl GroupWriter {
         Self { journal, view, feed, clock, head, frontier, last_recorded_at }
     }
 
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) -> Result<(), WriteFailure> {
-        while let Some(first) = queue.blocking_recv() {
-            let mut bytes = first.bytes;
-            let mut jobs = vec![first];
-            while jobs.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
-                let Ok(job) = queue.try_recv() else { break };
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), WriteFailure> {
+        let ended = self.write_groups(&mut queue);
+        queue.close();
+        while let Ok(message) = queue.try_recv() {
+            let Message::Decide(job) = message else { continue };
+            job.answer(if ended.is_ok() { Reply::Stopping } else { Reply::Failed });
+        }
+        Ok(ended?)
+    }
+
+    fn write_groups(&mut self, queue: &mut mpsc::Receiver<Message>) -> Result<(), ViewError> {
+        let mut stopping = false;
+        while !stopping {
+            let Some(first) = queue.blocking_recv() else { return Ok(()) };
+            let (mut jobs, mut bytes) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                let Message::Decide(job) = message else {
+                    stopping = true;
+                    break;
+                };
                 bytes += job.bytes;
                 jobs.push(job);
-            }
-            if let Err(error) = self.write(jobs) {
-                // What still waits is not decided any more; its callers try again after the restart.
-                queue.close();
-                while let Ok(job) = queue.try_recv() {
-                    job.answer(Reply::Failed);
+                if jobs.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
+                    next = queue.try_recv().ok();
                 }
-                return Err(error.into());
             }
+            self.write(jobs)?;
         }
         Ok(())
     }
 
     /// Decides jobs in order, makes their commits durable, shows them and answers.
-    fn write(&mut self, mut jobs: Vec<Job>) -> Result<(), ViewError> {
+    fn write(&mut self, mut jobs: Vec<Box<Job>>) -> Result<(), ViewError> {
         // The caller has gone, and nothing is recorded yet: nobody misses it.
         jobs.retain(|job| !job.reply.is_closed());
         match self.settle(&mut jobs) {
@@ -105,7 +116,7 @@ impl GroupWriter {
     }
 
     /// The replies to jobs, with all that they rest on durable and shown.
-    fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Reply>, ViewError> {
+    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Reply>, ViewError> {
         loop {
             let mut group = Group::default();
             let replies = jobs.iter_mut().map(|job| self.reply(&mut group, job)).collect();

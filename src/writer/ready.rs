@@ -39,10 +39,10 @@ pub(super) enum Outcome {
 }
 
 impl Ready {
-    pub(super) fn into_job(self: Box<Self>, actor: Arc<str>, reply: oneshot::Sender<Reply>) -> Job {
+    pub(super) fn into_job(self: Box<Self>, actor: Arc<str>, reply: oneshot::Sender<Reply>) -> Box<Job> {
         let Self { request, folded, searched_commits, prepared } = *self;
         let bytes = request.request().encoded_len();
-        Job { request, bytes, actor, folded, searched_commits, prepared, reply }
+        Box::new(Job { request, bytes, actor, folded, searched_commits, prepared, reply })
     }
 }
 

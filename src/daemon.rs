@@ -1,0 +1,257 @@
+//! The only wiring: config -> journal -> view -> writer -> rpc. It answers health from the first
+//! moment, opens the gate once recovery has ended, and stops in order: health first, then the calls,
+//! the writer, the view, the journal.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime},
+};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    codec::CompressionEncoding,
+    server::NamedService,
+    transport::{
+        Server,
+        server::{Router, TcpIncoming},
+    },
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_web::GrpcWebLayer;
+
+use crate::{
+    config::Config,
+    feed::Feed,
+    journal::{
+        Journal, JournalError,
+        sled::{SledJournal, SledOptions},
+    },
+    proto::{
+        FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer,
+        history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
+    },
+    rpc::{
+        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
+        history_service::History, plan_service::Plans,
+    },
+    view::{View, ViewError},
+    writer::{Writer, WriteFailure, system_clock},
+};
+
+/// An idle connection is asked this often whether it still lives.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// And is closed when it does not answer for so long.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why the daemon did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// The log cannot be opened or closed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The view cannot be opened or written.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// A commit could not be written.
+    #[error("{0}; restart stratad, which recovers the log")]
+    Write(#[from] WriteFailure),
+    /// The server failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] tonic::transport::Error),
+    /// The published language cannot be served by reflection.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A thread could not be started, or ended without a word.
+    #[error("the {0} thread failed")]
+    Thread(&'static str),
+}
+
+/// Serves `listener` from the data directory of `config` until `stop` completes, then drains and
+/// returns.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), DaemonError> {
+    let gate = Gate::default();
+    let (health, health_service) = tonic_health::server::health_reporter();
+    set_health(&health, ServingStatus::NotServing).await;
+    let close = CancellationToken::new();
+    let router = router(&gate)?.add_service(health_service);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let mut server = tokio::spawn(
+        router.serve_with_incoming_shutdown(incoming, close.clone().cancelled_owned()),
+    );
+
+    let drain = Duration::from_secs(config.drain_seconds);
+    let stop = stop_token(stop);
+    let interrupt = stop.clone();
+    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
+    let engine = match opening.await {
+        Ok(Ok(engine)) => engine,
+        Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Err(DaemonError::Thread("start")),
+    };
+    gate.open(engine.core.clone());
+    set_health(&health, ServingStatus::Serving).await;
+    tracing::info!(head = engine.core.feed.head(), "serving");
+
+    let served = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        // What failed is said by the thread itself, below.
+        () = engine.ended.cancelled() => Ok(()),
+        ended = &mut server => match ended {
+            Ok(ended) => ended.map_err(DaemonError::from),
+            Err(_) => Err(DaemonError::Thread("server")),
+        },
+    };
+
+    tracing::info!("stopping");
+    set_health(&health, ServingStatus::NotServing).await;
+    gate.stop();
+    close.cancel();
+    if !server.is_finished() && tokio::time::timeout(drain, &mut server).await.is_err() {
+        tracing::warn!(seconds = drain.as_secs(), "calls are still open: closing them");
+        server.abort();
+    }
+    let stopped = match tokio::task::spawn_blocking(move || engine.stop()).await {
+        Ok(stopped) => stopped,
+        Err(_) => Err(DaemonError::Thread("stop")),
+    };
+    served.and(stopped)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A token that is cancelled when `stop` completes, for those who cannot await.
+fn stop_token(stop: impl Future<Output = ()> + Send + 'static) -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        stop.await;
+        cancel.cancel();
+    });
+    token
+}
+
+/// What runs behind the services.
+struct Engine {
+    core: Arc<Core>,
+    writer: JoinHandle<Result<(), DaemonError>>,
+    view_writer: JoinHandle<Result<(), DaemonError>>,
+    /// Cancelled when one of the threads ends, however it does.
+    ended: CancellationToken,
+}
+
+impl Engine {
+    /// Opens the log, brings the view up to it and starts the threads. Takes as long as recovery.
+    fn start(config: &Config, interrupt: &CancellationToken) -> Result<Self, DaemonError> {
+        let options = SledOptions { cache_bytes: config.journal_cache_bytes };
+        let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
+        let view = Arc::new(View::open(
+            &config.data_dir.join("view"),
+            journal.clone(),
+            config.plan_cache_bytes,
+            interrupt,
+        )?);
+        let feed = Feed::new(journal.clone(), config.recent_commits_bytes);
+        let (writer, write) = Writer::new(
+            journal.clone(),
+            view.clone(),
+            feed.clone(),
+            config.queue_limit,
+            system_clock(),
+        );
+        let ended = CancellationToken::new();
+        let behind = view.clone();
+        let writer_thread = spawn("writer", &ended, move || Ok(write()?))?;
+        let view_thread = spawn("view", &ended, move || Ok(behind.write_behind()?))?;
+        let core = Core {
+            journal,
+            view,
+            feed,
+            writer,
+            started_at: SystemTime::now(),
+            plan_cache_bytes: config.plan_cache_bytes,
+        };
+        Ok(Self {
+            core: Arc::new(core),
+            writer: writer_thread,
+            view_writer: view_thread,
+            ended,
+        })
+    }
+
+    /// Ends the threads, writes what is left of the view and closes the log.
+    fn stop(self) -> Result<(), DaemonError> {
+        self.core.writer.stop();
+        let written = self.writer.join().unwrap_or(Err(DaemonError::Thread("writer")));
+        self.core.view.stop_writing();
+        let behind = self.view_writer.join().unwrap_or(Err(DaemonError::Thread("view")));
+        let closed = self.core.journal.close().map_err(DaemonError::from);
+        written.and(behind).and(closed)
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    ended: &CancellationToken,
+    body: impl FnOnce() -> Result<(), DaemonError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), DaemonError>>, DaemonError> {
+    let guard = ended.clone().drop_guard();
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _guard = guard;
+            body()
+        })
+        .map_err(|_| DaemonError::Thread(name))
+}
+
+fn router(gate: &Gate) -> Result<Router<Stack<GrpcWebLayer, Identity>>, DaemonError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let plans = PlanServiceServer::new(Plans::new(gate.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let history = HistoryServiceServer::new(History::new(gate.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let admin = AdminServiceServer::new(Admin::new(gate.clone()))
+        .max_decoding_message_size(REQUEST_BYTES_MAX);
+    Ok(Server::builder()
+        // gRPC-Web comes over HTTP/1.1 as well.
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(GrpcWebLayer::new())
+        .add_service(plans)
+        .add_service(history)
+        .add_service(admin)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    let services = [
+        "",
+        PlanServiceServer::<Plans>::NAME,
+        HistoryServiceServer::<History>::NAME,
+        AdminServiceServer::<Admin>::NAME,
+    ];
+    for service in services {
+        health.set_service_status(service, status).await;
+    }
+}

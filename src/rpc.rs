@@ -1,0 +1,178 @@
+//! The services: each call is checked, handed to the room that knows, and answered. No rule of the
+//! domain lives here. This file holds what they share: the gate that is closed before recovery has
+//! ended and while the daemon stops, and the limits of messages and waits.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
+
+use crate::{
+    domain::value::Id,
+    feed::Feed,
+    journal::Journal,
+    proto::ErrorReason,
+    view::{View, ViewError, plans::Folded},
+    writer::{QUEUE_WAIT, Writer},
+};
+
+pub mod admin_service;
+pub mod bookmark;
+pub mod history_service;
+mod log_stream;
+pub mod page;
+pub mod plan_service;
+pub mod status;
+
+use self::status::refuse;
+
+/// The largest message taken: a request may hold no more than a commit, with room for its envelope.
+pub const REQUEST_BYTES_MAX: usize = 256 << 10;
+/// The largest message sent stays below 4 MiB, the default limit of clients; pages and batches end
+/// well before.
+pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
+/// Where pages and batches end.
+pub const BATCH_BYTES: usize = 512 << 10;
+/// How long a query waits for `min_position` at most.
+const MIN_POSITION_WAIT: Duration = Duration::from_secs(5);
+/// The sender of a call on a daemon without authentication.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// What the services work with once recovery has ended.
+pub struct Core {
+    /// The log.
+    pub journal: Arc<dyn Journal>,
+    /// The plans.
+    pub view: Arc<View>,
+    /// What watchers stand on.
+    pub feed: Arc<Feed>,
+    /// The one way to write.
+    pub writer: Writer,
+    /// When the daemon was started.
+    pub started_at: SystemTime,
+    /// How many bytes the plans that are kept in memory may take.
+    pub plan_cache_bytes: u64,
+}
+
+/// The way to the core, closed before recovery has ended and while the daemon stops.
+#[derive(Clone, Default)]
+pub struct Gate {
+    core: Arc<OnceLock<Arc<Core>>>,
+    stopping: CancellationToken,
+}
+
+impl Gate {
+    /// Lets calls through from now on.
+    pub fn open(&self, core: Arc<Core>) {
+        // Opened once, at the end of the start; a second time would change nothing.
+        drop(self.core.set(core));
+    }
+
+    /// Lets no more calls through and ends the streams.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Cancelled when the daemon stops.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    fn core(&self) -> Result<&Arc<Core>, Status> {
+        if self.stopping.is_cancelled() {
+            return Err(stopping());
+        }
+        self.core.get().ok_or_else(|| {
+            refuse(ErrorReason::Starting, "the daemon is starting and recovers its log; try again")
+        })
+    }
+
+    /// The core, once it has reached a position that the query asks for.
+    async fn core_at(&self, min_position: u64) -> Result<&Arc<Core>, Status> {
+        let core = self.core()?;
+        if min_position > core.feed.head() {
+            let reached = tokio::time::timeout(MIN_POSITION_WAIT, core.feed.reached(min_position));
+            tokio::select! {
+                reached = reached => reached.map_err(|_| status::not_reached(min_position))?,
+                () = self.stopping.cancelled() => return Err(stopping()),
+            }
+        }
+        Ok(core)
+    }
+}
+
+impl Core {
+    /// The plan, from memory or disk, and the position it is shown at.
+    async fn plan(&self, plan_id: &str) -> Result<(Arc<Folded>, u64), Status> {
+        if let Some(found) = self.view.in_memory(plan_id) {
+            return Ok(found);
+        }
+        let (view, id) = (self.view.clone(), Id::from(plan_id));
+        match blocking(move || view.load(&id)).await? {
+            Some(found) => Ok(found),
+            None => Err(status::no_plan(plan_id)),
+        }
+    }
+}
+
+/// Runs what reads disks on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(outcome) => outcome.map_err(|error| status::of_view(&error)),
+        // The runtime is going down.
+        Err(_) => Err(stopping()),
+    }
+}
+
+fn stopping() -> Status {
+    refuse(ErrorReason::Stopping, "the daemon is stopping; try again")
+}
+
+/// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
+/// says why.
+fn queue_deadline<T>(request: &Request<T>) -> Instant {
+    let timeout = request
+        .metadata()
+        .get("grpc-timeout")
+        .and_then(|value| value.to_str().ok())
+        .and_then(parse_timeout)
+        .map_or(QUEUE_WAIT, |timeout| (timeout - timeout / 10).min(QUEUE_WAIT));
+    Instant::now() + timeout
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3_600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calls_timeout_is_read_in_every_unit() {
+        assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        for bad in ["", "S", "5", "5s", "-5S", "123456789S", "5é"] {
+            assert_eq!(parse_timeout(bad), None, "{bad}");
+        }
+    }
+}

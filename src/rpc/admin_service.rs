@@ -1,0 +1,44 @@
+//! AdminService: what operators ask of a daemon.
+
+use tonic::{Request, Response, Status};
+
+use super::Gate;
+use crate::proto::{GetStatusRequest, GetStatusResponse, admin_service_server::AdminService};
+
+/// The service.
+pub struct Admin {
+    gate: Gate,
+}
+
+impl Admin {
+    /// The service behind a gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate }
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn get_status(
+        &self,
+        _: Request<GetStatusRequest>,
+    ) -> Result<Response<GetStatusResponse>, Status> {
+        let core = self.gate.core()?;
+        let view = core.view.stats();
+        Ok(Response::new(GetStatusResponse {
+            head_position: core.feed.head(),
+            log_id: core.journal.log_id().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Some(core.started_at.into()),
+            view_position: view.written_position,
+            plans: view.plans as u64,
+            watches: core.feed.watchers() as u64,
+            queued_requests: core.writer.queued() as u64,
+            queue_limit: core.writer.queue_limit() as u64,
+            cached_bytes: view.cached_bytes,
+            cache_limit_bytes: core.plan_cache_bytes,
+            last_recorded_at: core.view.last_recorded_at().map(Into::into),
+        }))
+    }
+}

@@ -1,0 +1,48 @@
+//! Pages of lists: their sizes, and tokens that say where to go on. A token is opaque to clients and
+//! bound to the query it came from.
+
+use prost::Message;
+use tonic::Status;
+
+use super::status::malformed_field;
+
+/// The size of a page when none is asked for.
+const SIZE_DEFAULT: u32 = 50;
+/// The largest page.
+const SIZE_MAX: u32 = 1_000;
+
+/// The checked size of a page.
+pub(super) fn size(asked: u32) -> Result<usize, Status> {
+    match asked {
+        0 => Ok(SIZE_DEFAULT as usize),
+        1..=SIZE_MAX => Ok(asked as usize),
+        _ => Err(malformed_field("page_size", format!("{asked} is more than {SIZE_MAX}"))),
+    }
+}
+
+/// A token for going on after `place` with the same `query`.
+pub(super) fn token(query: &impl Message, place: &[u8]) -> String {
+    let mut bytes = fingerprint(query).to_vec();
+    bytes.extend_from_slice(place);
+    hex::encode(bytes)
+}
+
+/// The place that a token names; nothing for the first page.
+pub(super) fn place(query: &impl Message, token: &str) -> Result<Option<Vec<u8>>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let bytes = hex::decode(token).unwrap_or_default();
+    match bytes.split_first_chunk() {
+        Some((mark, place)) if *mark == fingerprint(query) => Ok(Some(place.to_vec())),
+        Some(_) | None => Err(malformed_field(
+            "page_token",
+            "it is no next_page_token of this query; leave it empty to start again",
+        )),
+    }
+}
+
+/// Tells apart queries whose tokens must not be mixed up; `query` comes without token and size.
+fn fingerprint(query: &impl Message) -> [u8; 4] {
+    crc32c::crc32c(&query.encode_to_vec()).to_be_bytes()
+}

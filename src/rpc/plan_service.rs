@@ -1,0 +1,344 @@
+//! PlanService: writing plans and showing what they are.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::Stream;
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page, queue_deadline,
+    status::{self, malformed, malformed_field},
+    stopping,
+};
+use crate::{
+    domain::{plan::Plan, shape::Violation, show, value::Id},
+    proto::{
+        self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
+        GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
+        PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
+        point,
+    },
+    view::{directory::DirectoryEntry, plans::Folded},
+    writer::{Answer, ExecuteError, Pending},
+};
+
+/// How many requests of one stream are on their way at most.
+const STREAM_IN_FLIGHT_MAX: usize = 1_024;
+/// How many plans the directory hands over at a time.
+const SCAN_PLANS: usize = 256;
+/// How many plans one page looks at, at most; a page that matches little ends early.
+const SCANNED_PLANS_MAX: usize = 20_000;
+/// The longest text to search for, in characters.
+const TEXT_CHARS_MAX: usize = 200;
+/// The longest list of filters.
+const FILTERS_MAX: usize = 64;
+
+/// The service.
+pub struct Plans {
+    gate: Gate,
+    actor: Arc<str>,
+}
+
+impl Plans {
+    /// The service behind a gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, actor: ANONYMOUS.into() }
+    }
+}
+
+/// What a stream of requests has come to.
+enum Step {
+    Answer(Pending),
+    /// A message of the stream that held no request.
+    Refused(Status),
+    /// The stream ends with this status.
+    End(Status),
+}
+
+#[tonic::async_trait]
+impl PlanService for Plans {
+    async fn execute(
+        &self,
+        request: Request<ExecuteRequest>,
+    ) -> Result<Response<ExecuteResponse>, Status> {
+        let core = self.gate.core()?;
+        let deadline = queue_deadline(&request);
+        let pending = core.writer.submit(request.into_inner(), self.actor.clone(), deadline).await;
+        Ok(Response::new(respond(pending.answer().await)?))
+    }
+
+    type ExecuteStreamStream =
+        Pin<Box<dyn Stream<Item = Result<ExecuteStreamResponse, Status>> + Send>>;
+
+    async fn execute_stream(
+        &self,
+        request: Request<Streaming<ExecuteStreamRequest>>,
+    ) -> Result<Response<Self::ExecuteStreamStream>, Status> {
+        let core = self.gate.core()?.clone();
+        let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
+        let (gate, actor) = (self.gate.clone(), self.actor.clone());
+        tokio::spawn(take_requests(gate, core, actor, request, steps));
+        let answers = async_stream::try_stream! {
+            while let Some(step) = taken.recv().await {
+                let outcome = match step {
+                    Step::Answer(pending) => match respond(pending.answer().await) {
+                        Ok(response) => Outcome::Response(response),
+                        Err(refused) => Outcome::Error(to_proto(&refused)),
+                    },
+                    Step::Refused(refused) => Outcome::Error(to_proto(&refused)),
+                    Step::End(end) => Err(end)?,
+                };
+                yield ExecuteStreamResponse { outcome: Some(outcome) };
+            }
+        };
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<GetPlanRequest>,
+    ) -> Result<Response<GetPlanResponse>, Status> {
+        let request = request.into_inner();
+        let view = PlanView::try_from(request.view)
+            .map_err(|_| malformed_field("view", format!("{} is no PlanView", request.view)))?;
+        required_id("plan_id", &request.plan_id)?;
+        let core = self.gate.core_at(request.min_position).await?;
+        let (folded, position) = core.plan(&request.plan_id).await?;
+        let Some(point) = request.as_of.map(|as_of| as_of.point) else {
+            return Ok(shown(view, &folded.plan, position, false));
+        };
+        let point =
+            point.ok_or_else(|| malformed_field("as_of", "say a revision or a position"))?;
+        let revision = revision_at(point, &folded, position)?;
+        let inside_commit = is_inside_commit(&folded, revision);
+        let plan = if revision == folded.plan.revision {
+            folded.plan.clone()
+        } else {
+            let core = core.clone();
+            blocking(move || core.view.plan_at(&folded, revision)).await?
+        };
+        Ok(shown(view, &plan, position, inside_commit))
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<ListPlansRequest>,
+    ) -> Result<Response<ListPlansResponse>, Status> {
+        let mut query = request.into_inner();
+        let filter = ListFilter::check(&query)?;
+        let page_size = page::size(query.page_size)?;
+        let token = std::mem::take(&mut query.page_token);
+        let min_position = std::mem::take(&mut query.min_position);
+        query.page_size = 0;
+        let place = page::place(&query, &token)?;
+        let core = self.gate.core_at(min_position).await?;
+
+        let text = |place: Vec<u8>| String::from_utf8(place).unwrap_or_default();
+        let mut after = place.map(|place| Id::from(text(place).as_str()));
+        let mut response = ListPlansResponse::default();
+        let (mut scanned, mut bytes) = (0, 0);
+        loop {
+            let (plans, position) = core.view.page(after.as_ref(), SCAN_PLANS);
+            response.position = position;
+            let last = plans.len() < SCAN_PLANS;
+            for (plan_id, entry) in plans {
+                let full = response.plans.len() == page_size || bytes >= BATCH_BYTES;
+                if full || scanned == SCANNED_PLANS_MAX {
+                    let place = after.as_deref().unwrap_or_default();
+                    response.next_page_token = page::token(&query, place.as_bytes());
+                    return Ok(Response::new(response));
+                }
+                scanned += 1;
+                if filter.takes(&plan_id, &entry) {
+                    let summary = summary(&plan_id, &entry);
+                    bytes += summary.encoded_len();
+                    response.plans.push(summary);
+                }
+                after = Some(plan_id);
+            }
+            if last {
+                return Ok(Response::new(response));
+            }
+        }
+    }
+}
+
+/// Hands the requests of a stream in, one after another, and passes on what is to be awaited.
+async fn take_requests(
+    gate: Gate,
+    core: Arc<Core>,
+    actor: Arc<str>,
+    request: Request<Streaming<ExecuteStreamRequest>>,
+    steps: mpsc::Sender<Step>,
+) {
+    let mut requests = request.into_inner();
+    loop {
+        let message = tokio::select! {
+            message = requests.message() => message,
+            () = gate.stopping().cancelled() => Err(stopping()),
+        };
+        let step = match message {
+            Ok(None) => return,
+            Err(end) => Step::End(end),
+            Ok(Some(ExecuteStreamRequest { execute: None })) => {
+                Step::Refused(malformed_field("execute", "it is required"))
+            }
+            Ok(Some(ExecuteStreamRequest { execute: Some(request) })) => {
+                let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
+                Step::Answer(core.writer.submit(request, actor.clone(), deadline).await)
+            }
+        };
+        let ends = matches!(step, Step::End(_));
+        if steps.send(step).await.is_err() || ends {
+            return;
+        }
+    }
+}
+
+fn respond(answer: Result<Answer, ExecuteError>) -> Result<ExecuteResponse, Status> {
+    let Answer { entry, revision, replayed } = answer.map_err(status::of_execute)?;
+    Ok(ExecuteResponse { entry: Some(entry), revision, replayed })
+}
+
+/// The status as a message: its details are one already.
+fn to_proto(status: &Status) -> tonic_types::pb::Status {
+    tonic_types::pb::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::pb::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    })
+}
+
+fn shown(
+    view: PlanView,
+    plan: &Plan,
+    position: u64,
+    inside_commit: bool,
+) -> Response<GetPlanResponse> {
+    let plan = match view {
+        PlanView::Basic => show::basic(plan),
+        PlanView::Unspecified | PlanView::Full => proto::Plan::from(plan),
+    };
+    Response::new(GetPlanResponse { plan: Some(plan), position, inside_commit })
+}
+
+/// The revision that a point of the plan's history names.
+pub(super) fn revision_at(
+    point: point::Point,
+    folded: &Folded,
+    head: u64,
+) -> Result<u64, Status> {
+    let last = folded.plan.revision;
+    match point {
+        point::Point::Revision(0) | point::Point::Position(0) => {
+            Err(malformed_field("as_of", "revisions and positions start at 1"))
+        }
+        point::Point::Revision(revision) if revision > last => {
+            Err(status::beyond_head("revision", revision, last))
+        }
+        point::Point::Revision(revision) => Ok(revision),
+        point::Point::Position(position) if position > head => {
+            Err(status::beyond_head("position", position, head))
+        }
+        point::Point::Position(position) => {
+            let commits = folded.index.commits_up_to(position);
+            match (commits, folded.index.get(commits)) {
+                (0, _) => Err(status::no_plan_at(&folded.plan.plan_id, position)),
+                (_, Some(next)) => Ok(next.first_revision - 1),
+                (_, None) => Ok(last),
+            }
+        }
+    }
+}
+
+fn is_inside_commit(folded: &Folded, revision: u64) -> bool {
+    let next = folded.index.holding_revision(revision).and_then(|n| folded.index.get(n + 1));
+    let last = next.map_or(folded.plan.revision, |next| next.first_revision - 1);
+    revision < last
+}
+
+/// An id that must be given.
+pub(super) fn required_id(field: &str, id: &str) -> Result<(), Status> {
+    if Id::is_valid(id) {
+        return Ok(());
+    }
+    let description = if id.is_empty() {
+        "it is required".into()
+    } else {
+        format!("{id:?} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end")
+    };
+    Err(malformed_field(field, description))
+}
+
+/// Which plans a list takes.
+struct ListFilter {
+    archived: Option<bool>,
+    /// Names, with values where one is asked for.
+    labels: Vec<(String, Option<String>)>,
+    text: String,
+}
+
+impl ListFilter {
+    fn check(query: &ListPlansRequest) -> Result<Self, Status> {
+        let mut violations = Vec::new();
+        let mut violate = |field: String, description: String| {
+            violations.push(Violation { field, description });
+        };
+        let archived = match PlanState::try_from(query.state) {
+            Ok(PlanState::Unspecified) => None,
+            Ok(PlanState::Active) => Some(false),
+            Ok(PlanState::Archived) => Some(true),
+            Err(_) => {
+                violate("state".into(), format!("{} is no PlanState", query.state));
+                None
+            }
+        };
+        if query.labels.len() > FILTERS_MAX {
+            violate("labels".into(), format!("{} are more than {FILTERS_MAX}", query.labels.len()));
+        }
+        for (number, label) in query.labels.iter().enumerate() {
+            if label.split('=').next().is_none_or(str::is_empty) {
+                violate(format!("labels[{number}]"), "say `name` or `name=value`".into());
+            }
+        }
+        if query.text.chars().count() > TEXT_CHARS_MAX {
+            violate("text".into(), format!("it has more than {TEXT_CHARS_MAX} characters"));
+        }
+        if !violations.is_empty() {
+            return Err(malformed(violations));
+        }
+        let labels = query.labels.iter().map(|label| match label.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (label.clone(), None),
+        });
+        Ok(Self { archived, labels: labels.collect(), text: query.text.to_lowercase() })
+    }
+
+    fn takes(&self, plan_id: &Id, entry: &DirectoryEntry) -> bool {
+        let labelled = |(name, value): &(String, Option<String>)| {
+            let found = entry.description.labels.get(name);
+            found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+        };
+        self.archived.is_none_or(|archived| archived == entry.archived)
+            && self.labels.iter().all(labelled)
+            && (self.text.is_empty() || entry.mentions(plan_id, &self.text))
+    }
+}
+
+fn summary(plan_id: &Id, entry: &DirectoryEntry) -> PlanSummary {
+    let state = if entry.archived { PlanState::Archived } else { PlanState::Active };
+    PlanSummary {
+        plan_id: plan_id.to_string(),
+        revision: entry.revision,
+        state: state.into(),
+        title: entry.description.title.clone(),
+        summary: entry.description.summary.clone(),
+        labels: entry.description.labels.clone(),
+        objective: entry.objective.clone(),
+        last_position: entry.last_position,
+        last_recorded_at: Some(entry.last_recorded_at.into()),
+    }
+}

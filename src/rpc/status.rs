@@ -1,0 +1,253 @@
+//! Errors to statuses, in one place: each reason has one code, and every status carries
+//! `google.rpc` details for programs.
+
+use std::{collections::HashMap, fmt::Display};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::{
+    domain::{decide::Refusal, shape::Violation},
+    feed::FeedError,
+    journal::JournalError,
+    proto::ErrorReason,
+    view::ViewError,
+    writer::ExecuteError,
+};
+
+/// `ErrorInfo.domain` of every status.
+const DOMAIN: &str = "strata.v1";
+
+/// A status with a reason and nothing to add.
+pub(super) fn refuse(reason: ErrorReason, message: impl Into<String>) -> Status {
+    with_metadata(reason, message, HashMap::new())
+}
+
+/// A status with what programs need to know about its reason.
+pub(super) fn with_metadata(
+    reason: ErrorReason,
+    message: impl Into<String>,
+    metadata: HashMap<String, String>,
+) -> Status {
+    let details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);
+    Status::with_error_details(code(reason), message, details)
+}
+
+/// What the request alone shows wrong, all of it.
+pub(super) fn malformed(violations: Vec<Violation>) -> Status {
+    let message = match violations.as_slice() {
+        [only] => format!("{}: {}", only.field, only.description),
+        [first, rest @ ..] => {
+            format!("{}: {} (and {} more)", first.field, first.description, rest.len())
+        }
+        [] => "the request is malformed".into(),
+    };
+    let reason = ErrorReason::MalformedRequest;
+    let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
+    let fields: Vec<_> =
+        violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();
+    details.set_bad_request(fields);
+    Status::with_error_details(code(reason), message, details)
+}
+
+/// One violation.
+pub(super) fn malformed_field(field: &str, description: impl Into<String>) -> Status {
+    malformed(vec![Violation { field: field.into(), description: description.into() }])
+}
+
+/// There is no such plan.
+pub(super) fn no_plan(plan_id: &str) -> Status {
+    with_metadata(
+        ErrorReason::PlanNotFound,
+        format!("there is no plan {plan_id}"),
+        metadata([("plan_id", plan_id)]),
+    )
+}
+
+/// The plan was created later than that.
+pub(super) fn no_plan_at(plan_id: &str, position: u64) -> Status {
+    with_metadata(
+        ErrorReason::PlanNotFound,
+        format!("there was no plan {plan_id} at position {position} yet"),
+        metadata([("plan_id", plan_id)]),
+    )
+}
+
+/// A point lies beyond the head.
+pub(super) fn beyond_head(what: &str, asked: u64, head: u64) -> Status {
+    with_metadata(
+        ErrorReason::BeyondHead,
+        format!("{what} {asked} lies beyond the head, which is {head}"),
+        metadata([("head", head)]),
+    )
+}
+
+/// `min_position` was not reached in time.
+pub(super) fn not_reached(position: u64) -> Status {
+    with_metadata(
+        ErrorReason::PositionNotReached,
+        format!("position {position} was not reached in time; try again"),
+        metadata([("position", position)]),
+    )
+}
+
+/// A request was not recorded.
+pub(super) fn of_execute(error: ExecuteError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExecuteError::Malformed(violations) => malformed(violations),
+        ExecuteError::Refused(refusal) => of_refusal(refusal),
+        ExecuteError::RequestIdReused { position, revision } => with_metadata(
+            ErrorReason::RequestIdReused,
+            message,
+            metadata([("position", position), ("revision", revision)]),
+        ),
+        ExecuteError::QueueFull => refuse(ErrorReason::QueueFull, message),
+        ExecuteError::Contended => refuse(ErrorReason::Contended, message),
+        ExecuteError::Stopping => refuse(ErrorReason::Stopping, message),
+        ExecuteError::WriteFailed => refuse(ErrorReason::WriteFailed, message),
+        ExecuteError::View(error) => of_view(&error),
+    }
+}
+
+/// The view or the log cannot answer.
+pub(super) fn of_view(error: &ViewError) -> Status {
+    match error {
+        ViewError::Journal(error) => of_journal(error),
+        ViewError::Undecodable { position, .. } => damaged(error, Some(*position)),
+        ViewError::Incoherent(_) => damaged(error, None),
+        ViewError::Interrupted => super::stopping(),
+        ViewError::Store(_) => {
+            tracing::error!(%error, "the view cannot be read");
+            refuse(ErrorReason::WriteFailed, "the daemon cannot read its view; operators see why")
+        }
+    }
+}
+
+/// The log cannot be read on.
+pub(super) fn of_feed(error: &FeedError) -> Status {
+    match error {
+        FeedError::Journal(error) => of_journal(error),
+        FeedError::Undecodable { position, .. } => damaged(error, Some(*position)),
+    }
+}
+
+fn of_journal(error: &JournalError) -> Status {
+    match error {
+        JournalError::Closed => super::stopping(),
+        JournalError::Damaged { position, .. } => damaged(error, *position),
+        JournalError::Locked { .. }
+        | JournalError::OtherFormat { .. }
+        | JournalError::NoFormat { .. }
+        | JournalError::Shorter { .. }
+        | JournalError::OtherLog { .. }
+        | JournalError::TooLarge { .. }
+        | JournalError::Failed
+        | JournalError::Io { .. }
+        | JournalError::Engine(_) => {
+            tracing::error!(%error, "the log cannot be read");
+            refuse(ErrorReason::WriteFailed, "the daemon cannot read its log; operators see why")
+        }
+    }
+}
+
+fn damaged(error: &dyn Display, position: Option<u64>) -> Status {
+    tracing::error!(%error, "the log is damaged");
+    let metadata = position.map_or_else(HashMap::new, |at| metadata([("position", at)]));
+    with_metadata(ErrorReason::LogDamaged, error.to_string(), metadata)
+}
+
+fn of_refusal(refusal: Refusal) -> Status {
+    let Refusal { reason, field, message, metadata } = refusal;
+    let owned = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, owned);
+    if !field.is_empty() {
+        details.add_bad_request_violation(field, message.clone());
+    }
+    Status::with_error_details(code(reason), message, details)
+}
+
+/// The name without its prefix.
+fn name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+fn metadata<const N: usize, V: Display>(pairs: [(&str, V); N]) -> HashMap<String, String> {
+    pairs.map(|(key, value)| (key.to_owned(), value.to_string())).into()
+}
+
+fn code(reason: ErrorReason) -> Code {
+    match reason {
+        ErrorReason::MalformedRequest => Code::InvalidArgument,
+        ErrorReason::PlanNotFound
+        | ErrorReason::SubjectNotFound
+        | ErrorReason::CauseNotFound
+        | ErrorReason::RevisionNotFound => Code::NotFound,
+        ErrorReason::PlanExists | ErrorReason::IdTaken | ErrorReason::RequestIdReused => {
+            Code::AlreadyExists
+        }
+        ErrorReason::RevisionConflict | ErrorReason::ParentRevisionConflict => Code::Aborted,
+        ErrorReason::PlanLimit | ErrorReason::QueueFull => Code::ResourceExhausted,
+        ErrorReason::BeyondHead => Code::OutOfRange,
+        ErrorReason::PositionNotReached
+        | ErrorReason::Starting
+        | ErrorReason::Stopping
+        | ErrorReason::WriteFailed
+        | ErrorReason::Contended => Code::Unavailable,
+        ErrorReason::LogDamaged => Code::DataLoss,
+        // Never sent; if a bug sends it, it must not look like success or a client's fault.
+        ErrorReason::Unspecified => Code::Internal,
+        ErrorReason::PlanArchived
+        | ErrorReason::PlanNotArchived
+        | ErrorReason::AttemptOpen
+        | ErrorReason::NoOpenAttempt
+        | ErrorReason::CommitmentOpen
+        | ErrorReason::CommitmentClosed
+        | ErrorReason::NotLive
+        | ErrorReason::ProposalNotOpen
+        | ErrorReason::NoObjective
+        | ErrorReason::ReasonRequired
+        | ErrorReason::UnitMismatch
+        | ErrorReason::NoEvidence
+        | ErrorReason::AlreadyConcluded
+        | ErrorReason::NotConcluded
+        | ErrorReason::NoTrigger
+        | ErrorReason::NothingChanged
+        | ErrorReason::Cycle
+        | ErrorReason::NotAPermutation
+        | ErrorReason::OtherStrategy
+        | ErrorReason::DueDate
+        | ErrorReason::NotCorrectable
+        | ErrorReason::LogDiverged => Code::FailedPrecondition,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_comes_with_the_code_that_its_comment_in_the_proto_says() {
+        let comments = include_str!("../../proto/strata/v1/errors.proto");
+        let mut documented = 0;
+        let mut comment = String::new();
+        for line in comments.lines().map(str::trim) {
+            if let Some(text) = line.strip_prefix("// ") {
+                comment = if comment.is_empty() { text.to_owned() } else { comment };
+            } else if let Some((value, _)) = line.split_once(" = ") {
+                let reason = ErrorReason::from_str_name(value);
+                if let Some(reason) = reason.filter(|reason| *reason != ErrorReason::Unspecified) {
+                    let said = comment.split('.').next().unwrap_or_default().replace('_', "");
+                    let sent = format!("{:?}", code(reason)).to_uppercase();
+                    assert_eq!(said, sent, "{value}");
+                    documented += 1;
+                }
+                comment.clear();
+            } else {
+                comment.clear();
+            }
+        }
+        assert_eq!(documented, 41);
+    }
+}
