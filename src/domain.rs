@@ -13,4 +13,5 @@
 pub mod evolve;
 pub mod plan;
 pub mod show;
+pub mod suggest;
 pub mod value;
