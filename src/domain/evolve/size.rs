@@ -93,7 +93,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{arbitrary, evolve::evolve, given},
+        domain::{
+            arbitrary,
+            evolve::{evolve, fold},
+            given,
+        },
         proto,
     };
 
@@ -168,6 +172,8 @@ mod tests {
                 evolve(&mut plan, event);
                 prop_assert!(plan.size_bound_bytes >= show::encoded_size_bytes(&plan));
             }
+            let folded = fold("growth".into(), &history);
+            prop_assert!(folded.size_bound_bytes >= show::encoded_size_bytes(&folded));
         }
     }
 }
