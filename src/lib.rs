@@ -11,8 +11,8 @@
 //! - [`view`]: what the log says of every plan, folded; all of it disposable;
 //! - [`journal`]: the log: bytes and positions, it knows no plan;
 //! - [`commit`]: a commit as the bytes that are stored, hashed and sent;
-//! - [`json`]: the published language as proto3 JSON;
 //! - [`domain`]: pure rules: what may happen to a plan, and what a plan is;
+//! - [`json`]: the published language as proto3 JSON;
 //! - [`proto`]: the published language.
 
 pub mod cli;
