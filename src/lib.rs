@@ -2,6 +2,16 @@
 //!
 //! - [`proto`]: the published language;
 //! - [`domain`]: what may happen to a plan, and what a plan is;
+//! - [`json`]: the published language as proto3 JSON;
+//! - [`config`]: arguments, environment and file, as one checked configuration;
+//! - [`telemetry`]: what the program says about itself while it runs;
+//! - [`daemon`]: the only wiring: start, drain, stop;
+//! - [`cli`]: the commands: serve, import, export.
 
+pub mod cli;
+pub mod config;
+pub mod daemon;
 pub mod domain;
+pub mod json;
 pub mod proto;
+pub mod telemetry;
