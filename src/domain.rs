@@ -10,5 +10,7 @@
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`show`]: state to the published views.
 
+pub mod event;
 pub mod plan;
+pub mod shape;
 pub mod value;
