@@ -6,7 +6,10 @@ use std::{
     collections::BTreeMap, ffi::OsString, fmt, fs, net::SocketAddr, ops::Range, path::PathBuf,
 };
 
-use crate::config::keys::{CONFIG_VARIABLE, Form, KEYS, Key, VARIABLE_PREFIX};
+use crate::{
+    config::keys::{CONFIG_VARIABLE, Form, KEYS, Key, VARIABLE_PREFIX},
+    telemetry::LogFormat,
+};
 
 pub mod keys;
 mod nearest;
@@ -33,17 +36,6 @@ pub struct Config {
     pub recent_commits_bytes: usize,
     /// How long calls under way may take once the daemon was told to stop.
     pub drain_seconds: u64,
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people when stderr is a terminal, else JSON.
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A configuration file, as far as it could be read.
@@ -84,18 +76,6 @@ impl Default for Config {
             journal_cache_bytes: 64 << 20,
             recent_commits_bytes: 32 << 20,
             drain_seconds: 10,
-        }
-    }
-}
-
-impl LogFormat {
-    /// The name by which it is configured.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Human => "human",
-            Self::Json => "json",
         }
     }
 }

@@ -3,9 +3,8 @@
 //! - [`proto`]: the published language;
 //! - [`json`]: the published language as proto3 JSON, in and out;
 //! - [`domain`]: what may happen to a plan, and what a plan is;
-//! - [`json`]: the published language as proto3 JSON;
-//! - [`config`]: arguments, environment and file, as one checked configuration;
 //! - [`telemetry`]: what the program says about itself while it runs;
+//! - [`config`]: arguments, environment and file, as one checked configuration;
 //! - [`daemon`]: the only wiring: start, drain, stop;
 //! - [`cli`]: the commands: serve, import, export.
 

@@ -5,14 +5,45 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::config::{Config, LogFormat};
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people when stderr is a terminal, else JSON.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
 
-/// Starts logging for the daemon. The first call of a process counts.
-pub fn init(config: &Config) {
-    // The filter was checked when the configuration was resolved; what it leaves out is not lost.
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+impl LogFormat {
+    /// The name by which it is configured.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
+
+    /// Whether lines of this format are for people.
+    #[must_use]
+    pub fn is_human(self) -> bool {
+        match self {
+            Self::Auto => io::stderr().is_terminal(),
+            Self::Human => true,
+            Self::Json => false,
+        }
+    }
+}
+
+/// Starts logging for the daemon what `filter` lets through. The first call of a process counts.
+pub fn init(filter: &str, format: LogFormat) {
+    // The configuration holds only filters that can be read; any other must not silence the daemon.
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    let outcome = if is_human(config.log_format) {
+    let outcome = if format.is_human() {
         lines.with_ansi(io::stderr().is_terminal()).try_init()
     } else {
         lines.json().flatten_event(true).try_init()
@@ -29,14 +60,4 @@ pub fn init_client() {
         .with_ansi(io::stderr().is_terminal())
         .without_time();
     drop(lines.try_init());
-}
-
-/// Whether lines of this format are for people.
-#[must_use]
-pub fn is_human(format: LogFormat) -> bool {
-    match format {
-        LogFormat::Auto => io::stderr().is_terminal(),
-        LogFormat::Human => true,
-        LogFormat::Json => false,
-    }
 }

@@ -148,7 +148,7 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
-    telemetry::init(&config);
+    telemetry::init(&config.log, config.log_format);
     let runtime = Runtime::new().map_err(|error| ServeError::System {
         attempt: "start the runtime",
         error,
@@ -168,7 +168,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(refused)?;
     let stop = stop_signal()?;
     info!(%address, data_dir = %config.data_dir.display(), "listening");
-    if io::stderr().is_terminal() && telemetry::is_human(config.log_format) {
+    if io::stderr().is_terminal() && config.log_format.is_human() {
         writeln!(
             io::stderr(),
             "Try it: grpcurl -plaintext {address} list\nStop it: Ctrl-C"

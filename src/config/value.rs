@@ -10,7 +10,7 @@ use std::{
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
+use crate::telemetry::LogFormat;
 
 /// The units in which a size may be written, the largest first.
 const UNITS: [(&str, u64); 4] = [

@@ -30,10 +30,10 @@ use crate::{
 const UNDER_WAY_MAX: usize = 64;
 
 /// How long a daemon that was never reached is waited for: long enough for one that is starting.
-const FIRST_PATIENCE_SECONDS: u64 = 5;
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a daemon that has answered before is waited for: long enough for a restart.
-const PATIENCE_SECONDS: u64 = 30;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first and the longest pause between two attempts.
 const PAUSE_MS_MIN: u64 = 100;
@@ -50,6 +50,8 @@ pub struct Sending<'a, R: BufRead> {
     under_way: VecDeque<Line>,
     tally: Tally,
     progress: &'a ProgressBar,
+    /// How long the daemon is waited for while it has answered nothing.
+    first_patience: Duration,
 }
 
 /// Why one stream ended before all lines were answered.
@@ -75,6 +77,7 @@ impl<'a, R: BufRead> Sending<'a, R> {
             under_way: VecDeque::new(),
             tally: Tally::default(),
             progress,
+            first_patience: FIRST_PATIENCE,
         }
     }
 
@@ -93,11 +96,12 @@ impl<'a, R: BufRead> Sending<'a, R> {
                 lost_since = Instant::now();
                 pause_ms = PAUSE_MS_MIN;
             }
-            let patience_seconds = match self.tally.answered() {
-                0 => FIRST_PATIENCE_SECONDS,
-                _ => PATIENCE_SECONDS,
+            let patience = if self.tally.answered() == 0 {
+                self.first_patience
+            } else {
+                PATIENCE
             };
-            if lost_since.elapsed() >= Duration::from_secs(patience_seconds) {
+            if lost_since.elapsed() >= patience {
                 let tally = self.tally;
                 return Err(ImportError::Unavailable { reason, tally });
             }
@@ -276,3 +280,6 @@ fn enqueue(requests: &mpsc::Sender<ExecuteStreamRequest>, request: &ExecuteReque
     // There is room for all that may be under way; a stream that is gone shows when it is read.
     requests.try_send(request).ok();
 }
+
+#[cfg(test)]
+mod tests;
