@@ -58,7 +58,7 @@ pub enum ImportError {
     #[error(transparent)]
     Check(#[from] CheckError),
     /// The file was not the same when it was read again to be sent.
-    #[error("the file changed while it was imported: {error}; {tally}. {AGAIN}")]
+    #[error("the file changed while it was imported: {error}\n{tally}. {AGAIN}")]
     Changed {
         /// What was found.
         error: LineError,
@@ -66,7 +66,7 @@ pub enum ImportError {
         tally: Tally,
     },
     /// The daemon was not there, or not able to answer, for too long.
-    #[error("{reason}; {tally}. {AGAIN}")]
+    #[error("{reason}\n{tally}. {AGAIN}")]
     Unavailable {
         /// What was last found of it.
         reason: Lost,
