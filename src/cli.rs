@@ -1,0 +1,164 @@
+//! The command line: what can be asked of `stratad`, said so that `--help` teaches it, and what
+//! came of it as an exit status. Each command has a file of its own.
+
+use std::io::{self, Write as _};
+
+use clap::{Parser, Subcommand};
+
+pub mod export;
+pub mod import;
+pub mod remote;
+pub mod serve;
+
+/// The exit status of a command that failed.
+const EXIT_FAILED: u8 = 1;
+
+/// The exit status of a daemon that was not started because its configuration is invalid.
+const EXIT_CONFIG: u8 = 64;
+
+/// Where a client command looks for the daemon when it is not told.
+const DEFAULT_URL: &str = "http://127.0.0.1:7421";
+
+/// The system of record for why a plan changed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stratad",
+    version,
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked of `stratad`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon.
+    #[command(long_about = serve::LONG_ABOUT, after_help = serve::AFTER_HELP)]
+    Serve(serve::Arguments),
+    /// Record the requests of a file, one in JSON a line.
+    #[command(long_about = import::LONG_ABOUT, after_help = import::AFTER_HELP)]
+    Import(import::Arguments),
+    /// Write the history of a plan as requests that can be imported.
+    #[command(long_about = export::LONG_ABOUT, after_help = export::AFTER_HELP)]
+    Export(export::Arguments),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The daemon could not start or did not stop cleanly.
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    /// An import ended early.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    /// An export ended early.
+    #[error(transparent)]
+    Export(#[from] export::ExportError),
+}
+
+const LONG_ABOUT: &str = "\
+The system of record for why a plan changed.
+
+Clients send commands about plans: an objective, the strategies chosen to reach it, and the tactics \
+tried under each strategy. stratad decides them, records them as events in a log that is only ever \
+added to, and shows every plan as it is, as it was, and why it became so, all over one gRPC API.";
+
+const AFTER_HELP: &str = "\
+Try it:
+  stratad serve                                    # in one terminal
+  grpcurl -plaintext localhost:7421 list           # in another: what can be asked
+  grpcurl -plaintext -d '{\"plan_id\":\"growth\",\"request_id\":\"first\",
+    \"commands\":[{\"create_plan\":{\"title\":\"Grow the bakery\"}}]}' \\
+    localhost:7421 strata.v1.PlanService/Execute
+  grpcurl -plaintext -d '{\"plan_id\":\"growth\"}' localhost:7421 strata.v1.PlanService/GetPlan
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 64 invalid configuration.";
+
+impl Failure {
+    /// The exit status that tells scripts what kind of failure it was.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Serve(serve::ServeError::Config(_)) => EXIT_CONFIG,
+            Self::Serve(_) | Self::Import(_) | Self::Export(_) => EXIT_FAILED,
+        }
+    }
+}
+
+/// Runs the command that was asked for.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(arguments)?,
+        Command::Import(arguments) => import::run(&arguments)?,
+        Command::Export(arguments) => export::run(&arguments)?,
+    }
+    Ok(())
+}
+
+/// Says on stderr why a command failed.
+pub fn report(failure: &Failure) {
+    // Where stderr is closed nobody listens, and the exit status still speaks.
+    writeln!(io::stderr(), "error: {failure}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, error::ErrorKind};
+
+    use super::*;
+    use crate::config::keys::KEYS;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bare_stratad_explains_itself_with_status_2() {
+        let answer = Cli::try_parse_from(["stratad"]).expect_err("nothing was asked for");
+        assert_eq!(
+            answer.kind(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        assert_eq!(answer.exit_code(), 2);
+        let help = answer.to_string();
+        assert!(help.contains("stratad serve"), "{help}");
+        assert!(help.contains("grpcurl"), "{help}");
+    }
+
+    #[test]
+    fn the_help_of_serve_names_every_key_with_its_default_and_its_variable() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").expect("it exists");
+        let help = serve.render_long_help().to_string();
+        for key in &KEYS {
+            assert!(help.contains(&format!("--{} <", key.flag)), "{}", key.name);
+            assert!(help.contains(&key.default_text()), "{}", key.name);
+            assert!(help.contains(&key.variable()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn an_invalid_configuration_is_told_apart_from_a_failure() {
+        let arguments = ["stratad", "serve", "--listen", "0.0.0.0:7421"];
+        let cli = Cli::try_parse_from(arguments).expect("the usage is right");
+        let failure = run(cli).expect_err("the address is not loopback");
+        assert_eq!(failure.exit_status(), EXIT_CONFIG);
+        assert!(failure.to_string().contains("flag --listen"), "{failure}");
+    }
+}

@@ -1,0 +1,221 @@
+//! `stratad serve`: resolves the configuration, opens the door, and runs the daemon until it is
+//! told to stop.
+
+use std::{
+    collections::BTreeMap,
+    env, io,
+    io::{IsTerminal as _, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process,
+    time::Duration,
+};
+
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
+use tracing::{info, warn};
+
+use crate::{
+    config::{
+        self, Config, ConfigError,
+        keys::{KEYS, VARIABLE_PREFIX},
+    },
+    daemon::{self, DaemonError},
+    telemetry,
+};
+
+/// What `stratad serve` can be told.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The file to read the configuration from.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Read the configuration from this TOML file [env: STRATA_CONFIG]"
+    )]
+    pub config: Option<PathBuf>,
+    /// The keys of the configuration.
+    #[command(flatten)]
+    pub keys: KeyFlags,
+}
+
+/// The flags that were given, by the name of their key: made from the table of keys, and checked
+/// with the other layers of the configuration.
+#[derive(Debug, Default)]
+pub struct KeyFlags(pub BTreeMap<String, String>);
+
+/// Why the daemon did not run, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// What it was told cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {error}; {advice}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The system refused what every daemon needs.
+    #[error("cannot {attempt}: {error}")]
+    System {
+        /// What was attempted.
+        attempt: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The daemon itself.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+}
+
+/// What `stratad serve --help` begins with.
+pub(super) const LONG_ABOUT: &str = "\
+Run the daemon. It serves the gRPC API, gRPC-Web for browsers, health and reflection on one \
+address, and runs until SIGTERM or SIGINT: calls under way are then given time to end, and a second \
+signal ends it at once.
+
+A flag counts before its variable in the environment, which counts before the file, which counts \
+before the default. All mistakes are reported at once.";
+
+/// What `stratad serve --help` ends with.
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  stratad serve
+  stratad serve --listen 127.0.0.1:7500 --data-dir /var/lib/strata
+  STRATA_LOG=info,strata=debug stratad serve --config /etc/strata/strata.toml
+
+See that it works:
+  grpcurl -plaintext localhost:7421 list
+  grpcurl -plaintext localhost:7421 strata.v1.AdminService/GetStatus";
+
+/// How long work that was left behind may go on after the daemon has returned.
+const LEFTOVERS_SECONDS_MAX: u64 = 5;
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for key in &KEYS {
+            if let Some(text) = matches.get_one::<String>(key.name) {
+                self.0.insert(key.name.to_owned(), text.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Args for KeyFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        KEYS.iter().fold(command, |command, key| {
+            let default = key.default_text();
+            let variable = key.variable();
+            command.arg(
+                Arg::new(key.name)
+                    .long(key.flag)
+                    .value_name(key.value_name)
+                    .help(format!(
+                        "{} [default: {default}] [env: {variable}]",
+                        key.meaning
+                    )),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn run(arguments: Arguments) -> Result<(), ServeError> {
+    let environment = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        .collect();
+    let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
+    telemetry::init(&config.log, config.log_format);
+    let runtime = Runtime::new().map_err(|error| ServeError::System {
+        attempt: "start the runtime",
+        error,
+    })?;
+    let outcome = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(Duration::from_secs(LEFTOVERS_SECONDS_MAX));
+    outcome
+}
+
+async fn serve(config: Config) -> Result<(), ServeError> {
+    let refused = |error: io::Error| ServeError::Listen {
+        address: config.listen,
+        advice: advice_on(error.kind()),
+        error,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let stop = stop_signal()?;
+    info!(%address, data_dir = %config.data_dir.display(), "listening");
+    if io::stderr().is_terminal() && config.log_format.is_human() {
+        writeln!(
+            io::stderr(),
+            "Try it: grpcurl -plaintext {address} list\nStop it: Ctrl-C"
+        )
+        .ok();
+    }
+    daemon::run(config, listener, stop).await?;
+    info!("stopped");
+    Ok(())
+}
+
+fn advice_on(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::AddrInUse {
+        "is another stratad running? Stop it, or choose another port with --listen"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "choose a port above 1023 with --listen"
+    } else {
+        "choose another address with --listen"
+    }
+}
+
+/// Ready at the first SIGTERM or SIGINT; the second one ends the process.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError> {
+    let cannot = |error| ServeError::System {
+        attempt: "wait for signals",
+        error,
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let (told, stop) = oneshot::channel();
+    tokio::spawn(async move {
+        let name = either(&mut terminate, &mut interrupt).await;
+        info!(signal = name, "stopping; a second signal ends at once");
+        told.send(()).ok();
+        let name = either(&mut terminate, &mut interrupt).await;
+        warn!(signal = name, "ended at once");
+        process::exit(1);
+    });
+    Ok(async {
+        // The sender is dropped only with the runtime, when stopping is right as well.
+        stop.await.ok();
+    })
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

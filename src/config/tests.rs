@@ -1,0 +1,215 @@
+//! The layers of the configuration and what is said about mistakes in them.
+
+use std::fmt::Write as _;
+
+use super::*;
+
+/// How wide the comments of the example file are.
+const COMMENT_WIDTH_CHARS: usize = 96;
+
+fn flags(given: &[(&str, &str)]) -> BTreeMap<String, String> {
+    given
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn env(given: &[(&str, &str)]) -> BTreeMap<String, OsString> {
+    given
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+        .collect()
+}
+
+fn file(text: &str) -> File {
+    File {
+        name: "strata.toml".to_owned(),
+        text: Ok(text.to_owned()),
+    }
+}
+
+#[track_caller]
+fn mistakes(
+    flags: &BTreeMap<String, String>,
+    env: &BTreeMap<String, OsString>,
+    file: Option<&File>,
+) -> Vec<String> {
+    let error = resolve(flags, env, file).expect_err("the configuration has mistakes");
+    error.problems().iter().map(Problem::to_string).collect()
+}
+
+/// The example file: every key with its meaning and its default.
+fn example() -> String {
+    let mut text = comment(
+        "The configuration of stratad, read with `stratad serve --config strata.toml` or \
+         STRATA_CONFIG=strata.toml. Everything here is the default, so every line may be left out. \
+         A flag counts before its variable in the environment, which counts before this file. A key \
+         that does not exist is an error.",
+    );
+    for key in &KEYS {
+        let default = match key.form {
+            Form::Text | Form::Size => format!("{:?}", key.default_text()),
+            Form::Number => key.default_text(),
+        };
+        text.push('\n');
+        text += &comment(key.meaning);
+        text += &comment(&format!("Expected: {}.", key.expected));
+        text += &comment(&format!(
+            "Flag --{}, variable {}.",
+            key.flag,
+            key.variable()
+        ));
+        writeln!(text, "{} = {default}", key.name).ok();
+    }
+    text
+}
+
+fn comment(text: &str) -> String {
+    let mut lines = String::from("#");
+    let mut width_chars = 1;
+    for word in text.split_whitespace() {
+        let word_chars = word.chars().count() + 1;
+        if width_chars + word_chars > COMMENT_WIDTH_CHARS {
+            lines.push_str("\n#");
+            width_chars = 1;
+        }
+        lines.push(' ');
+        lines.push_str(word);
+        width_chars += word_chars;
+    }
+    lines.push('\n');
+    lines
+}
+
+#[test]
+fn nothing_given_is_the_defaults() {
+    let config = resolve(&flags(&[]), &env(&[("PATH", "/bin")]), None);
+    assert_eq!(config, Ok(Config::default()));
+}
+
+#[test]
+fn a_flag_counts_before_the_environment_and_that_before_the_file() {
+    let config = resolve(
+        &flags(&[("listen", "127.0.0.1:1")]),
+        &env(&[("STRATA_LISTEN", "127.0.0.1:2"), ("STRATA_LOG", "warn")]),
+        Some(&file(
+            "listen = \"127.0.0.1:3\"\nlog = \"debug\"\nqueue_limit = 7\nplan_cache_bytes = \"1 MiB\"",
+        )),
+    )
+    .expect("all layers are right");
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.log, "warn");
+    assert_eq!(config.queue_limit, 7);
+    assert_eq!(config.plan_cache_bytes, 1 << 20);
+    assert_eq!(config.drain_seconds, Config::default().drain_seconds);
+}
+
+#[test]
+fn every_mistake_of_every_layer_is_reported_at_once_with_its_place() {
+    let found = mistakes(
+        &flags(&[("listen", "0.0.0.0:7421"), ("drain_seconds", "601")]),
+        &env(&[("STRATA_LOG_FORMAT", "xml"), ("STRATA_QUEUE_LIMITS", "5")]),
+        Some(&file(
+            "queue_limit = 0\nlog = 5\nplan_cache_byte = 1\ncolour = true",
+        )),
+    );
+    assert_eq!(
+        found,
+        [
+            "strata.toml: colour: there is no such key; expected one of listen, data_dir, log, \
+             log_format, queue_limit, plan_cache_bytes, journal_cache_bytes, \
+             recent_commits_bytes, drain_seconds",
+            "strata.toml: log: 5 is of type integer; expected a filter such as info, warn or \
+             info,strata=debug",
+            "strata.toml: plan_cache_byte: there is no such key; expected plan_cache_bytes, \
+             perhaps?",
+            "strata.toml: queue_limit: 0 is too small; expected a whole number from 1 to 1,000,000",
+            "STRATA_LOG_FORMAT: \"xml\" is not a format; expected auto, human or json",
+            "STRATA_QUEUE_LIMITS: there is no such variable; expected STRATA_QUEUE_LIMIT, perhaps?",
+            "flag --listen: 0.0.0.0:7421 is not a loopback address, and without authentication \
+             the daemon binds loopback only; expected a loopback address and a port, such as \
+             127.0.0.1:7421 or [::1]:7421",
+            "flag --drain-seconds: 601 is too large; expected a whole number of seconds from 0 to \
+             600",
+        ]
+    );
+}
+
+#[test]
+fn a_bad_value_is_reported_even_where_it_is_overridden() {
+    let found = mistakes(
+        &flags(&[("queue_limit", "5")]),
+        &env(&[("STRATA_QUEUE_LIMIT", "many")]),
+        None,
+    );
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_reported_with_its_line() {
+    let found = mistakes(
+        &flags(&[("queue_limit", "x")]),
+        &env(&[]),
+        Some(&file("log = \"info\"\nlisten = \n")),
+    );
+    assert!(found[0].starts_with("strata.toml: line 2: "), "{found:?}");
+    assert!(found[1].starts_with("flag --queue-limit: "), "{found:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_reported_beside_the_rest() {
+    let path = PathBuf::from("/nonexistent/strata.toml");
+    let error = load(
+        &flags(&[("queue_limit", "x")]),
+        &env(&[("STRATA_CONFIG", "/ignored")]),
+        Some(path),
+    )
+    .expect_err("there is no such file");
+    assert_eq!(error.problems().len(), 2);
+    assert_eq!(error.problems()[0].origin, "/nonexistent/strata.toml");
+}
+
+#[test]
+fn the_environment_may_name_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("s.toml");
+    fs::write(&path, "queue_limit = 9").expect("a file");
+    let mut environment = env(&[]);
+    environment.insert(CONFIG_VARIABLE.to_owned(), path.into());
+    let config = load(&flags(&[]), &environment, None).expect("the file is right");
+    assert_eq!(config.queue_limit, 9);
+}
+
+#[test]
+fn a_flag_is_its_key_with_hyphens() {
+    for key in &KEYS {
+        assert_eq!(key.flag, key.name.replace('_', "-"));
+    }
+}
+
+#[test]
+fn every_default_can_be_given_and_is_the_default() {
+    for key in &KEYS {
+        let config = resolve(&flags(&[(key.name, &key.default_text())]), &env(&[]), None);
+        assert_eq!(config, Ok(Config::default()), "{}", key.name);
+    }
+}
+
+#[test]
+fn the_example_file_names_every_key_and_means_the_defaults() {
+    let shipped = include_str!("../../deploy/strata.toml");
+    assert_eq!(
+        shipped,
+        example(),
+        "deploy/strata.toml is what the table of keys says"
+    );
+    let config = resolve(&flags(&[]), &env(&[]), Some(&file(shipped)));
+    assert_eq!(config, Ok(Config::default()));
+    for key in &KEYS {
+        assert!(
+            shipped.contains(&format!("\n{} = ", key.name)),
+            "{}",
+            key.name
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! How single values of the configuration are read and written. What is wrong with a value is
+//! answered in words that go on with "; expected …".
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::telemetry::LogFormat;
+
+/// The units in which a size may be written, the largest first.
+const UNITS: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+
+/// The smallest cache: room for one commit of the largest size.
+const SIZE_BYTES_MIN: u64 = 64 << 10;
+
+/// The largest cache: more than machines have, so that a slip of the unit is noticed.
+const SIZE_BYTES_MAX: u64 = 1 << 40;
+
+/// Reads an address that only this machine can reach.
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not an IP address and a port"))?;
+    if address.ip().to_canonical().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "{address} is not a loopback address, and without authentication the daemon binds \
+             loopback only"
+        ))
+    }
+}
+
+/// Reads the path of a directory.
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.trim().is_empty() {
+        return Err("the value is empty".to_owned());
+    }
+    Ok(Path::new(text).to_owned())
+}
+
+/// Reads a filter of log lines.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("the value is empty".to_owned());
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{text:?} is not a filter: {error}")),
+    }
+}
+
+/// Reads the format of log lines.
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    [LogFormat::Auto, LogFormat::Human, LogFormat::Json]
+        .into_iter()
+        .find(|format| format.name() == text.trim())
+        .ok_or_else(|| format!("{text:?} is not a format"))
+}
+
+/// Reads a whole number within bounds.
+pub(super) fn number<N>(text: &str, bounds: RangeInclusive<N>) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + fmt::Display,
+{
+    let number = text
+        .trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not such a number"))?;
+    within(number, &bounds)
+}
+
+/// Reads a size: a number of bytes, or a number and a unit.
+pub(super) fn size_bytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    let not_a_size = || format!("{text:?} is not a size");
+    let trimmed = text.trim();
+    let digits_end = trimmed
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(trimmed.len());
+    let (digits, unit) = trimmed.split_at(digits_end);
+    let unit = unit.trim_start();
+    let unit_bytes = if unit.is_empty() {
+        1
+    } else {
+        let known = UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit));
+        known.ok_or_else(not_a_size)?.1
+    };
+    let count: u64 = digits.parse().map_err(|_| not_a_size())?;
+    let bytes = count.checked_mul(unit_bytes).ok_or_else(not_a_size)?;
+    let bytes = within(bytes, &(SIZE_BYTES_MIN..=SIZE_BYTES_MAX))?;
+    N::try_from(bytes).map_err(|_| format!("{bytes} bytes are more than this machine can address"))
+}
+
+/// Writes a size in the largest unit in which it is a whole number.
+pub(super) fn size_text(bytes: u64) -> String {
+    UNITS
+        .iter()
+        .find(|(_, unit_bytes)| bytes.is_multiple_of(*unit_bytes))
+        .map_or_else(
+            || bytes.to_string(),
+            |(name, unit_bytes)| format!("{}{name}", bytes / unit_bytes),
+        )
+}
+
+fn within<N: PartialOrd + fmt::Display>(
+    number: N,
+    bounds: &RangeInclusive<N>,
+) -> Result<N, String> {
+    if number < *bounds.start() {
+        Err(format!("{number} is too small"))
+    } else if number > *bounds.end() {
+        Err(format!("{number} is too large"))
+    } else {
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        for (text, bytes) in [
+            ("134217728", 128 << 20),
+            ("128MiB", 128 << 20),
+            ("64 KiB", 64 << 10),
+            (" 2 gib ", 2 << 30),
+            ("65536B", 64 << 10),
+        ] {
+            assert_eq!(size_bytes::<u64>(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused() {
+        for text in [
+            "",
+            "MiB",
+            "-1",
+            "1.5GiB",
+            "12 MB",
+            "1_000_000",
+            "0",
+            "63KiB",
+            "2048GiB",
+            "99999999999999999999",
+            "99999999999GiB",
+        ] {
+            assert!(size_bytes::<u64>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_written_as_it_can_be_read() {
+        for bytes in [65_536, 65_537, 128 << 20, 3 << 30] {
+            assert_eq!(size_bytes::<u64>(&size_text(bytes)), Ok(bytes));
+        }
+        assert_eq!(size_text(128 << 20), "128MiB");
+    }
+
+    #[test]
+    fn only_loopback_addresses_are_taken() {
+        for text in [
+            "127.0.0.1:7421",
+            "127.8.9.1:0",
+            "[::1]:7421",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(loopback(text).is_ok(), "{text}");
+        }
+        for text in [
+            "0.0.0.0:7421",
+            "[::]:7421",
+            "192.168.1.2:7421",
+            "[fe80::1]:7421",
+        ] {
+            let wrong = loopback(text).expect_err(text);
+            assert!(wrong.contains("loopback only"), "{wrong}");
+        }
+        for text in ["", "7421", "127.0.0.1", "localhost:7421", "127.0.0.1:99999"] {
+            assert!(loopback(text).is_err(), "{text}");
+        }
+    }
+}
