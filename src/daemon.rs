@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
     server::NamedService,
-    transport::{
-        Server,
-        server::{Router, TcpIncoming},
-    },
+    transport::{Server, server::TcpIncoming},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
+use tonic_reflection::pb;
 use tonic_web::GrpcWebLayer;
 
 use crate::{
@@ -38,7 +40,7 @@ use crate::{
         history_service::History, plan_service::Plans,
     },
     view::{View, ViewError},
-    writer::{Writer, WriteFailure, system_clock},
+    writer::{WriteFailure, Writer, system_clock},
 };
 
 /// An idle connection is asked this often whether it still lives.
@@ -81,11 +83,7 @@ pub async fn run(
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let router = router(&gate)?.add_service(health_service);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let mut server = tokio::spawn(
-        router.serve_with_incoming_shutdown(incoming, close.clone().cancelled_owned()),
-    );
+    let mut server = tokio::spawn(serve(&gate, health_service, listener, close.clone())?);
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
@@ -116,7 +114,10 @@ pub async fn run(
     gate.stop();
     close.cancel();
     if !server.is_finished() && tokio::time::timeout(drain, &mut server).await.is_err() {
-        tracing::warn!(seconds = drain.as_secs(), "calls are still open: closing them");
+        tracing::warn!(
+            seconds = drain.as_secs(),
+            "calls are still open: closing them"
+        );
         server.abort();
     }
     let stopped = match tokio::task::spawn_blocking(move || engine.stop()).await {
@@ -151,7 +152,9 @@ struct Engine {
 impl Engine {
     /// Opens the log, brings the view up to it and starts the threads. Takes as long as recovery.
     fn start(config: &Config, interrupt: &CancellationToken) -> Result<Self, DaemonError> {
-        let options = SledOptions { cache_bytes: config.journal_cache_bytes };
+        let options = SledOptions {
+            cache_bytes: config.journal_cache_bytes,
+        };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
         let view = Arc::new(View::open(
             &config.data_dir.join("view"),
@@ -190,9 +193,15 @@ impl Engine {
     /// Ends the threads, writes what is left of the view and closes the log.
     fn stop(self) -> Result<(), DaemonError> {
         self.core.writer.stop();
-        let written = self.writer.join().unwrap_or(Err(DaemonError::Thread("writer")));
+        let written = self
+            .writer
+            .join()
+            .unwrap_or(Err(DaemonError::Thread("writer")));
         self.core.view.stop_writing();
-        let behind = self.view_writer.join().unwrap_or(Err(DaemonError::Thread("view")));
+        let behind = self
+            .view_writer
+            .join()
+            .unwrap_or(Err(DaemonError::Thread("view")));
         let closed = self.core.journal.close().map_err(DaemonError::from);
         written.and(behind).and(closed)
     }
@@ -213,11 +222,20 @@ fn spawn(
         .map_err(|_| DaemonError::Thread(name))
 }
 
-fn router(gate: &Gate) -> Result<Router<Stack<GrpcWebLayer, Identity>>, DaemonError> {
+/// Serves all services until `close` is cancelled and the calls under way have ended.
+fn serve<H: Health>(
+    gate: &Gate,
+    health: HealthServer<H>,
+    listener: TcpListener,
+    close: CancellationToken,
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<H>, DaemonError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(pb::v1alpha::FILE_DESCRIPTOR_SET)
+            .include_reflection_service(false)
     };
     let plans = PlanServiceServer::new(Plans::new(gate.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
@@ -231,17 +249,20 @@ fn router(gate: &Gate) -> Result<Router<Stack<GrpcWebLayer, Identity>>, DaemonEr
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(Server::builder()
         // gRPC-Web comes over HTTP/1.1 as well.
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(GrpcWebLayer::new())
+        .add_service(health)
         .add_service(plans)
         .add_service(history)
         .add_service(admin)
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(reflection().build_v1alpha()?)
+        .serve_with_incoming_shutdown(incoming, close.cancelled_owned()))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod decide;
 pub mod event;
 pub mod evolve;
 #[cfg(test)]

@@ -121,7 +121,12 @@ impl Feed {
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, ring_bytes_max: usize) -> Arc<Self> {
         let head = watch::Sender::new(journal.head());
-        Arc::new(Self { journal, state: Mutex::default(), head, ring_bytes_max })
+        Arc::new(Self {
+            journal,
+            state: Mutex::default(),
+            head,
+            ring_bytes_max,
+        })
     }
 
     /// The position of the last commit that is shown.
@@ -132,7 +137,12 @@ impl Feed {
     /// Returns once `position` is shown.
     pub async fn reached(&self, position: u64) {
         // The sender lives as long as the feed, so waiting cannot fail.
-        let _ = self.head.subscribe().wait_for(|head| *head >= position).await;
+        drop(
+            self.head
+                .subscribe()
+                .wait_for(|head| *head >= position)
+                .await,
+        );
     }
 
     /// How many watchers there are.
@@ -142,7 +152,9 @@ impl Feed {
 
     /// Shows a group of durable commits and tells the watchers that want one of them.
     pub fn publish(&self, group: Vec<Recent>) {
-        let Some(head) = group.last().map(|recent| recent.position) else { return };
+        let Some(head) = group.last().map(|recent| recent.position) else {
+            return;
+        };
         let mut state = self.lock();
         for recent in group {
             state.tell(&recent);
@@ -154,17 +166,27 @@ impl Feed {
 
     /// Enters a watcher into the register.
     pub fn watch(self: &Arc<Self>, filter: Filter) -> Watcher {
-        let shared =
-            Arc::new(Shared { filter, bell: Notify::new(), first_match: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            filter,
+            bell: Notify::new(),
+            first_match: AtomicU64::new(0),
+        });
         let mut state = self.lock();
         state.watchers += 1;
         if shared.filter.plan_ids.is_empty() {
             state.of_all.push(shared.clone());
         }
         for plan_id in &shared.filter.plan_ids {
-            state.of_plans.entry(plan_id.clone()).or_default().push(shared.clone());
+            state
+                .of_plans
+                .entry(plan_id.clone())
+                .or_default()
+                .push(shared.clone());
         }
-        Watcher { feed: self.clone(), shared }
+        Watcher {
+            feed: self.clone(),
+            shared,
+        }
     }
 
     /// Reads from position `from` to `to` at most, stopping at about `bytes_max` of matching
@@ -193,14 +215,25 @@ impl Feed {
         let state = self.lock();
         let oldest = state.ring.front()?.position;
         let skip = usize::try_from(from.checked_sub(oldest)?).ok()?;
-        let mut stretch = Stretch { entries: Vec::new(), next: from };
+        let mut stretch = Stretch {
+            entries: Vec::new(),
+            next: from,
+        };
         let mut bytes = 0;
-        for recent in state.ring.iter().skip(skip).take_while(|recent| recent.position <= to) {
+        for recent in state
+            .ring
+            .iter()
+            .skip(skip)
+            .take_while(|recent| recent.position <= to)
+        {
             stretch.next = recent.position + 1;
             if filter.matches(&recent.plan_id, recent.kinds) {
                 bytes += recent.commit.len();
                 let commit = recent.commit.clone();
-                stretch.entries.push(LogEntry { position: recent.position, commit });
+                stretch.entries.push(LogEntry {
+                    position: recent.position,
+                    commit,
+                });
                 if bytes >= bytes_max {
                     break;
                 }
@@ -216,7 +249,10 @@ impl Feed {
         to: u64,
         bytes_max: usize,
     ) -> Result<Stretch, FeedError> {
-        let mut stretch = Stretch { entries: Vec::new(), next: from };
+        let mut stretch = Stretch {
+            entries: Vec::new(),
+            next: from,
+        };
         let (mut matched_bytes, mut scanned_bytes) = (0, 0);
         while stretch.next <= to && matched_bytes < bytes_max && scanned_bytes < SCAN_BYTES {
             let read = self.journal.read(stretch.next, bytes_max - matched_bytes)?;
@@ -229,7 +265,10 @@ impl Feed {
                 scanned_bytes += entry.commit.len();
                 if filter.takes_all() || Self::wanted(filter, position, &entry.commit)? {
                     matched_bytes += entry.commit.len();
-                    stretch.entries.push(LogEntry { position, commit: entry.commit });
+                    stretch.entries.push(LogEntry {
+                        position,
+                        commit: entry.commit,
+                    });
                 }
             }
         }
@@ -237,8 +276,8 @@ impl Feed {
     }
 
     fn wanted(filter: &Filter, position: u64, commit: &Bytes) -> Result<bool, FeedError> {
-        let header = commit::header(commit)
-            .map_err(|source| FeedError::Undecodable { position, source })?;
+        let header =
+            commit::header(commit).map_err(|source| FeedError::Undecodable { position, source })?;
         Ok(filter.matches(&header.plan_id, header.kinds))
     }
 
@@ -262,7 +301,9 @@ impl State {
         self.ring_bytes += recent.weight_bytes();
         self.ring.push_back(recent);
         while self.ring_bytes > bytes_max {
-            let Some(oldest) = self.ring.pop_front() else { break };
+            let Some(oldest) = self.ring.pop_front() else {
+                break;
+            };
             self.ring_bytes -= oldest.weight_bytes();
         }
     }
@@ -293,7 +334,10 @@ impl Recent {
 impl Shared {
     fn tell(&self, position: u64) {
         // Told already and not read yet: one ring of the bell is enough.
-        if self.first_match.compare_exchange(0, position, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        if self
+            .first_match
+            .compare_exchange(0, position, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
         {
             self.bell.notify_one();
         }

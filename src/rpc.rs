@@ -88,7 +88,10 @@ impl Gate {
             return Err(stopping());
         }
         self.core.get().ok_or_else(|| {
-            refuse(ErrorReason::Starting, "the daemon is starting and recovers its log; try again")
+            refuse(
+                ErrorReason::Starting,
+                "the daemon is starting and recovers its log; try again",
+            )
         })
     }
 
@@ -143,7 +146,9 @@ fn queue_deadline<T>(request: &Request<T>) -> Instant {
         .get("grpc-timeout")
         .and_then(|value| value.to_str().ok())
         .and_then(parse_timeout)
-        .map_or(QUEUE_WAIT, |timeout| (timeout - timeout / 10).min(QUEUE_WAIT));
+        .map_or(QUEUE_WAIT, |timeout| {
+            (timeout - timeout / 10).min(QUEUE_WAIT)
+        });
     Instant::now() + timeout
 }
 
@@ -170,7 +175,10 @@ mod tests {
     fn a_calls_timeout_is_read_in_every_unit() {
         assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
         assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
-        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        assert_eq!(
+            parse_timeout("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3_600))
+        );
         for bad in ["", "S", "5", "5s", "-5S", "123456789S", "5é"] {
             assert_eq!(parse_timeout(bad), None, "{bad}");
         }

@@ -25,13 +25,13 @@ pub mod plans;
 mod recover;
 mod store;
 
-pub use self::{load::index_entry, store::StoreError};
 use self::{
     directory::{Directory, DirectoryEntry},
     merkle::Frontier,
     plans::{Folded, Plans},
     store::{Record, Store},
 };
+pub use self::{load::index_entry, store::StoreError};
 
 /// How long the view's changes stay in memory only; the log has them, so this bounds what a start
 /// after a crash reads again.

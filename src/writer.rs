@@ -169,7 +169,10 @@ impl Writer {
         feed: Arc<Feed>,
         queue_limit: usize,
         clock: Clock,
-    ) -> (Self, impl FnOnce() -> Result<(), WriteFailure> + Send + use<>) {
+    ) -> (
+        Self,
+        impl FnOnce() -> Result<(), WriteFailure> + Send + use<>,
+    ) {
         let (queue, jobs) = mpsc::channel(queue_limit);
         let group_writer = GroupWriter::new(journal, view.clone(), feed, clock.clone());
         (Self { queue, view, clock }, move || group_writer.run(jobs))
@@ -208,7 +211,13 @@ impl Writer {
             Ok(stage) => stage,
             Err(error) => Stage::Answered(Box::new(Err(error))),
         };
-        Pending { writer: self.clone(), request, actor, deadline, stage }
+        Pending {
+            writer: self.clone(),
+            request,
+            actor,
+            deadline,
+            stage,
+        }
     }
 
     async fn enqueue(
@@ -217,8 +226,7 @@ impl Writer {
         actor: &Arc<str>,
         deadline: Instant,
     ) -> Result<Stage, ExecuteError> {
-        let request =
-            shape::check(request, (self.clock)()).map_err(ExecuteError::Malformed)?;
+        let request = shape::check(request, (self.clock)()).map_err(ExecuteError::Malformed)?;
         let ready = ready::make_ready(&self.view, &self.clock, request).await?;
         let ready = match ready {
             ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
@@ -251,8 +259,10 @@ impl Pending {
                 Ok(Reply::Stopping) => return Err(ExecuteError::Stopping),
                 Ok(Reply::Again) => {}
             }
-            self.stage =
-                self.writer.enqueue(self.request.clone(), &self.actor, self.deadline).await?;
+            self.stage = self
+                .writer
+                .enqueue(self.request.clone(), &self.actor, self.deadline)
+                .await?;
         }
         Err(ExecuteError::Contended)
     }

@@ -31,8 +31,15 @@ pub struct Bookmark {
 impl Bookmark {
     /// The bookmark of a position up to the head. Reads a disk.
     pub(super) fn at(core: &Core, position: u64) -> Result<Self, JournalError> {
-        let leaf = core.journal.get(position)?.map_or([0; 32], |commit| leaf_hash(&commit));
-        Ok(Self { log_id: core.journal.log_id(), position, leaf })
+        let leaf = core
+            .journal
+            .get(position)?
+            .map_or([0; 32], |commit| leaf_hash(&commit));
+        Ok(Self {
+            log_id: core.journal.log_id(),
+            position,
+            leaf,
+        })
     }
 
     /// Its published form.
@@ -64,7 +71,10 @@ impl Bookmark {
 /// The position a bookmark stands at, if this log confirms it.
 pub(super) async fn confirm(core: &std::sync::Arc<Core>, bytes: &[u8]) -> Result<u64, Status> {
     let Some(bookmark) = Bookmark::from_bytes(bytes) else {
-        return Err(malformed_field("bookmark", "it is none that a watch has given out"));
+        return Err(malformed_field(
+            "bookmark",
+            "it is none that a watch has given out",
+        ));
     };
     if bookmark.log_id != core.journal.log_id() || bookmark.position > core.feed.head() {
         return Err(diverged());
@@ -73,7 +83,11 @@ pub(super) async fn confirm(core: &std::sync::Arc<Core>, bytes: &[u8]) -> Result
     let here =
         super::blocking(move || Bookmark::at(&reader, bookmark.position).map_err(ViewError::from))
             .await?;
-    if here == bookmark { Ok(bookmark.position) } else { Err(diverged()) }
+    if here == bookmark {
+        Ok(bookmark.position)
+    } else {
+        Err(diverged())
+    }
 }
 
 fn diverged() -> Status {
@@ -89,9 +103,18 @@ mod tests {
 
     #[test]
     fn a_bookmark_is_the_same_for_ever() {
-        let bookmark =
-            Bookmark { log_id: LogId::from_bytes([7; 16]), position: 258, leaf: [9; 32] };
-        let golden = [vec![1], vec![7; 16], vec![0, 0, 0, 0, 0, 0, 1, 2], vec![9; 32]].concat();
+        let bookmark = Bookmark {
+            log_id: LogId::from_bytes([7; 16]),
+            position: 258,
+            leaf: [9; 32],
+        };
+        let golden = [
+            vec![1],
+            vec![7; 16],
+            vec![0, 0, 0, 0, 0, 0, 1, 2],
+            vec![9; 32],
+        ]
+        .concat();
         assert_eq!(bookmark.to_bytes(), golden);
         assert_eq!(Bookmark::from_bytes(&golden), Some(bookmark));
         for bad in [&b""[..], &golden[1..], &[golden.clone(), vec![0]].concat()] {

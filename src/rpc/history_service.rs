@@ -14,10 +14,7 @@ use super::{
     status::{self, malformed, malformed_field},
 };
 use crate::{
-    domain::{
-        event::{self, Subject},
-        shape::Violation,
-    },
+    domain::{event, shape::Violation, value::Subject},
     proto::{
         Commit, Event, ListEventsRequest, ListEventsResponse, Point, ReadLogRequest,
         ReadLogResponse, RecordedEvent, WatchRequest, WatchResponse,
@@ -69,12 +66,21 @@ impl HistoryService for History {
             Some(last) => revisions.start = (last + 1).max(revisions.start),
             None => {}
         }
-        let listing = Listing { filter, revisions, newest_first: query.newest_first, page_size };
+        let listing = Listing {
+            filter,
+            revisions,
+            newest_first: query.newest_first,
+            page_size,
+        };
         let core = core.clone();
         let (events, last) = blocking(move || listing.read(&core.view, &folded)).await?;
         let next_page_token =
             last.map_or_else(String::new, |last| page::token(&query, &last.to_be_bytes()));
-        Ok(Response::new(ListEventsResponse { events, next_page_token, position }))
+        Ok(Response::new(ListEventsResponse {
+            events,
+            next_page_token,
+            position,
+        }))
     }
 
     type ReadLogStream = Pin<Box<dyn Stream<Item = Result<ReadLogResponse, Status>> + Send>>;
@@ -113,7 +119,12 @@ impl HistoryService for History {
         }
         let core = self.gate.core_at(request.min_position).await?.clone();
         let from = Start::from(request.start).resolve(&core).await?;
-        Ok(Response::new(Box::pin(log_stream::watch(self.gate.clone(), core, filter, from))))
+        Ok(Response::new(Box::pin(log_stream::watch(
+            self.gate.clone(),
+            core,
+            filter,
+            from,
+        ))))
     }
 }
 
@@ -126,15 +137,19 @@ fn revisions(query: &ListEventsRequest, folded: &Folded, head: u64) -> Result<Ra
     let point = |field: &str, point: Option<Point>| match point {
         None => Ok(None),
         Some(Point { point: Some(point) }) => Ok(Some(point)),
-        Some(Point { point: None }) => {
-            Err(malformed_field(field, "say a revision or a position, or leave it out"))
-        }
+        Some(Point { point: None }) => Err(malformed_field(
+            field,
+            "say a revision or a position, or leave it out",
+        )),
     };
     let last = folded.plan.revision;
     let start = match point("from", query.from)? {
         None => 1,
         Some(point::Point::Revision(0) | point::Point::Position(0)) => {
-            return Err(malformed_field("from", "revisions and positions start at 1"));
+            return Err(malformed_field(
+                "from",
+                "revisions and positions start at 1",
+            ));
         }
         Some(point::Point::Revision(revision)) if revision > last => {
             return Err(status::beyond_head("revision", revision, last));
@@ -145,7 +160,10 @@ fn revisions(query: &ListEventsRequest, folded: &Folded, head: u64) -> Result<Ra
         }
         Some(point::Point::Position(position)) => {
             let before = folded.index.commits_up_to(position - 1);
-            folded.index.get(before).map_or(last + 1, |entry| entry.first_revision)
+            folded
+                .index
+                .get(before)
+                .map_or(last + 1, |entry| entry.first_revision)
         }
     };
     let end = match point("to", query.to)? {
@@ -153,7 +171,10 @@ fn revisions(query: &ListEventsRequest, folded: &Folded, head: u64) -> Result<Ra
         Some(point::Point::Revision(revision)) => revision.min(last),
         Some(point::Point::Position(position)) => {
             let through = folded.index.commits_up_to(position);
-            folded.index.get(through).map_or(last, |entry| entry.first_revision - 1)
+            folded
+                .index
+                .get(through)
+                .map_or(last, |entry| entry.first_revision - 1)
         }
     };
     Ok(start..end + 1)
@@ -177,7 +198,10 @@ impl EventFilter {
         for (field, list) in lists {
             if list.len() > FILTERS_MAX {
                 let description = format!("{} are more than {FILTERS_MAX}", list.len());
-                violations.push(Violation { field: field.into(), description });
+                violations.push(Violation {
+                    field: field.into(),
+                    description,
+                });
             }
         }
         let kinds = log_stream::kinds("event_types", &query.event_types, &mut violations);
@@ -192,7 +216,11 @@ impl EventFilter {
             }
         }
         if violations.is_empty() {
-            Ok(Self { kinds, subjects, actors: query.actors.clone() })
+            Ok(Self {
+                kinds,
+                subjects,
+                actors: query.actors.clone(),
+            })
         } else {
             Err(malformed(violations))
         }
@@ -205,7 +233,9 @@ impl EventFilter {
         (self.kinds == u64::MAX || self.kinds & (1 << event::bit_of(event)) != 0)
             && (self.actors.is_empty() || self.actors.iter().any(is_sender))
             && (self.subjects.is_empty()
-                || event::subjects(event).iter().any(|about| self.subjects.contains(about)))
+                || event::subjects(event)
+                    .iter()
+                    .any(|about| self.subjects.contains(about)))
     }
 }
 
@@ -230,8 +260,14 @@ impl Listing {
         }
         let mut bytes = 0;
         let mut last = None;
-        let first = folded.index.holding_revision(self.revisions.start).unwrap_or(0);
-        let end = folded.index.holding_revision(self.revisions.end - 1).map_or(0, |n| n + 1);
+        let first = folded
+            .index
+            .holding_revision(self.revisions.start)
+            .unwrap_or(0);
+        let end = folded
+            .index
+            .holding_revision(self.revisions.end - 1)
+            .map_or(0, |n| n + 1);
         let mut numbers = first..end;
         let mut scanned = 0;
         while !numbers.is_empty() {
@@ -271,7 +307,11 @@ impl Listing {
     /// The commit's events within the revisions, in the order of the listing.
     fn in_order<'a>(&'a self, events: &'a [Event]) -> impl Iterator<Item = &'a Event> {
         let wanted = |event: &&Event| self.revisions.contains(&event.revision);
-        let (forward, backward) = if self.newest_first { (0, events.len()) } else { (events.len(), 0) };
+        let (forward, backward) = if self.newest_first {
+            (0, events.len())
+        } else {
+            (events.len(), 0)
+        };
         events
             .iter()
             .take(forward)

@@ -108,13 +108,19 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String]) -> Result<Filt
     for (field, list) in [("plan_ids", plan_ids), ("event_types", event_types)] {
         if list.len() > FILTERS_MAX {
             let description = format!("{} are more than {FILTERS_MAX}", list.len());
-            violations.push(Violation { field: field.into(), description });
+            violations.push(Violation {
+                field: field.into(),
+                description,
+            });
         }
     }
     for (number, plan_id) in plan_ids.iter().enumerate() {
         if !Id::is_valid(plan_id) {
             let field = format!("plan_ids[{number}]");
-            violations.push(Violation { field, description: format!("{plan_id:?} is no id") });
+            violations.push(Violation {
+                field,
+                description: format!("{plan_id:?} is no id"),
+            });
         }
     }
     let kinds = kinds("event_types", event_types, &mut violations);
@@ -138,7 +144,10 @@ pub(super) fn kinds(field: &str, names: &[String], violations: &mut Vec<Violatio
             kinds |= 1 << bit;
         } else {
             let description = format!("{name:?} is no type of event, such as TacticFailed");
-            violations.push(Violation { field: format!("{field}[{number}]"), description });
+            violations.push(Violation {
+                field: format!("{field}[{number}]"),
+                description,
+            });
         }
     }
     kinds
@@ -208,16 +217,24 @@ pub(super) fn watch(
 }
 
 async fn read(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {
-    core.feed.read(filter, from, to, BATCH_BYTES).await.map_err(|error| status::of_feed(&error))
+    core.feed
+        .read(filter, from, to, BATCH_BYTES)
+        .await
+        .map_err(|error| status::of_feed(&error))
 }
 
 async fn checkpoint(core: &Arc<Core>, position: u64) -> Result<Checkpoint, Status> {
     let reader = core.clone();
     let bookmark =
         blocking(move || Bookmark::at(&reader, position).map_err(ViewError::from)).await?;
-    Ok(Checkpoint { position, bookmark: bookmark.to_bytes().into() })
+    Ok(Checkpoint {
+        position,
+        bookmark: bookmark.to_bytes().into(),
+    })
 }
 
 fn sent(response: Response) -> WatchResponse {
-    WatchResponse { response: Some(response) }
+    WatchResponse {
+        response: Some(response),
+    }
 }

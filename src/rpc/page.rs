@@ -16,7 +16,10 @@ pub(super) fn size(asked: u32) -> Result<usize, Status> {
     match asked {
         0 => Ok(SIZE_DEFAULT as usize),
         1..=SIZE_MAX => Ok(asked as usize),
-        _ => Err(malformed_field("page_size", format!("{asked} is more than {SIZE_MAX}"))),
+        _ => Err(malformed_field(
+            "page_size",
+            format!("{asked} is more than {SIZE_MAX}"),
+        )),
     }
 }
 

@@ -45,7 +45,10 @@ impl Plans {
     /// The service behind a gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self { gate, actor: ANONYMOUS.into() }
+        Self {
+            gate,
+            actor: ANONYMOUS.into(),
+        }
     }
 }
 
@@ -66,7 +69,10 @@ impl PlanService for Plans {
     ) -> Result<Response<ExecuteResponse>, Status> {
         let core = self.gate.core()?;
         let deadline = queue_deadline(&request);
-        let pending = core.writer.submit(request.into_inner(), self.actor.clone(), deadline).await;
+        let pending = core
+            .writer
+            .submit(request.into_inner(), self.actor.clone(), deadline)
+            .await;
         Ok(Response::new(respond(pending.answer().await)?))
     }
 
@@ -186,7 +192,9 @@ async fn take_requests(
             Ok(Some(ExecuteStreamRequest { execute: None })) => {
                 Step::Refused(malformed_field("execute", "it is required"))
             }
-            Ok(Some(ExecuteStreamRequest { execute: Some(request) })) => {
+            Ok(Some(ExecuteStreamRequest {
+                execute: Some(request),
+            })) => {
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
                 Step::Answer(core.writer.submit(request, actor.clone(), deadline).await)
             }
@@ -199,8 +207,16 @@ async fn take_requests(
 }
 
 fn respond(answer: Result<Answer, ExecuteError>) -> Result<ExecuteResponse, Status> {
-    let Answer { entry, revision, replayed } = answer.map_err(status::of_execute)?;
-    Ok(ExecuteResponse { entry: Some(entry), revision, replayed })
+    let Answer {
+        entry,
+        revision,
+        replayed,
+    } = answer.map_err(status::of_execute)?;
+    Ok(ExecuteResponse {
+        entry: Some(entry),
+        revision,
+        replayed,
+    })
 }
 
 /// The status as a message: its details are one already.
@@ -222,20 +238,21 @@ fn shown(
         PlanView::Basic => show::basic(plan),
         PlanView::Unspecified | PlanView::Full => proto::Plan::from(plan),
     };
-    Response::new(GetPlanResponse { plan: Some(plan), position, inside_commit })
+    Response::new(GetPlanResponse {
+        plan: Some(plan),
+        position,
+        inside_commit,
+    })
 }
 
 /// The revision that a point of the plan's history names.
-pub(super) fn revision_at(
-    point: point::Point,
-    folded: &Folded,
-    head: u64,
-) -> Result<u64, Status> {
+pub(super) fn revision_at(point: point::Point, folded: &Folded, head: u64) -> Result<u64, Status> {
     let last = folded.plan.revision;
     match point {
-        point::Point::Revision(0) | point::Point::Position(0) => {
-            Err(malformed_field("as_of", "revisions and positions start at 1"))
-        }
+        point::Point::Revision(0) | point::Point::Position(0) => Err(malformed_field(
+            "as_of",
+            "revisions and positions start at 1",
+        )),
         point::Point::Revision(revision) if revision > last => {
             Err(status::beyond_head("revision", revision, last))
         }
@@ -255,7 +272,10 @@ pub(super) fn revision_at(
 }
 
 fn is_inside_commit(folded: &Folded, revision: u64) -> bool {
-    let next = folded.index.holding_revision(revision).and_then(|n| folded.index.get(n + 1));
+    let next = folded
+        .index
+        .holding_revision(revision)
+        .and_then(|n| folded.index.get(n + 1));
     let last = next.map_or(folded.plan.revision, |next| next.first_revision - 1);
     revision < last
 }
@@ -297,24 +317,40 @@ impl ListFilter {
             }
         };
         if query.labels.len() > FILTERS_MAX {
-            violate("labels".into(), format!("{} are more than {FILTERS_MAX}", query.labels.len()));
+            violate(
+                "labels".into(),
+                format!("{} are more than {FILTERS_MAX}", query.labels.len()),
+            );
         }
         for (number, label) in query.labels.iter().enumerate() {
             if label.split('=').next().is_none_or(str::is_empty) {
-                violate(format!("labels[{number}]"), "say `name` or `name=value`".into());
+                violate(
+                    format!("labels[{number}]"),
+                    "say `name` or `name=value`".into(),
+                );
             }
         }
         if query.text.chars().count() > TEXT_CHARS_MAX {
-            violate("text".into(), format!("it has more than {TEXT_CHARS_MAX} characters"));
+            violate(
+                "text".into(),
+                format!("it has more than {TEXT_CHARS_MAX} characters"),
+            );
         }
         if !violations.is_empty() {
             return Err(malformed(violations));
         }
-        let labels = query.labels.iter().map(|label| match label.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (label.clone(), None),
-        });
-        Ok(Self { archived, labels: labels.collect(), text: query.text.to_lowercase() })
+        let labels = query
+            .labels
+            .iter()
+            .map(|label| match label.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (label.clone(), None),
+            });
+        Ok(Self {
+            archived,
+            labels: labels.collect(),
+            text: query.text.to_lowercase(),
+        })
     }
 
     fn takes(&self, plan_id: &Id, entry: &DirectoryEntry) -> bool {
@@ -322,14 +358,19 @@ impl ListFilter {
             let found = entry.description.labels.get(name);
             found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
         };
-        self.archived.is_none_or(|archived| archived == entry.archived)
+        self.archived
+            .is_none_or(|archived| archived == entry.archived)
             && self.labels.iter().all(labelled)
             && (self.text.is_empty() || entry.mentions(plan_id, &self.text))
     }
 }
 
 fn summary(plan_id: &Id, entry: &DirectoryEntry) -> PlanSummary {
-    let state = if entry.archived { PlanState::Archived } else { PlanState::Active };
+    let state = if entry.archived {
+        PlanState::Archived
+    } else {
+        PlanState::Active
+    };
     PlanSummary {
         plan_id: plan_id.to_string(),
         revision: entry.revision,

@@ -38,21 +38,31 @@ pub(super) fn malformed(violations: Vec<Violation>) -> Status {
     let message = match violations.as_slice() {
         [only] => format!("{}: {}", only.field, only.description),
         [first, rest @ ..] => {
-            format!("{}: {} (and {} more)", first.field, first.description, rest.len())
+            format!(
+                "{}: {} (and {} more)",
+                first.field,
+                first.description,
+                rest.len()
+            )
         }
         [] => "the request is malformed".into(),
     };
     let reason = ErrorReason::MalformedRequest;
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
-    let fields: Vec<_> =
-        violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();
+    let fields: Vec<_> = violations
+        .into_iter()
+        .map(|v| FieldViolation::new(v.field, v.description))
+        .collect();
     details.set_bad_request(fields);
     Status::with_error_details(code(reason), message, details)
 }
 
 /// One violation.
 pub(super) fn malformed_field(field: &str, description: impl Into<String>) -> Status {
-    malformed(vec![Violation { field: field.into(), description: description.into() }])
+    malformed(vec![Violation {
+        field: field.into(),
+        description: description.into(),
+    }])
 }
 
 /// There is no such plan.
@@ -119,7 +129,10 @@ pub(super) fn of_view(error: &ViewError) -> Status {
         ViewError::Interrupted => super::stopping(),
         ViewError::Store(_) => {
             tracing::error!(%error, "the view cannot be read");
-            refuse(ErrorReason::WriteFailed, "the daemon cannot read its view; operators see why")
+            refuse(
+                ErrorReason::WriteFailed,
+                "the daemon cannot read its view; operators see why",
+            )
         }
     }
 }
@@ -146,7 +159,10 @@ fn of_journal(error: &JournalError) -> Status {
         | JournalError::Io { .. }
         | JournalError::Engine(_) => {
             tracing::error!(%error, "the log cannot be read");
-            refuse(ErrorReason::WriteFailed, "the daemon cannot read its log; operators see why")
+            refuse(
+                ErrorReason::WriteFailed,
+                "the daemon cannot read its log; operators see why",
+            )
         }
     }
 }
@@ -158,8 +174,16 @@ fn damaged(error: &dyn Display, position: Option<u64>) -> Status {
 }
 
 fn of_refusal(refusal: Refusal) -> Status {
-    let Refusal { reason, field, message, metadata } = refusal;
-    let owned = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let Refusal {
+        reason,
+        field,
+        message,
+        metadata,
+    } = refusal;
+    let owned: HashMap<_, _> = metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, owned);
     if !field.is_empty() {
         details.add_bad_request_violation(field, message.clone());
@@ -174,7 +198,9 @@ fn name(reason: ErrorReason) -> &'static str {
 }
 
 fn metadata<const N: usize, V: Display>(pairs: [(&str, V); N]) -> HashMap<String, String> {
-    pairs.map(|(key, value)| (key.to_owned(), value.to_string())).into()
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_string()))
+        .into()
 }
 
 fn code(reason: ErrorReason) -> Code {
@@ -234,11 +260,19 @@ mod tests {
         let mut comment = String::new();
         for line in comments.lines().map(str::trim) {
             if let Some(text) = line.strip_prefix("// ") {
-                comment = if comment.is_empty() { text.to_owned() } else { comment };
+                comment = if comment.is_empty() {
+                    text.to_owned()
+                } else {
+                    comment
+                };
             } else if let Some((value, _)) = line.split_once(" = ") {
                 let reason = ErrorReason::from_str_name(value);
                 if let Some(reason) = reason.filter(|reason| *reason != ErrorReason::Unspecified) {
-                    let said = comment.split('.').next().unwrap_or_default().replace('_', "");
+                    let said = comment
+                        .split('.')
+                        .next()
+                        .unwrap_or_default()
+                        .replace('_', "");
                     let sent = format!("{:?}", code(reason)).to_uppercase();
                     assert_eq!(said, sent, "{value}");
                     documented += 1;

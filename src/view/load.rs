@@ -93,9 +93,10 @@ impl View {
     pub fn commits(
         &self,
         folded: &Folded,
-        numbers: Range<usize>,
+        numbers: impl IntoIterator<Item = usize>,
     ) -> Result<Vec<Stored>, ViewError> {
         numbers
+            .into_iter()
             .filter_map(|number| folded.index.get(number))
             .map(|entry| {
                 let commit = self.commit(entry.position)?;

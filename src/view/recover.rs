@@ -142,7 +142,12 @@ impl View {
                 let position = entry.position;
                 let Header { plan_id, kinds } = commit::header(&entry.commit)
                     .map_err(|source| ViewError::Undecodable { position, source })?;
-                recent.push(Recent { position, plan_id, kinds, commit: entry.commit });
+                recent.push(Recent {
+                    position,
+                    plan_id,
+                    kinds,
+                    commit: entry.commit,
+                });
             }
         }
         Ok(recent)

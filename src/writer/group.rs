@@ -60,15 +60,29 @@ impl GroupWriter {
     ) -> Self {
         let (head, frontier) = (view.position(), view.frontier());
         let last_recorded_at = view.last_recorded_at().unwrap_or_default();
-        Self { journal, view, feed, clock, head, frontier, last_recorded_at }
+        Self {
+            journal,
+            view,
+            feed,
+            clock,
+            head,
+            frontier,
+            last_recorded_at,
+        }
     }
 
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), WriteFailure> {
         let ended = self.write_groups(&mut queue);
         queue.close();
         while let Ok(message) = queue.try_recv() {
-            let Message::Decide(job) = message else { continue };
-            job.answer(if ended.is_ok() { Reply::Stopping } else { Reply::Failed });
+            let Message::Decide(job) = message else {
+                continue;
+            };
+            job.answer(if ended.is_ok() {
+                Reply::Stopping
+            } else {
+                Reply::Failed
+            });
         }
         Ok(ended?)
     }
@@ -76,7 +90,9 @@ impl GroupWriter {
     fn write_groups(&mut self, queue: &mut mpsc::Receiver<Message>) -> Result<(), ViewError> {
         let mut stopping = false;
         while !stopping {
-            let Some(first) = queue.blocking_recv() else { return Ok(()) };
+            let Some(first) = queue.blocking_recv() else {
+                return Ok(());
+            };
             let (mut jobs, mut bytes) = (Vec::new(), 0);
             let mut next = Some(first);
             while let Some(message) = next.take() {
@@ -119,7 +135,10 @@ impl GroupWriter {
     fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Reply>, ViewError> {
         loop {
             let mut group = Group::default();
-            let replies = jobs.iter_mut().map(|job| self.reply(&mut group, job)).collect();
+            let replies = jobs
+                .iter_mut()
+                .map(|job| self.reply(&mut group, job))
+                .collect();
             if group.commits.is_empty() {
                 return Ok(replies);
             }
@@ -137,10 +156,16 @@ impl GroupWriter {
     }
 
     fn reply(&mut self, group: &mut Group, job: &mut Job) -> Reply {
-        let Some(base) = self.base(&group.ahead, job) else { return Reply::Again };
+        let Some(base) = self.base(&group.ahead, job) else {
+            return Reply::Again;
+        };
         let request = job.request.request();
         let key = RequestKey::of(&request.request_id);
-        if base.index.iter_from(job.searched_commits).any(|entry| entry.request == key) {
+        if base
+            .index
+            .iter_from(job.searched_commits)
+            .any(|entry| entry.request == key)
+        {
             return Reply::Again;
         }
         let now = (self.clock)().max(self.last_recorded_at);
@@ -169,9 +194,10 @@ impl GroupWriter {
         }
         match self.view.entry(plan_id) {
             None => Some(Arc::new(Folded::unborn(plan_id.into()))),
-            Some(entry) => {
-                job.folded.clone().filter(|folded| folded.plan.revision == entry.revision)
-            }
+            Some(entry) => job
+                .folded
+                .clone()
+                .filter(|folded| folded.plan.revision == entry.revision),
         }
     }
 
@@ -189,7 +215,11 @@ impl GroupWriter {
         decide::execute(
             &base.plan,
             request,
-            &Context { now, other_plans: &revision_of, history: &[] },
+            &Context {
+                now,
+                other_plans: &revision_of,
+                history: &[],
+            },
         )
     }
 
@@ -203,7 +233,10 @@ impl GroupWriter {
         recorded_at: Time,
     ) -> Reply {
         let request = job.request.request();
-        let kinds = decision.events.iter().fold(0, |bits, event| bits | 1 << event::bit_of(event));
+        let kinds = decision
+            .events
+            .iter()
+            .fold(0, |bits, event| bits | 1 << event::bit_of(event));
         let commit = proto::Commit {
             plan_id: request.plan_id.clone(),
             first_revision: base.plan.revision + 1,
@@ -220,8 +253,15 @@ impl GroupWriter {
         }
         let revision = decision.plan.revision;
         let answer = |position| {
-            let entry = LogEntry { position, commit: bytes.clone() };
-            Reply::Recorded(Answer { entry, revision, replayed: false })
+            let entry = LogEntry {
+                position,
+                commit: bytes.clone(),
+            };
+            Reply::Recorded(Answer {
+                entry,
+                revision,
+                replayed: false,
+            })
         };
         if request.validate_only {
             return answer(0);
@@ -232,11 +272,23 @@ impl GroupWriter {
         let plan_id = decision.plan.plan_id.clone();
         let mut index = base.index.clone();
         index.push(index_entry(position, &commit));
-        let state = Arc::new(Folded { plan: decision.plan, index });
+        let state = Arc::new(Folded {
+            plan: decision.plan,
+            index,
+        });
         group.ahead.insert(plan_id.clone(), state.clone());
         group.commits.push(bytes.clone());
-        group.applied.push(Applied { position, recorded_at, state });
-        group.recent.push(Recent { position, plan_id, kinds, commit: bytes.clone() });
+        group.applied.push(Applied {
+            position,
+            recorded_at,
+            state,
+        });
+        group.recent.push(Recent {
+            position,
+            plan_id,
+            kinds,
+            commit: bytes.clone(),
+        });
         answer(position)
     }
 
@@ -245,7 +297,11 @@ impl GroupWriter {
         for commit in &group.commits {
             self.frontier.push(commit::leaf_hash(commit));
         }
-        assert_eq!(self.frontier.size(), head, "the tree has a leaf for each commit of the log");
+        assert_eq!(
+            self.frontier.size(),
+            head,
+            "the tree has a leaf for each commit of the log"
+        );
         self.journal.mark(self.frontier.root())?;
         self.head = head;
         self.view.publish(&group.applied, &self.frontier);

@@ -39,10 +39,27 @@ pub(super) enum Outcome {
 }
 
 impl Ready {
-    pub(super) fn into_job(self: Box<Self>, actor: Arc<str>, reply: oneshot::Sender<Reply>) -> Box<Job> {
-        let Self { request, folded, searched_commits, prepared } = *self;
+    pub(super) fn into_job(
+        self: Box<Self>,
+        actor: Arc<str>,
+        reply: oneshot::Sender<Reply>,
+    ) -> Box<Job> {
+        let Self {
+            request,
+            folded,
+            searched_commits,
+            prepared,
+        } = *self;
         let bytes = request.request().encoded_len();
-        Box::new(Job { request, bytes, actor, folded, searched_commits, prepared, reply })
+        Box::new(Job {
+            request,
+            bytes,
+            actor,
+            folded,
+            searched_commits,
+            prepared,
+            reply,
+        })
     }
 }
 
@@ -55,15 +72,27 @@ pub(super) async fn make_ready(
     let in_memory = view.in_memory(plan_id).map(|(folded, _)| folded);
     let exists = in_memory.is_some() || view.entry(plan_id).is_some();
     if !exists {
-        let ready = Ready { request, folded: None, searched_commits: 0, prepared: None };
+        let ready = Ready {
+            request,
+            folded: None,
+            searched_commits: 0,
+            prepared: None,
+        };
         return Ok(Outcome::Ready(Box::new(ready)));
     }
     if let Some(folded) = &in_memory
         && !request.amends()
-        && candidates(folded, &request.request().request_id).next().is_none()
+        && candidates(folded, &request.request().request_id)
+            .next()
+            .is_none()
     {
         let searched_commits = folded.index.len();
-        let ready = Ready { request, folded: in_memory, searched_commits, prepared: None };
+        let ready = Ready {
+            request,
+            folded: in_memory,
+            searched_commits,
+            prepared: None,
+        };
         return Ok(Outcome::Ready(Box::new(ready)));
     }
     let (view, clock) = (view.clone(), clock.clone());
@@ -82,7 +111,12 @@ fn make_ready_blocking(
     request: CheckedRequest,
 ) -> Result<Outcome, ExecuteError> {
     let Some((folded, _)) = view.load(&request.request().plan_id)? else {
-        let ready = Ready { request, folded: None, searched_commits: 0, prepared: None };
+        let ready = Ready {
+            request,
+            folded: None,
+            searched_commits: 0,
+            prepared: None,
+        };
         return Ok(Outcome::Ready(Box::new(ready)));
     };
     let recorded: Vec<u64> = candidates(&folded, &request.request().request_id).collect();
@@ -96,14 +130,23 @@ fn make_ready_blocking(
         false => None,
     };
     let searched_commits = folded.index.len();
-    let ready = Ready { request, folded: Some(folded), searched_commits, prepared };
+    let ready = Ready {
+        request,
+        folded: Some(folded),
+        searched_commits,
+        prepared,
+    };
     Ok(Outcome::Ready(Box::new(ready)))
 }
 
 /// The positions of the plan's commits whose request id may be this one.
 fn candidates<'a>(folded: &'a Folded, request_id: &str) -> impl Iterator<Item = u64> + use<'a> {
     let key = RequestKey::of(request_id);
-    folded.index.iter_from(0).filter(move |entry| entry.request == key).map(|entry| entry.position)
+    folded
+        .index
+        .iter_from(0)
+        .filter(move |entry| entry.request == key)
+        .map(|entry| entry.position)
 }
 
 /// The first answer to the request, if the commit at `position` is it; nothing if that commit has
@@ -121,8 +164,15 @@ fn replay(
     if commit.request_digest != request.digest()[..] {
         return Err(ExecuteError::RequestIdReused { position, revision });
     }
-    let entry = LogEntry { position, commit: bytes };
-    Ok(Some(Answer { entry, revision, replayed: true }))
+    let entry = LogEntry {
+        position,
+        commit: bytes,
+    };
+    Ok(Some(Answer {
+        entry,
+        revision,
+        replayed: true,
+    }))
 }
 
 fn prepare(
@@ -134,9 +184,16 @@ fn prepare(
     let plan: &Plan = &folded.plan;
     let history = view.events(folded, plan.revision)?;
     let revision_of = |plan_id: &str| view.entry(plan_id).map(|entry| entry.revision);
-    let context = Context { now: clock(), other_plans: &revision_of, history: &history };
+    let context = Context {
+        now: clock(),
+        other_plans: &revision_of,
+        history: &history,
+    };
     let outcome = decide::execute(plan, request.request(), &context);
-    Ok(Prepared { revision: plan.revision, outcome })
+    Ok(Prepared {
+        revision: plan.revision,
+        outcome,
+    })
 }
 
 fn last_revision(commit: &proto::Commit) -> u64 {

@@ -1,0 +1,252 @@
+//! A `stratad` of one test: started on a free port with a directory of its own, and killed when
+//! the test ends, however it ends.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use strata::proto::{
+    Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
+    admin_service_client::AdminServiceClient, command::Kind,
+    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
+};
+use tokio::sync::oneshot;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+/// How long anything may take that is waited for; far more than it does.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest message a client takes, gRPC's default.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    child: Child,
+    address: String,
+    channel: Channel,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    /// Starts a daemon on `data_dir` and waits until it serves.
+    pub(crate) async fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+        command.args(serve_arguments(data_dir)).args(arguments);
+        let daemon = Self::spawn(command).await;
+        daemon.wait_until_serving().await;
+        daemon
+    }
+
+    /// Starts a daemon by a command, such as one that traces it, and returns as soon as it listens.
+    pub(crate) async fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .env("STRATA_LOG_FORMAT", "json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("stratad starts");
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (listening, address) = oneshot::channel();
+        let kept = log.clone();
+        thread::spawn(move || {
+            let mut listening = Some(listening);
+            for line in stderr.lines().map_while(Result::ok) {
+                if let Some(address) = address_in(&line)
+                    && let Some(listening) = listening.take()
+                {
+                    drop(listening.send(address));
+                }
+                *kept.lock().expect("the log") += &(line + "\n");
+            }
+        });
+        let Ok(Ok(address)) = tokio::time::timeout(PATIENCE, address).await else {
+            drop(child.kill());
+            panic!(
+                "stratad did not listen; it said:\n{}",
+                log.lock().expect("the log")
+            );
+        };
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .expect("a URL")
+            .connect_lazy();
+        Self {
+            child,
+            address,
+            channel,
+            log,
+        }
+    }
+
+    /// Waits until health says SERVING.
+    pub(crate) async fn wait_until_serving(&self) {
+        let serving = async {
+            let mut health = HealthClient::new(self.channel.clone());
+            let status = ServingStatus::Serving as i32;
+            loop {
+                let watch = health.watch(HealthCheckRequest::default()).await;
+                let Ok(mut statuses) = watch.map(tonic::Response::into_inner) else {
+                    continue;
+                };
+                while let Ok(Some(response)) = statuses.message().await {
+                    if response.status == status {
+                        return;
+                    }
+                }
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, serving).await.is_ok(),
+            "stratad did not serve; it said:\n{}",
+            self.log()
+        );
+    }
+
+    /// Where it listens: host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// A client of its PlanService.
+    pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
+        PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of its HistoryService.
+    pub(crate) fn history(&self) -> HistoryServiceClient<Channel> {
+        HistoryServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of its AdminService.
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
+    }
+
+    /// Its head position.
+    pub(crate) async fn head(&self) -> u64 {
+        let status = self
+            .admin()
+            .get_status(strata::proto::GetStatusRequest {})
+            .await;
+        status.expect("a status").into_inner().head_position
+    }
+
+    /// Kills it without a chance to clean up.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Tells it to stop by a signal (`TERM` or `INT`) and returns how it ended.
+    pub(crate) async fn stop_by(mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        let mut child = std::mem::replace(&mut self.child, placeholder());
+        let ended = tokio::task::spawn_blocking(move || child.wait().expect("reaped"));
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("stopped in time")
+            .expect("waited")
+    }
+
+    /// Tells it to stop and expects that it does so well.
+    pub(crate) async fn stop(self) {
+        let log = self.log.clone();
+        let status = self.stop_by("TERM").await;
+        assert!(
+            status.success(),
+            "{status}; it said:\n{}",
+            log.lock().expect("the log")
+        );
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).arg(self.pid().to_string());
+        assert!(kill.status().expect("kill runs").success());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The arguments that serve `data_dir` on a free port.
+pub(crate) fn serve_arguments(data_dir: &Path) -> Vec<String> {
+    let data_dir = data_dir.to_str().expect("a path in UTF-8");
+    ["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// A request with one command.
+pub(crate) fn request(plan_id: &str, request_id: &str, command: Kind) -> ExecuteRequest {
+    ExecuteRequest {
+        plan_id: plan_id.to_owned(),
+        request_id: request_id.to_owned(),
+        commands: vec![PlanCommand {
+            kind: Some(command),
+        }],
+        ..ExecuteRequest::default()
+    }
+}
+
+/// The command that begins a plan.
+pub(crate) fn create_plan() -> Kind {
+    Kind::CreatePlan(CreatePlan {
+        title: "A plan".to_owned(),
+        ..CreatePlan::default()
+    })
+}
+
+/// The command that keeps a note about the plan.
+pub(crate) fn note(text: &str) -> Kind {
+    Kind::RecordNote(RecordNote {
+        subject: "plan".to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+/// The address in the line with which a daemon says that it listens.
+fn address_in(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields").unwrap_or(&line);
+    Some(fields.get("address")?.as_str()?.to_owned())
+}
+
+/// A child that has ended, to stand where one was taken out.
+fn placeholder() -> Child {
+    Command::new("true").spawn().expect("true runs")
+}
