@@ -158,6 +158,34 @@ fn every_file_says_what_it_is_for_and_is_no_longer_than_a_room() {
 }
 
 #[test]
+fn the_page_on_architecture_names_what_there_is() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page");
+    let code: String = files().into_iter().map(|file| file.text).collect();
+    let tests: String = rust_files(root().join("tests/promises"))
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a file"))
+        .collect();
+    // Every other piece stands between backticks; what is in code blocks stands alike.
+    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).collect();
+    let mut missing: Vec<&str> = Vec::new();
+    for name in named {
+        let is_place = ["src/", "tests/", "proto/", ".ci/"]
+            .iter()
+            .any(|dir| name.starts_with(dir));
+        let is_constant =
+            name.contains('_') && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let is_promise = name.ends_with('_');
+        let is_there = (!is_place || root().join(name).exists())
+            && (!is_constant || code.contains(&format!("const {name}: ")))
+            && (!is_promise || tests.contains(&format!("fn {name}")));
+        if !is_there {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+#[test]
 fn the_scan_itself_sees_what_it_must() {
     let file = |text: &str| SourceFile {
         path: "src/journal/sled/cache.rs".into(),
@@ -201,25 +229,15 @@ fn code() -> impl Iterator<Item = SourceFile> {
 }
 
 fn files() -> Vec<SourceFile> {
-    let mut found = Vec::new();
-    let mut unread = vec![src()];
-    while let Some(dir) = unread.pop() {
-        for entry in fs::read_dir(dir).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                unread.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a file");
-                let module = module_of(&path);
-                found.push(SourceFile {
-                    path,
-                    text,
-                    module,
-                    is_test: false,
-                });
-            }
-        }
-    }
+    let mut found: Vec<_> = rust_files(src())
+        .into_iter()
+        .map(|path| SourceFile {
+            text: fs::read_to_string(&path).expect("a file"),
+            module: module_of(&path),
+            path,
+            is_test: false,
+        })
+        .collect();
     let test_modules: Vec<_> = found.iter().flat_map(test_modules).collect();
     for file in &mut found {
         file.is_test = test_modules.iter().any(|it| file.module.starts_with(it));
@@ -228,8 +246,28 @@ fn files() -> Vec<SourceFile> {
     found
 }
 
+fn rust_files(dir: PathBuf) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut unread = vec![dir];
+    while let Some(dir) = unread.pop() {
+        for entry in fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                unread.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    root().join("src")
 }
 
 fn module_of(path: &Path) -> Vec<String> {
