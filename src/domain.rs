@@ -10,6 +10,7 @@
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`show`]: state to the published views.
 
+pub mod decide;
 pub mod evolve;
 pub mod plan;
 pub mod show;

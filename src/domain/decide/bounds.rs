@@ -1,0 +1,134 @@
+//! How much one plan may hold. A plan is decided in memory, shown in one message and refolded as a
+//! whole, so every part of it has a bound, and what ends things may go a little beyond: a full plan
+//! can always be brought to its end.
+
+use super::{super::plan::Plan, CommandContext, Refusal};
+use crate::proto::{self, ErrorReason, event::Kind};
+
+/// Strategies that a plan ever had; nobody follows more.
+pub const STRATEGIES_MAX: usize = 64;
+/// Tactics that a plan ever had.
+pub const TACTICS_MAX: usize = 512;
+/// Attempts that a tactic ever had, retracted ones included.
+pub const ATTEMPTS_PER_TACTIC_MAX: usize = 64;
+/// Assumptions that a plan ever had.
+pub const ASSUMPTIONS_MAX: usize = 256;
+/// Pieces of evidence that a plan ever had, retracted ones included.
+pub const EVIDENCE_MAX: usize = 1_024;
+/// Indicators that a plan ever had.
+pub const INDICATORS_MAX: usize = 64;
+/// Commitments of a plan that are open at one time.
+pub const OPEN_COMMITMENTS_MAX: usize = 512;
+/// The encoded plan: with room to spare under the 4 MiB that clients take in one message.
+pub const PLAN_BYTES_MAX: usize = 3 * 1_024 * 1_024;
+/// What commands that end things may add beyond [`PLAN_BYTES_MAX`]: their texts need some room.
+pub const ENDING_BYTES_RESERVE: usize = 256 * 1_024;
+/// The events of a plan: a correction refolds them all.
+pub const EVENTS_MAX: u64 = 50_000;
+/// What commands that end things may add beyond [`EVENTS_MAX`]: enough to end every attempt and
+/// close every commitment that can be open, and to archive the plan.
+pub const ENDING_EVENTS_RESERVE: u64 = 1_000;
+
+/// Refuses one more of something of which the plan has as many as it may.
+pub(super) fn has_room(
+    bound: &'static str,
+    used: usize,
+    limit: usize,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    if used < limit {
+        return Ok(());
+    }
+    let message = format!(
+        "A plan holds at most {limit} of its {}: use another plan, or archive this one.",
+        bound.replace('_', " ")
+    );
+    Err(exceeded(bound, limit.to_string(), message, context))
+}
+
+/// Refuses one more open commitment than a plan may have.
+pub(super) fn room_for_open_commitment(
+    plan: &Plan,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    let open = open_commitments(plan);
+    has_room("open_commitments", open, OPEN_COMMITMENTS_MAX, context)
+}
+
+/// Refuses a plan that has more open commitments than it may, because a closing was retracted.
+pub(super) fn open_commitments_fit(
+    after: &Plan,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    // The one that was opened again is among them.
+    let before = open_commitments(after).saturating_sub(1);
+    has_room("open_commitments", before, OPEN_COMMITMENTS_MAX, context)
+}
+
+/// Refuses an event that leaves the plan with too many events or too large.
+pub(super) fn plan_fits(
+    after: &Plan,
+    event: &proto::Event,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    let ends = event.kind.as_ref().is_some_and(ends_something);
+    let (events_reserve, bytes_reserve) = if ends {
+        (ENDING_EVENTS_RESERVE, ENDING_BYTES_RESERVE)
+    } else {
+        (0, 0)
+    };
+    if after.revision > EVENTS_MAX + events_reserve {
+        let message = format!(
+            "The plan has its {EVENTS_MAX} events: end what is open, archive it and carry on in \
+             another."
+        );
+        return Err(exceeded("events", EVENTS_MAX.to_string(), message, context));
+    }
+    if after.size_bound_bytes > PLAN_BYTES_MAX + bytes_reserve {
+        let message = format!(
+            "The plan would exceed {PLAN_BYTES_MAX} bytes: shorten the texts, or carry on in \
+             another plan."
+        );
+        return Err(exceeded(
+            "plan_bytes",
+            PLAN_BYTES_MAX.to_string(),
+            message,
+            context,
+        ));
+    }
+    Ok(())
+}
+
+/// What may draw on the reserves: the end of an attempt, of a due date, of a commitment, of a
+/// strategy and of the plan.
+fn ends_something(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TacticFailed(_)
+            | Kind::TacticSucceeded(_)
+            | Kind::TacticStopped(_)
+            | Kind::CommitmentKept(_)
+            | Kind::CommitmentReleased(_)
+            | Kind::DeadlineMissed(_)
+            | Kind::StrategySuperseded(_)
+            | Kind::StrategyAbandoned(_)
+            | Kind::StrategyFulfilled(_)
+            | Kind::PlanArchived(_)
+    )
+}
+
+fn open_commitments(plan: &Plan) -> usize {
+    plan.commitments.values().filter(|it| it.is_open()).count()
+}
+
+fn exceeded(
+    bound: &'static str,
+    limit: String,
+    message: String,
+    context: &CommandContext<'_>,
+) -> Refusal {
+    context
+        .refuse_command(ErrorReason::PlanLimit, message)
+        .with("bound", bound)
+        .with("limit", limit)
+}

@@ -1,0 +1,200 @@
+//! The commitments: made, passed on, moved, and closed. Whether somebody spoke in time goes by when
+//! it occurred, not by when it was recorded.
+
+use super::{
+    super::{
+        plan::{Commitment, CommitmentState, Plan},
+        value::Time,
+    },
+    CommandContext, Refusal, bounds,
+    subjects::{commitment, id_is_new, tactic, tactic_is_live},
+};
+use crate::proto::{self, ErrorReason, Notice, event::Kind};
+
+/// Promises something by a date.
+pub(super) fn make(
+    plan: &Plan,
+    command: &proto::MakeCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    let id = &command.commitment_id;
+    let served = match command.tactic_id.as_str() {
+        "" => None,
+        served => Some(tactic(plan, served, "tactic_id", context)?),
+    };
+    id_is_new(
+        plan,
+        &plan.commitments,
+        "commitments",
+        id,
+        "commitment_id",
+        context,
+    )?;
+    served.map_or(Ok(()), |served| {
+        tactic_is_live(served, "tactic_id", context)
+    })?;
+    is_due_after(id, command.due, context.occurred_at, context)?;
+    bounds::room_for_open_commitment(plan, context)?;
+    Ok(Kind::CommitmentMade(proto::CommitmentMade {
+        commitment_id: id.clone(),
+        tactic_id: command.tactic_id.clone(),
+        assignee: command.assignee.clone(),
+        made_to: command.made_to.clone(),
+        promise: command.promise.clone(),
+        due: command.due,
+    }))
+}
+
+/// Gives a commitment to somebody else.
+pub(super) fn reassign(
+    plan: &Plan,
+    command: &proto::ReassignCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    open(plan, &command.commitment_id, context)?;
+    Ok(Kind::CommitmentReassigned(proto::CommitmentReassigned {
+        commitment_id: command.commitment_id.clone(),
+        assignee: command.assignee.clone(),
+        reason: command.reason.clone(),
+    }))
+}
+
+/// Lets somebody off a commitment.
+pub(super) fn release(
+    plan: &Plan,
+    command: &proto::ReleaseCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    open(plan, &command.commitment_id, context)?;
+    Ok(Kind::CommitmentReleased(proto::CommitmentReleased {
+        commitment_id: command.commitment_id.clone(),
+        reason: command.reason.clone(),
+    }))
+}
+
+/// Moves a deadline.
+pub(super) fn move_deadline(
+    plan: &Plan,
+    command: &proto::MoveDeadline,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    let moved = open(plan, &command.commitment_id, context)?;
+    is_due_after(&moved.commitment_id, command.due, moved.made_at, context)?;
+    Ok(Kind::DeadlineMoved(proto::DeadlineMoved {
+        commitment_id: command.commitment_id.clone(),
+        old: Some(moved.due.into()),
+        new: command.due,
+        reason: command.reason.clone(),
+        notice: notice(context.occurred_at, moved.due) as i32,
+    }))
+}
+
+/// Says that a commitment was kept.
+pub(super) fn keep(
+    plan: &Plan,
+    command: &proto::KeepCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    open(plan, &command.commitment_id, context)?;
+    Ok(Kind::CommitmentKept(proto::CommitmentKept {
+        commitment_id: command.commitment_id.clone(),
+        note: command.note.clone(),
+    }))
+}
+
+/// Says that a commitment is or will be missed, which closes it.
+pub(super) fn miss(
+    plan: &Plan,
+    command: &proto::MissCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    let missed = open(plan, &command.commitment_id, context)?;
+    Ok(Kind::DeadlineMissed(proto::DeadlineMissed {
+        commitment_id: command.commitment_id.clone(),
+        silent: false,
+        due: Some(missed.due.into()),
+        notice: notice(context.occurred_at, missed.due) as i32,
+        reason: command.reason.clone(),
+    }))
+}
+
+/// Records that a due date passed in silence, once for each due date.
+pub(super) fn lapse(
+    plan: &Plan,
+    command: &proto::LapseCommitment,
+    context: &CommandContext<'_>,
+) -> Result<Kind, Refusal> {
+    let lapsed = open(plan, &command.commitment_id, context)?;
+    let id = &lapsed.commitment_id;
+    let wrong = if command.due.map(Time::from) != Some(lapsed.due) {
+        Some(format!(
+            "The commitment `{id}` is not due then: send its current due date."
+        ))
+    } else if context.occurred_at < lapsed.due {
+        Some(format!(
+            "The due date of the commitment `{id}` has not passed: wait for it."
+        ))
+    } else if lapsed.state == CommitmentState::Overdue {
+        Some(format!(
+            "That this due date of the commitment `{id}` passed is recorded already."
+        ))
+    } else {
+        None
+    };
+    if let Some(message) = wrong {
+        return Err(context
+            .refuse(ErrorReason::DueDate, "due", message)
+            .about("commitments", id));
+    }
+    Ok(Kind::DeadlineMissed(proto::DeadlineMissed {
+        commitment_id: command.commitment_id.clone(),
+        silent: true,
+        due: command.due,
+        notice: Notice::Unspecified as i32,
+        reason: String::new(),
+    }))
+}
+
+/// Whether somebody who spoke at this time spoke before the date; at the date it has come.
+pub(super) fn notice(spoken_at: Time, due: Time) -> Notice {
+    if spoken_at < due {
+        Notice::BeforeDue
+    } else {
+        Notice::AfterDue
+    }
+}
+
+/// The commitment, which must be open; an overdue one is.
+fn open<'p>(
+    plan: &'p Plan,
+    id: &str,
+    context: &CommandContext<'_>,
+) -> Result<&'p Commitment, Refusal> {
+    let found = commitment(plan, id, "commitment_id", context)?;
+    if found.is_open() {
+        return Ok(found);
+    }
+    let message = format!("The commitment `{id}` is closed: make another.");
+    Err(context
+        .refuse(ErrorReason::CommitmentClosed, "commitment_id", message)
+        .about("commitments", id))
+}
+
+/// Refuses a promise that was due when it was made.
+fn is_due_after(
+    id: &str,
+    due: Option<prost_types::Timestamp>,
+    made_at: Time,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    if due.is_some_and(|due| Time::from(due) > made_at) {
+        return Ok(());
+    }
+    let message = format!(
+        "The commitment `{id}` must be due later than it was made: mend the due date, or say when \
+         it occurred."
+    );
+    Err(context
+        .refuse(ErrorReason::DueDate, "due", message)
+        .about("commitments", id))
+}

@@ -1,0 +1,51 @@
+//! The names of the commands as the published language spells them, for the paths of fields.
+
+use crate::proto::command::Kind;
+
+/// The name of the command's field in `strata.v1.Command`.
+pub(super) fn of(command: &Kind) -> &'static str {
+    match command {
+        Kind::CreatePlan(_) => "create_plan",
+        Kind::DescribePlan(_) => "describe_plan",
+        Kind::ArchivePlan(_) => "archive_plan",
+        Kind::ReopenPlan(_) => "reopen_plan",
+        Kind::SetObjective(_) => "set_objective",
+        Kind::MarkObjectiveMet(_) => "mark_objective_met",
+        Kind::DefineIndicator(_) => "define_indicator",
+        Kind::ReplaceIndicator(_) => "replace_indicator",
+        Kind::RetireIndicator(_) => "retire_indicator",
+        Kind::RecordMeasurement(_) => "record_measurement",
+        Kind::StateAssumption(_) => "state_assumption",
+        Kind::RecordEvidence(_) => "record_evidence",
+        Kind::ConcludeAssumption(_) => "conclude_assumption",
+        Kind::ReopenAssumption(_) => "reopen_assumption",
+        Kind::AdoptStrategy(_) => "adopt_strategy",
+        Kind::ReviseStrategy(_) => "revise_strategy",
+        Kind::ProposeRevision(_) => "propose_revision",
+        Kind::DeclineRevision(_) => "decline_revision",
+        Kind::BranchStrategy(_) => "branch_strategy",
+        Kind::SupersedeStrategy(_) => "supersede_strategy",
+        Kind::AbandonStrategy(_) => "abandon_strategy",
+        Kind::FulfilStrategy(_) => "fulfil_strategy",
+        Kind::AddTactic(_) => "add_tactic",
+        Kind::RewordTactic(_) => "reword_tactic",
+        Kind::RegroupTactic(_) => "regroup_tactic",
+        Kind::RetireTactic(_) => "retire_tactic",
+        Kind::RankTactics(_) => "rank_tactics",
+        Kind::TryTactic(_) => "try_tactic",
+        Kind::FailTactic(_) => "fail_tactic",
+        Kind::SucceedTactic(_) => "succeed_tactic",
+        Kind::StopTactic(_) => "stop_tactic",
+        Kind::MakeCommitment(_) => "make_commitment",
+        Kind::ReassignCommitment(_) => "reassign_commitment",
+        Kind::ReleaseCommitment(_) => "release_commitment",
+        Kind::MoveDeadline(_) => "move_deadline",
+        Kind::KeepCommitment(_) => "keep_commitment",
+        Kind::MissCommitment(_) => "miss_commitment",
+        Kind::LapseCommitment(_) => "lapse_commitment",
+        Kind::CorrectEvent(_) => "correct_event",
+        Kind::RetractEvent(_) => "retract_event",
+        Kind::AcknowledgeFinding(_) => "acknowledge_finding",
+        Kind::RecordNote(_) => "record_note",
+    }
+}
