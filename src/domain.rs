@@ -10,8 +10,12 @@
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`show`]: state to the published views.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod decide;
 pub mod evolve;
+#[cfg(test)]
+pub(crate) mod given;
 pub mod plan;
 pub mod show;
 pub mod suggest;

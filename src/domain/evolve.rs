@@ -215,3 +215,229 @@ fn pass_retracted(plan: &mut Plan, event: &Event) {
             .insert(format!("proposals/{}", proposed.proposal_id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        domain::{arbitrary, given, plan::AttemptState},
+        proto::{self, Failure},
+    };
+
+    fn stepwise(history: &[Event]) -> Plan {
+        let mut plan = Plan::unborn("growth".into());
+        for event in history {
+            evolve(&mut plan, event);
+        }
+        plan
+    }
+
+    fn measurement(plan: &Plan) -> (f64, Time) {
+        let last = &plan.indicators["replies"].latest[0];
+        (last.value, last.occurred_at)
+    }
+
+    #[test]
+    fn a_plan_is_at_the_revision_and_time_of_its_last_event() {
+        let plan = given::plan([given::created(), given::strategy("s")]);
+        assert_eq!(plan.revision, 2);
+        assert_eq!(plan.created_at, Time::from(given::at(1)));
+        assert_eq!(plan.last_occurred_at, Time::from(given::at(2)));
+    }
+
+    #[test]
+    fn amendments_are_told_from_other_events() {
+        let is = |kind| is_amendment(&given::event(9, kind));
+        assert!(is(given::corrected(1, given::created())));
+        assert!(is(given::retracted(1)));
+        assert!(!is(given::created()));
+        assert!(!is_amendment(&Event::default()));
+    }
+
+    #[test]
+    fn an_amendment_by_itself_is_only_noted() {
+        let history = given::history([
+            given::created(),
+            given::indicator("replies"),
+            given::measured("replies", 4.0),
+            given::corrected(3, given::measured("replies", 5.0)),
+        ]);
+        let plan = stepwise(&history);
+        assert_eq!(measurement(&plan).0.to_bits(), 4.0_f64.to_bits());
+        assert_eq!(plan.amendments[&3], Amendment::Corrected(4));
+        assert_eq!(plan.revision, 4);
+    }
+
+    #[test]
+    fn the_last_correction_of_an_event_holds() {
+        let plan = given::plan([
+            given::created(),
+            given::indicator("replies"),
+            given::measured("replies", 4.0),
+            given::corrected(3, given::measured("replies", 5.0)),
+            given::corrected(3, given::measured("replies", 6.0)),
+        ]);
+        assert_eq!(measurement(&plan).0.to_bits(), 6.0_f64.to_bits());
+        assert_eq!(measurement(&plan).1, given::at(3).into());
+        assert_eq!(plan.indicators["replies"].latest[0].revision, 3);
+        assert_eq!(plan.amendments[&3], Amendment::Corrected(5));
+        assert_eq!(plan.revision, 5);
+        assert_eq!(plan.last_occurred_at, given::at(5).into());
+    }
+
+    #[test]
+    fn a_correction_counts_only_in_a_history_that_holds_it() {
+        let history = given::history([
+            given::created(),
+            given::indicator("replies"),
+            given::measured("replies", 4.0),
+            given::corrected(3, given::measured("replies", 5.0)),
+        ]);
+        let before = fold("growth".into(), &history[..3]);
+        assert_eq!(measurement(&before).0.to_bits(), 4.0_f64.to_bits());
+        assert!(before.amendments.is_empty());
+    }
+
+    #[test]
+    fn a_corrected_time_moves_the_event_in_time_but_not_in_order() {
+        let correction = proto::EventCorrected {
+            revision: 1,
+            occurred_at: Some(given::at(-100)),
+            occurred_precision: proto::Precision::Day.into(),
+            ..proto::EventCorrected::default()
+        };
+        let plan = given::plan([
+            given::created(),
+            given::strategy("s"),
+            Kind::EventCorrected(Box::new(correction)),
+        ]);
+        assert_eq!(plan.created_at, given::at(-100).into());
+        assert_eq!(plan.description.title, "Growth");
+        assert_eq!(plan.revision, 3);
+    }
+
+    #[test]
+    fn what_was_retracted_stays_so_whatever_comes_later() {
+        let plan = given::plan([
+            given::created(),
+            given::indicator("replies"),
+            given::measured("replies", 4.0),
+            given::retracted(3),
+            given::corrected(3, given::measured("replies", 5.0)),
+        ]);
+        assert_eq!(plan.indicators["replies"].measurements, 0);
+        assert_eq!(plan.amendments[&3], Amendment::Retracted(4));
+    }
+
+    #[test]
+    fn the_number_of_a_retracted_attempt_is_not_used_again() {
+        let plan = given::plan([
+            given::created(),
+            given::tactic("t", ""),
+            given::tried("t", 1),
+            given::retracted(3),
+        ]);
+        let tactic = &plan.tactics["t"];
+        assert!(tactic.attempts.is_empty());
+        assert_eq!(tactic.attempts_recorded, 1);
+    }
+
+    #[test]
+    fn an_attempt_whose_failure_was_retracted_is_open_again() {
+        let plan = given::plan([
+            given::created(),
+            given::tactic("t", ""),
+            given::tried("t", 1),
+            given::failed("t", 1, Failure::Effect),
+            given::retracted(4),
+        ]);
+        let open = plan.tactics["t"].open_attempt().expect("an open attempt");
+        assert_eq!(open.state, AttemptState::Open);
+        assert_eq!(open.attempt, 1);
+    }
+
+    #[test]
+    fn ids_of_retracted_things_stay_used() {
+        let evidence = Kind::EvidenceRecorded(proto::EvidenceRecorded {
+            evidence_id: "e".into(),
+            assumption_id: "a".into(),
+            ..proto::EvidenceRecorded::default()
+        });
+        let proposal = Kind::RevisionProposed(proto::RevisionProposed {
+            strategy_id: "s".into(),
+            proposal_id: "p".into(),
+            ..proto::RevisionProposed::default()
+        });
+        let plan = given::plan([
+            given::created(),
+            given::assumption("a", true),
+            given::strategy("s"),
+            given::committed("c", 99),
+            evidence,
+            proposal,
+            given::retracted(4),
+            given::retracted(5),
+            given::retracted(6),
+        ]);
+        assert!(plan.commitments.is_empty() && plan.evidence.is_empty());
+        assert!(plan.proposals.is_empty());
+        assert!(plan.assumptions["a"].evidence_ids.is_empty());
+        let spent: Vec<_> = plan.spent.iter().map(String::as_str).collect();
+        assert_eq!(spent, ["commitments/c", "evidence/e", "proposals/p"]);
+    }
+
+    #[test]
+    fn a_state_is_not_carried_over_an_amendment() {
+        let history = given::history([
+            given::created(),
+            given::corrected(1, given::created()),
+            given::strategy("s"),
+        ]);
+        let first = fold("growth".into(), &history[..1]);
+        assert_eq!(advance(first, &history[1..]), None);
+        let amended = fold("growth".into(), &history[..2]);
+        let carried = advance(amended, &history[2..]);
+        assert_eq!(carried, Some(fold("growth".into(), &history)));
+    }
+
+    #[test]
+    fn an_event_of_no_kind_only_passes() {
+        let mut plan = given::plan([given::created()]);
+        let nothing = Event {
+            revision: 2,
+            ..Event::default()
+        };
+        evolve(&mut plan, &nothing);
+        assert_eq!(plan.revision, 2);
+        assert_eq!(plan.description.title, "Growth");
+    }
+
+    proptest! {
+        #[test]
+        fn any_event_can_be_applied(events in prop::collection::vec(arbitrary::event(), 1..40)) {
+            let plan = stepwise(&events);
+            prop_assert_eq!(plan.revision, events.last().map_or(0, |event| event.revision));
+        }
+
+        #[test]
+        fn any_history_can_be_folded(history in arbitrary::history(60)) {
+            let plan = fold("growth".into(), &history);
+            prop_assert_eq!(plan.revision, history.len() as u64);
+            prop_assert_eq!(plan.amendments, stepwise(&history).amendments);
+        }
+
+        #[test]
+        fn a_state_carried_on_equals_the_fold_from_the_start(
+            history in arbitrary::unamended_history(60),
+            split in any::<prop::sample::Index>(),
+        ) {
+            let (head, tail) = history.split_at(split.index(history.len() + 1));
+            let folded = fold("growth".into(), &history);
+            let carried = advance(fold("growth".into(), head), tail);
+            prop_assert_eq!(&stepwise(&history), &folded);
+            prop_assert_eq!(carried, Some(folded));
+        }
+    }
+}

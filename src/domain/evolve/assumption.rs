@@ -76,3 +76,97 @@ fn conclude(plan: &mut Plan, assumption_id: &str, state: AssumptionState) {
         Arc::make_mut(assumption).state = state;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::given, proto::event::Kind};
+
+    fn evidence(evidence_id: &str) -> Kind {
+        Kind::EvidenceRecorded(proto::EvidenceRecorded {
+            evidence_id: evidence_id.into(),
+            assumption_id: "a".into(),
+            verdict: proto::Verdict::Refutes.into(),
+            strength: proto::Strength::Strong.into(),
+            summary: "Nobody does".into(),
+            uri: "https://example.org".into(),
+        })
+    }
+
+    fn refuting() -> Kind {
+        Kind::AssumptionRefuted(proto::AssumptionRefuted {
+            assumption_id: "a".into(),
+        })
+    }
+
+    fn state(kinds: impl IntoIterator<Item = Kind>) -> AssumptionState {
+        let first = [given::created(), given::assumption("a", true)];
+        given::plan(first.into_iter().chain(kinds)).assumptions["a"].state
+    }
+
+    #[test]
+    fn a_stated_assumption_is_kept_as_stated() {
+        let stated = Kind::AssumptionStated(proto::AssumptionStated {
+            assumption_id: "a".into(),
+            statement: "Buyers read mail".into(),
+            kind: proto::AssumptionKind::Necessary.into(),
+            load_bearing: true,
+            vulnerable: true,
+            signpost: "Mail comes back".into(),
+        });
+        let plan = given::plan([given::created(), stated]);
+        let expected = Assumption {
+            assumption_id: "a".into(),
+            statement: "Buyers read mail".into(),
+            kind: proto::AssumptionKind::Necessary.into(),
+            load_bearing: true,
+            vulnerable: true,
+            signpost: "Mail comes back".into(),
+            state: AssumptionState::Stated,
+            evidence_ids: Vec::new(),
+            stated_revision: 2,
+        };
+        assert_eq!(*plan.assumptions["a"], expected);
+    }
+
+    #[test]
+    fn evidence_is_listed_in_order_of_recording() {
+        let plan = given::plan([
+            given::created(),
+            given::assumption("a", true),
+            evidence("z"),
+            evidence("b"),
+        ]);
+        let ids: Vec<_> = plan.assumptions["a"].evidence_ids.iter().collect();
+        assert_eq!(ids, [&"z".into(), &"b".into()]);
+        assert_eq!(plan.evidence["b"].summary, "Nobody does");
+        assert_eq!(plan.evidence["b"].revision, 4);
+    }
+
+    #[test]
+    fn evidence_about_nothing_is_passed_over() {
+        assert!(
+            given::plan([given::created(), evidence("e")])
+                .evidence
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_conclusion_names_its_event() {
+        let supporting = Kind::AssumptionSupported(proto::AssumptionSupported {
+            assumption_id: "a".into(),
+        });
+        assert_eq!(state([supporting]), AssumptionState::Supported(3));
+        assert_eq!(state([refuting()]), AssumptionState::Refuted(3));
+    }
+
+    #[test]
+    fn a_reopened_assumption_is_not_concluded() {
+        let reopening = Kind::AssumptionReopened(proto::AssumptionReopened {
+            assumption_id: "a".into(),
+            ..proto::AssumptionReopened::default()
+        });
+        assert_eq!(state([refuting(), reopening]), AssumptionState::Stated);
+    }
+}

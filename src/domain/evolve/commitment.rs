@@ -98,3 +98,157 @@ fn closing(text: &str, at: Stamp) -> Closing {
         text: text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{evolve::fold, given},
+        proto::{Event, event::Kind},
+    };
+
+    /// A commitment made at 2 that is due at 50, and what became of it: what, and at which second.
+    fn commitment(later: impl IntoIterator<Item = (i64, Kind)>) -> Commitment {
+        let mut history = given::history([given::created(), given::committed("c", 50)]);
+        for (revision, (seconds, kind)) in (3..).zip(later) {
+            history.push(Event {
+                occurred_at: Some(given::at(seconds)),
+                ..given::event(revision, kind)
+            });
+        }
+        let plan = fold("growth".into(), &history);
+        plan.commitments["c"].as_ref().clone()
+    }
+
+    fn kept() -> Kind {
+        Kind::CommitmentKept(proto::CommitmentKept {
+            commitment_id: "c".into(),
+            note: "All of them".into(),
+        })
+    }
+
+    fn lapsed(due_seconds: i64) -> Kind {
+        Kind::DeadlineMissed(proto::DeadlineMissed {
+            commitment_id: "c".into(),
+            silent: true,
+            due: Some(given::at(due_seconds)),
+            ..proto::DeadlineMissed::default()
+        })
+    }
+
+    fn moved(new_seconds: i64, notice: Notice) -> Kind {
+        Kind::DeadlineMoved(proto::DeadlineMoved {
+            commitment_id: "c".into(),
+            old: Some(given::at(50)),
+            new: Some(given::at(new_seconds)),
+            reason: "The mill is late".into(),
+            notice: notice.into(),
+        })
+    }
+
+    fn closing(seconds: i64, text: &str) -> Closing {
+        Closing {
+            at: given::at(seconds).into(),
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn a_commitment_is_open_when_made() {
+        let made = commitment([]);
+        assert!(made.is_open());
+        assert_eq!(made.state, CommitmentState::Open);
+        assert_eq!(made.due, given::at(50).into());
+        assert_eq!(made.made_at, given::at(2).into());
+        assert_eq!((made.made_revision, made.last_revision), (2, 2));
+    }
+
+    #[test]
+    fn a_reassigned_commitment_is_another_persons() {
+        let reassigning = Kind::CommitmentReassigned(proto::CommitmentReassigned {
+            commitment_id: "c".into(),
+            assignee: "Grace".into(),
+            reason: "Ada is ill".into(),
+        });
+        let reassigned = commitment([(10, reassigning)]);
+        assert_eq!(reassigned.assignee, "Grace");
+        assert_eq!(reassigned.last_revision, 3);
+    }
+
+    #[test]
+    fn kept_at_due_is_in_time() {
+        let at = |seconds| commitment([(seconds, kept())]).state;
+        assert_eq!(at(50), CommitmentState::Kept(closing(50, "All of them")));
+        assert_eq!(
+            at(51),
+            CommitmentState::KeptLate(closing(51, "All of them"))
+        );
+    }
+
+    #[test]
+    fn a_silent_miss_leaves_it_open() {
+        let overdue = commitment([(51, lapsed(50))]);
+        assert_eq!(overdue.state, CommitmentState::Overdue);
+        assert!(overdue.is_open());
+        assert_eq!(overdue.silent_misses, 1);
+    }
+
+    #[test]
+    fn a_moved_commitment_is_open_again_and_counts_its_moves() {
+        let moved = commitment([
+            (40, moved(60, Notice::BeforeDue)),
+            (61, lapsed(60)),
+            (62, moved(70, Notice::AfterDue)),
+        ]);
+        assert_eq!(moved.state, CommitmentState::Open);
+        assert_eq!(moved.due, given::at(70).into());
+        assert_eq!((moved.moves, moved.late_moves), (2, 1));
+        assert_eq!(moved.silent_misses, 1);
+        assert_eq!(moved.last_revision, 5);
+    }
+
+    #[test]
+    fn a_miss_with_notice_closes_it() {
+        let missing = Kind::DeadlineMissed(proto::DeadlineMissed {
+            commitment_id: "c".into(),
+            silent: false,
+            due: Some(given::at(50)),
+            notice: Notice::BeforeDue.into(),
+            reason: "The mill burnt down".into(),
+        });
+        let missed = commitment([(30, missing)]);
+        let expected = CommitmentState::Missed {
+            closing: closing(30, "The mill burnt down"),
+            notice: Notice::BeforeDue.into(),
+        };
+        assert_eq!(missed.state, expected);
+        assert_eq!(missed.silent_misses, 0);
+    }
+
+    #[test]
+    fn a_released_commitment_is_closed() {
+        let releasing = Kind::CommitmentReleased(proto::CommitmentReleased {
+            commitment_id: "c".into(),
+            reason: "Not needed".into(),
+        });
+        let released = commitment([(30, releasing)]);
+        let expected = CommitmentState::Released(closing(30, "Not needed"));
+        assert_eq!(released.state, expected);
+    }
+
+    #[test]
+    fn a_corrected_due_date_tells_anew_whether_it_was_kept_in_time() {
+        let later_due = given::corrected(2, given::committed("c", 60));
+        let corrected = commitment([(51, lapsed(50)), (55, kept()), (56, later_due)]);
+        let expected = CommitmentState::Kept(closing(55, "All of them"));
+        assert_eq!(corrected.state, expected);
+        assert_eq!(corrected.silent_misses, 0);
+    }
+
+    #[test]
+    fn a_retracted_end_leaves_it_as_it_was_before() {
+        let retracted = commitment([(51, lapsed(50)), (52, kept()), (53, given::retracted(4))]);
+        assert_eq!(retracted.state, CommitmentState::Overdue);
+        assert_eq!(retracted.last_revision, 3);
+    }
+}

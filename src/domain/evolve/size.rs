@@ -86,3 +86,94 @@ fn choice_bytes(choice: &Choice) -> usize {
         .map(|text_bytes| text_bytes + FIELD_BYTES)
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        domain::{
+            arbitrary,
+            evolve::{evolve, fold},
+            given,
+        },
+        proto,
+    };
+
+    fn noted_measurement(note_bytes: usize) -> Kind {
+        Kind::MeasurementRecorded(proto::MeasurementRecorded {
+            indicator_id: "replies".into(),
+            value: Some(1.0),
+            note: "x".repeat(note_bytes),
+            ..proto::MeasurementRecorded::default()
+        })
+    }
+
+    #[test]
+    fn notes_and_amendments_cost_a_plan_nothing() {
+        let note = Kind::NoteRecorded(proto::NoteRecorded {
+            subject: "plan".into(),
+            text: "x".repeat(8_000),
+        });
+        let without = given::plan([given::created()]).size_bound_bytes;
+        let with = given::plan([
+            given::created(),
+            note,
+            given::corrected(1, given::created()),
+        ]);
+        assert_eq!(with.size_bound_bytes, without);
+    }
+
+    #[test]
+    fn a_bound_that_has_run_away_is_measured_anew() {
+        let first = [given::created(), given::indicator("replies")];
+        let many = std::iter::repeat_n(noted_measurement(8_000), 400);
+        let plan = given::plan(first.into_iter().chain(many));
+        assert!(show::encoded_size_bytes(&plan) < 20_000);
+        assert!(plan.size_bound_bytes < 400_000);
+        assert!(plan.size_bound_bytes >= show::encoded_size_bytes(&plan));
+    }
+
+    #[test]
+    fn what_a_branch_and_a_revision_repeat_is_counted() {
+        let strategy = Kind::StrategyAdopted(proto::StrategyAdopted {
+            strategy_id: "s".into(),
+            will: vec!["x".repeat(2_000); 20],
+            ..proto::StrategyAdopted::default()
+        });
+        let branches = (0..10).map(|number| {
+            Kind::StrategyBranched(proto::StrategyBranched {
+                from_strategy_id: "s".into(),
+                strategy_id: format!("s{number}"),
+                ..proto::StrategyBranched::default()
+            })
+        });
+        let tactics = (0..64).map(|number| given::tactic(&format!("t{number}"), "s"));
+        let revision = Kind::StrategyRevised(proto::StrategyRevised {
+            strategy_id: "s".into(),
+            reason: "x".repeat(2_000),
+            retire_tactic_ids: (0..64).map(|number| format!("t{number}")).collect(),
+            ..proto::StrategyRevised::default()
+        });
+        let kinds = [given::created(), strategy];
+        let kinds = kinds.into_iter().chain(branches).chain(tactics);
+        let plan = given::plan(kinds.chain([revision]));
+        let true_bytes = show::encoded_size_bytes(&plan);
+        assert!(true_bytes > 10 * 40_000 + 64 * 2_000);
+        assert!(plan.size_bound_bytes >= true_bytes);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_is_never_below_the_true_size(history in arbitrary::history(80)) {
+            let mut plan = Plan::unborn("growth".into());
+            for event in &history {
+                evolve(&mut plan, event);
+                prop_assert!(plan.size_bound_bytes >= show::encoded_size_bytes(&plan));
+            }
+            let folded = fold("growth".into(), &history);
+            prop_assert!(folded.size_bound_bytes >= show::encoded_size_bytes(&folded));
+        }
+    }
+}

@@ -157,3 +157,139 @@ fn end(plan: &mut Plan, strategy_id: &str, state: StrategyState) {
         Arc::make_mut(strategy).state = state;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::given, proto::event::Kind};
+
+    fn plan(kinds: impl IntoIterator<Item = Kind>) -> Plan {
+        let first = [given::created(), given::strategy("s")];
+        given::plan(first.into_iter().chain(kinds))
+    }
+
+    fn revising(proposal_id: &str, retire_tactic_ids: &[&str]) -> Kind {
+        Kind::StrategyRevised(proto::StrategyRevised {
+            strategy_id: "s".into(),
+            parent_revision: 1,
+            intent: "Win them by the dozen".into(),
+            reason: "One at a time is slow".into(),
+            retire_tactic_ids: retire_tactic_ids.iter().map(|&id| id.into()).collect(),
+            proposal_id: proposal_id.into(),
+            unprompted: true,
+            strategy_revision: 2,
+            ..proto::StrategyRevised::default()
+        })
+    }
+
+    fn proposing() -> Kind {
+        Kind::RevisionProposed(proto::RevisionProposed {
+            strategy_id: "s".into(),
+            proposal_id: "p".into(),
+            intent: "Win them by the dozen".into(),
+            reason: "It is faster".into(),
+        })
+    }
+
+    #[test]
+    fn an_adopted_strategy_is_live_at_its_first_revision() {
+        let strategy = &plan([]).strategies["s"];
+        assert!(strategy.is_live());
+        assert_eq!((strategy.revision, strategy.adopted_revision), (1, 2));
+        assert_eq!(strategy.choice.will, ["Call"]);
+        assert_eq!(strategy.choice.will_not, ["Advertise"]);
+        assert_eq!(strategy.reason, "");
+    }
+
+    #[test]
+    fn a_revision_restates_the_strategy() {
+        let plan = plan([revising("", &[])]);
+        let strategy = &plan.strategies["s"];
+        assert_eq!((strategy.revision, strategy.revised_revision), (2, 3));
+        assert_eq!(strategy.adopted_revision, 2);
+        assert_eq!(strategy.choice.intent, "Win them by the dozen");
+        assert!(strategy.choice.diagnosis.is_empty() && strategy.choice.will.is_empty());
+        assert_eq!(strategy.reason, "One at a time is slow");
+        assert!(strategy.unprompted);
+        assert_eq!(strategy.revised_at, given::at(3).into());
+    }
+
+    #[test]
+    fn a_revision_retires_tactics_for_its_reason() {
+        let plan = plan([given::tactic("t", "s"), revising("", &["t", "nobody"])]);
+        let retired = plan.tactics["t"].retired.as_ref().expect("a retirement");
+        assert_eq!(retired.reason, "One at a time is slow");
+        assert_eq!(retired.revision, 4);
+    }
+
+    #[test]
+    fn a_revision_accepts_the_proposal_it_names() {
+        let open = plan([proposing()]);
+        assert_eq!(open.proposals["p"].state, ProposalState::Open);
+        assert_eq!(open.proposals["p"].revision, 3);
+        let accepted = plan([proposing(), revising("p", &[])]);
+        assert_eq!(accepted.proposals["p"].state, ProposalState::Accepted);
+    }
+
+    #[test]
+    fn a_declined_proposal_says_why() {
+        let declining = Kind::RevisionDeclined(proto::RevisionDeclined {
+            proposal_id: "p".into(),
+            reason: "Too dear".into(),
+        });
+        let expected = ProposalState::Declined {
+            reason: "Too dear".into(),
+        };
+        let declined = plan([proposing(), declining]);
+        assert_eq!(declined.proposals["p"].state, expected);
+    }
+
+    #[test]
+    fn a_branch_copies_the_choices_of_its_origin_but_not_its_intent() {
+        let branching = Kind::StrategyBranched(proto::StrategyBranched {
+            from_strategy_id: "s".into(),
+            strategy_id: "b".into(),
+            intent: "Win resellers".into(),
+            reason: "They know everybody".into(),
+        });
+        let plan = plan([branching]);
+        let (origin, branch) = (&plan.strategies["s"], &plan.strategies["b"]);
+        assert_eq!(branch.choice.intent, "Win resellers");
+        assert_eq!(branch.choice.diagnosis, origin.choice.diagnosis);
+        assert_eq!(branch.choice.will, origin.choice.will);
+        assert_eq!(branch.branched_from, Some("s".into()));
+        assert_eq!((branch.revision, branch.adopted_revision), (1, 3));
+        assert_eq!(branch.reason, "They know everybody");
+    }
+
+    #[test]
+    fn an_ended_strategy_says_how() {
+        let superseding = Kind::StrategySuperseded(proto::StrategySuperseded {
+            strategy_id: "s".into(),
+            by_strategy_id: "b".into(),
+            reason: "Better".into(),
+        });
+        let abandoning = Kind::StrategyAbandoned(proto::StrategyAbandoned {
+            strategy_id: "s".into(),
+            reason: "Hopeless".into(),
+        });
+        let fulfilling = Kind::StrategyFulfilled(proto::StrategyFulfilled {
+            strategy_id: "s".into(),
+            evidence: "Ten accounts".into(),
+        });
+        let state = |kind| plan([kind]).strategies["s"].state.clone();
+        let superseded = StrategyState::Superseded {
+            by: "b".into(),
+            reason: "Better".into(),
+        };
+        assert_eq!(state(superseding), superseded);
+        let abandoned = StrategyState::Abandoned {
+            reason: "Hopeless".into(),
+        };
+        assert_eq!(state(abandoning), abandoned);
+        let fulfilled = StrategyState::Fulfilled {
+            evidence: "Ten accounts".into(),
+        };
+        assert_eq!(state(fulfilling), fulfilled);
+    }
+}

@@ -160,3 +160,189 @@ fn suggestion(suggestion: &proto::Suggestion) -> Option<Suggestion> {
         SuggestionVerdict::StrategyExhausted => Some(Suggestion::StrategyExhausted),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::given,
+        proto::{Failure, event::Kind},
+    };
+
+    fn plan(kinds: impl IntoIterator<Item = Kind>) -> Plan {
+        let first = [given::created(), given::ranked_tactic("t", "s", 3)];
+        given::plan(first.into_iter().chain(kinds))
+    }
+
+    fn last_attempt(kinds: impl IntoIterator<Item = Kind>) -> Attempt {
+        let plan = plan(kinds);
+        let attempt = plan.tactics["t"].attempts.last();
+        attempt.expect("an attempt").as_ref().clone()
+    }
+
+    #[test]
+    fn an_added_tactic_is_an_untried_option() {
+        let tactic = &plan([]).tactics["t"];
+        assert_eq!(tactic.strategy_id, Some("s".into()));
+        assert_eq!((tactic.rank, tactic.added_revision), (3, 2));
+        assert_eq!(tactic.worded_revision, 2);
+        assert!(tactic.attempts.is_empty() && tactic.retired.is_none());
+    }
+
+    #[test]
+    fn a_tactic_under_no_strategy_has_none() {
+        let plan = given::plan([given::created(), given::tactic("t", "")]);
+        assert_eq!(plan.tactics["t"].strategy_id, None);
+    }
+
+    #[test]
+    fn a_reworded_tactic_is_restated_but_keeps_its_place() {
+        let rewording = Kind::TacticReworded(proto::TacticReworded {
+            tactic_id: "t".into(),
+            statement: "Send large samples".into(),
+            cost: Some(2.0),
+            assumption_ids: vec!["a".into()],
+            ..proto::TacticReworded::default()
+        });
+        let plan = plan([rewording]);
+        let tactic = &plan.tactics["t"];
+        assert_eq!(tactic.statement, "Send large samples");
+        assert_eq!(tactic.cost, Some(2.0));
+        assert_eq!(tactic.assumption_ids, ["a".into()]);
+        assert_eq!((tactic.rank, tactic.worded_revision), (3, 3));
+    }
+
+    #[test]
+    fn a_regrouped_tactic_serves_another_strategy_or_none() {
+        let regrouping = |strategy_id: &str| {
+            Kind::TacticRegrouped(proto::TacticRegrouped {
+                tactic_id: "t".into(),
+                strategy_id: strategy_id.into(),
+            })
+        };
+        let strategy_id = |to| plan([regrouping(to)]).tactics["t"].strategy_id.clone();
+        assert_eq!(strategy_id("other"), Some("other".into()));
+        assert_eq!(strategy_id(""), None);
+    }
+
+    #[test]
+    fn a_tactic_is_retired_once() {
+        let retiring = |reason: &str| {
+            Kind::TacticRetired(proto::TacticRetired {
+                tactic_id: "t".into(),
+                reason: reason.into(),
+            })
+        };
+        let plan = plan([retiring("Banned"), retiring("Again")]);
+        let expected = Retirement {
+            reason: "Banned".into(),
+            revision: 3,
+        };
+        assert_eq!(plan.tactics["t"].retired, Some(expected));
+    }
+
+    #[test]
+    fn ranking_numbers_tactics_from_one() {
+        let ranking = Kind::TacticsRanked(proto::TacticsRanked {
+            strategy_id: "s".into(),
+            tactic_ids: vec!["u".into(), "nobody".into(), "t".into()],
+        });
+        let plan = plan([given::tactic("u", "s"), ranking]);
+        assert_eq!((plan.tactics["u"].rank, plan.tactics["t"].rank), (1, 3));
+    }
+
+    #[test]
+    fn a_try_is_kept_with_what_was_agreed_before_it() {
+        let trying = Kind::TacticTried(proto::TacticTried {
+            tactic_id: "t".into(),
+            attempt: 1,
+            expected: "Three replies".into(),
+            confidence: Some(0.5),
+            stop_rule: Some(proto::StopRule {
+                state: "No reply from ten".into(),
+                by: Some(given::at(99)),
+            }),
+            reason: "It is cheap".into(),
+            suggestion: Some(proto::Suggestion {
+                verdict: SuggestionVerdict::Try.into(),
+                tactic_id: "u".into(),
+                followed: false,
+            }),
+        });
+        let expected = Attempt {
+            attempt: 1,
+            expected: "Three replies".into(),
+            confidence: Some(0.5),
+            stop_rule: Some(StopRule {
+                state: "No reply from ten".into(),
+                by: Some(given::at(99).into()),
+            }),
+            reason: "It is cheap".into(),
+            suggestion: Some(Suggestion::Try {
+                tactic_id: "u".into(),
+                followed: false,
+            }),
+            tried_at: given::at(3).into(),
+            tried_revision: 3,
+            state: AttemptState::Open,
+        };
+        assert_eq!(last_attempt([trying]), expected);
+    }
+
+    #[test]
+    fn a_failed_attempt_says_how_it_failed() {
+        let failing = Kind::TacticFailed(proto::TacticFailed {
+            tactic_id: "t".into(),
+            attempt: 1,
+            failure: Failure::Effect.into(),
+            observed: "No reply".into(),
+            suspected_assumption_ids: vec!["a".into()],
+        });
+        let expected = AttemptState::Failed {
+            ending: Ending {
+                at: given::at(4).into(),
+                revision: 4,
+                text: "No reply".into(),
+            },
+            failure: Failure::Effect.into(),
+            suspected_assumption_ids: vec!["a".into()],
+        };
+        assert_eq!(
+            last_attempt([given::tried("t", 1), failing]).state,
+            expected
+        );
+    }
+
+    #[test]
+    fn an_attempt_succeeds_or_stops() {
+        let stopping = Kind::TacticStopped(proto::TacticStopped {
+            tactic_id: "t".into(),
+            attempt: 1,
+            reason: "The fair was cancelled".into(),
+            inconclusive: true,
+        });
+        let ending = |text: &str| Ending {
+            at: given::at(4).into(),
+            revision: 4,
+            text: text.into(),
+        };
+        assert_eq!(
+            last_attempt([given::tried("t", 1), given::succeeded("t", 1)]).state,
+            AttemptState::Succeeded(ending("Four replies"))
+        );
+        let stopped = AttemptState::Stopped {
+            ending: ending("The fair was cancelled"),
+            inconclusive: true,
+        };
+        assert_eq!(
+            last_attempt([given::tried("t", 1), stopping]).state,
+            stopped
+        );
+    }
+
+    #[test]
+    fn the_end_of_an_attempt_that_is_not_there_is_passed_over() {
+        let attempt = last_attempt([given::tried("t", 1), given::succeeded("t", 2)]);
+        assert_eq!(attempt.state, AttemptState::Open);
+    }
+}
