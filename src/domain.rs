@@ -13,10 +13,12 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod decide;
+pub mod event;
 pub mod evolve;
 #[cfg(test)]
 pub(crate) mod given;
 pub mod plan;
+pub mod shape;
 pub mod show;
 pub mod suggest;
 pub mod value;

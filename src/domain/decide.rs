@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, slice};
 use super::{
     evolve::{evolve, fold, is_amendment},
     plan::{Lifecycle, Plan},
+    shape::command_field,
     value::Time,
 };
 use crate::proto::{self, ErrorReason, command::Kind as Asked, event::Kind};
@@ -19,7 +20,6 @@ mod commitments;
 mod correctable;
 mod indicators;
 mod lifecycle;
-mod names;
 mod notes;
 mod objective;
 mod proposals;
@@ -330,7 +330,7 @@ fn occurrence(request: &proto::ExecuteRequest, now: Time) -> (Time, i32) {
 
 fn command_path(index: usize, command: &proto::Command) -> String {
     match &command.kind {
-        Some(asked) => format!("commands[{index}].{}", names::of(asked)),
+        Some(_) => format!("commands[{index}].{}", command_field(command)),
         None => format!("commands[{index}]"),
     }
 }

@@ -1,4 +1,4 @@
-//! The small values of the domain: ids and points in time, checked once and cheap to copy.
+//! The small values of the domain: ids, points in time and subjects, checked once and cheap to copy.
 
 use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
@@ -104,6 +104,61 @@ impl From<Time> for prost_types::Timestamp {
     }
 }
 
+/// What a note, a finding or a filter is about: the plan, its objective, or one thing in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// `plan`
+    Plan,
+    /// `objective`
+    Objective,
+    /// `strategies/ID`
+    Strategy(Id),
+    /// `tactics/ID`
+    Tactic(Id),
+    /// `assumptions/ID`
+    Assumption(Id),
+    /// `indicators/ID`
+    Indicator(Id),
+    /// `commitments/ID`
+    Commitment(Id),
+}
+
+impl Subject {
+    /// Reads a subject as clients write it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "plan" => return Some(Self::Plan),
+            "objective" => return Some(Self::Objective),
+            _ => {}
+        }
+        let (collection, id) = text.split_once('/')?;
+        let subject = match collection {
+            "strategies" => Self::Strategy,
+            "tactics" => Self::Tactic,
+            "assumptions" => Self::Assumption,
+            "indicators" => Self::Indicator,
+            "commitments" => Self::Commitment,
+            _ => return None,
+        };
+        Id::is_valid(id).then(|| subject(Id::from(id)))
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plan => formatter.write_str("plan"),
+            Self::Objective => formatter.write_str("objective"),
+            Self::Strategy(id) => write!(formatter, "strategies/{id}"),
+            Self::Tactic(id) => write!(formatter, "tactics/{id}"),
+            Self::Assumption(id) => write!(formatter, "assumptions/{id}"),
+            Self::Indicator(id) => write!(formatter, "indicators/{id}"),
+            Self::Commitment(id) => write!(formatter, "commitments/{id}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +181,34 @@ mod tests {
             &"x".repeat(64),
         ] {
             assert!(!Id::is_valid(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_written_as_it_is_read() {
+        for text in [
+            "plan",
+            "objective",
+            "strategies/a",
+            "tactics/free-samples",
+            "assumptions/a",
+            "indicators/0",
+            "commitments/a-b",
+        ] {
+            let subject = Subject::parse(text).unwrap_or_else(|| panic!("{text} is a subject"));
+            assert_eq!(subject.to_string(), text);
+        }
+        for text in [
+            "",
+            "Plan",
+            "plan/x",
+            "tactics",
+            "tactics/",
+            "tactics/A",
+            "tactics/a/b",
+            "evidence/a",
+        ] {
+            assert_eq!(Subject::parse(text), None, "{text}");
         }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn completed(recorded: &Kind, mut replacement: Kind, happened_at: Tim
         it.due = it.due.or(was.due);
         let said = if it.silent { None } else { it.due };
         it.notice = spoken(said, happened_at) as i32;
+        if it.silent {
+            it.reason.clear();
+        }
     }
     replacement
 }

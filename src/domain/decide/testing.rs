@@ -104,13 +104,17 @@ impl Outcome {
     /// The plan is this.
     #[track_caller]
     pub(super) fn then_plan(self) -> Plan {
-        self.0.unwrap_or_else(|refusal| panic!("refused: {refusal:?}")).plan
+        self.0
+            .unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
+            .plan
     }
 
     /// The events are these.
     #[track_caller]
     pub(super) fn events(self) -> Vec<Event> {
-        self.0.unwrap_or_else(|refusal| panic!("refused: {refusal:?}")).events
+        self.0
+            .unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
+            .events
     }
 
     /// It was refused for this reason, because of this field, naming this.
@@ -122,8 +126,15 @@ impl Outcome {
         metadata: &[(&'static str, &str)],
     ) {
         let refusal = self.0.expect_err("it is refused");
-        assert_eq!((refusal.reason, refusal.field.as_str()), (reason, field), "{refusal:?}");
-        let named = metadata.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        assert_eq!(
+            (refusal.reason, refusal.field.as_str()),
+            (reason, field),
+            "{refusal:?}"
+        );
+        let named = metadata
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect();
         assert_eq!(refusal.metadata, named);
         is_told_as_promised(&refusal);
     }
