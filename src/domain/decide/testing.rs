@@ -57,6 +57,14 @@ impl World {
         self
     }
 
+    /// Goes on with many commands that must be accepted, in one request at one time.
+    #[track_caller]
+    pub(super) fn and_at_once(mut self, commands: impl IntoIterator<Item = Asked>) -> Self {
+        let decision = self.execute(&request(commands));
+        self.accept(decision.unwrap_or_else(|it| panic!("refused: {it:?}")));
+        self
+    }
+
     /// Sets the clock, in seconds.
     pub(super) fn at(mut self, seconds: i64) -> Self {
         self.now = at(seconds);
