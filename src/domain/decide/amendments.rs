@@ -16,6 +16,9 @@ use crate::{
 mod coherence;
 mod story;
 
+#[cfg(test)]
+mod tests;
+
 /// Corrects an earlier event: texts, values and times may differ, what others hang on may not.
 pub(super) fn correct(
     plan: &Plan,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Decision, Refusal, bounds, execute};
+use super::{Context, Decision, Refusal, execute};
 use crate::{
     domain::{evolve::fold, plan::Plan, value::Time},
     proto::{self, Cause, ErrorReason, Event, command::Kind as Asked, event::Kind},
@@ -199,10 +199,4 @@ pub(super) fn at(seconds: i64) -> Time {
 /// A time as requests carry it, in seconds.
 pub(super) fn timestamp(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(at(seconds).into())
-}
-
-/// Pretends that the plan is as full as it may be for all but what ends things.
-pub(super) fn full_of_events(mut world: World) -> World {
-    world.plan.revision = bounds::EVENTS_MAX;
-    world
 }
