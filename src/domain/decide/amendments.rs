@@ -13,7 +13,7 @@ use crate::{
     proto::{self, Cause, CauseRole, ErrorReason, Event, event::Kind},
 };
 
-mod coherence;
+pub(super) mod coherence;
 mod story;
 
 #[cfg(test)]

@@ -58,6 +58,26 @@ impl Row {
         });
         self
     }
+
+    /// Refuses because something that is named does not exist.
+    fn missing(self, given: World, command: Asked, field: &'static str) -> Self {
+        self.refuses(given, command, ErrorReason::SubjectNotFound, field)
+    }
+
+    /// Refuses because the id was used before.
+    fn taken(self, given: World, command: Asked, field: &'static str) -> Self {
+        self.refuses(given, command, ErrorReason::IdTaken, field)
+    }
+
+    /// Refuses because something that is named has ended.
+    fn ended(self, given: World, command: Asked, field: &'static str) -> Self {
+        self.refuses(given, command, ErrorReason::NotLive, field)
+    }
+
+    /// Refuses because an attempt is open.
+    fn busy(self, given: World, command: Asked, field: &'static str) -> Self {
+        self.refuses(given, command, ErrorReason::AttemptOpen, field)
+    }
 }
 
 fn rows() -> Vec<Row> {
@@ -80,7 +100,7 @@ fn name_of(command: &Asked) -> &'static str {
 }
 
 /// The names of all commands, as the published language lists them.
-fn published_commands() -> BTreeSet<String> {
+pub(super) fn published_commands() -> BTreeSet<String> {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).expect("the descriptors decode");
     let command = pool
         .get_message_by_name("strata.v1.Command")

@@ -197,6 +197,10 @@ pub(super) fn at(seconds: i64) -> Time {
 }
 
 /// A time as requests carry it, in seconds.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the fields of messages are optional"
+)]
 pub(super) fn timestamp(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(at(seconds).into())
 }

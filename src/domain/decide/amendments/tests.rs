@@ -4,8 +4,8 @@ use super::super::testing::{
     BEGIN, World, at, cause,
     commands::{
         abandon, add, adopt, archive, assume, attempt, conclude, correct, decline, define,
-        evidence, fail, keep, lapse, measure, miss, move_to, note, objective, promise, propose,
-        reassign, release, reopen, reopen_assumption, retire, retract, stop, succeed,
+        evidence, fail, keep, lapse, measure, measure_in, miss, move_to, note, objective, promise,
+        propose, reassign, release, reopen, reopen_assumption, retire, retract, stop, succeed,
     },
     given_plan, request, timestamp,
 };
@@ -61,6 +61,8 @@ fn failed_once() -> World {
 }
 
 mod corrections {
+    use std::slice;
+
     use super::*;
 
     #[test]
@@ -148,7 +150,7 @@ mod corrections {
                 "EUR".clone_into(&mut it.unit);
             }
         });
-        let in_euro = super::super::super::testing::commands::measure_in("i", 1.0, "EUR");
+        let in_euro = measure_in("i", 1.0, "EUR");
         let asked = request([correct(2, renamed), in_euro]);
         world.when_requested(&asked).then_plan();
     }
@@ -164,15 +166,21 @@ mod corrections {
             };
             world.when_requested(&asked).events().remove(0).because
         };
-        assert_eq!(causes(&[]), [corrects.clone()]);
-        assert_eq!(causes(&[corrects.clone()]), [corrects.clone()]);
+        assert_eq!(causes(&[]), slice::from_ref(&corrects));
+        assert_eq!(
+            causes(slice::from_ref(&corrects)),
+            slice::from_ref(&corrects)
+        );
         let trigger = cause(2, CauseRole::Trigger);
-        assert_eq!(causes(&[trigger.clone()]), [trigger, corrects.clone()]);
+        assert_eq!(
+            causes(slice::from_ref(&trigger)),
+            [trigger, corrects.clone()]
+        );
         let spelt_out = proto::Cause {
             plan_id: "growth".to_owned(),
             ..corrects
         };
-        assert_eq!(causes(&[spelt_out.clone()]), [spelt_out]);
+        assert_eq!(causes(slice::from_ref(&spelt_out)), [spelt_out]);
     }
 
     #[test]

@@ -39,30 +39,14 @@ fn made() -> Vec<Row> {
     );
     vec![
         row(given_plan([add("t", "")]), promise("c", "t", DUE))
-            .refuses(
-                none(),
-                promise("c", "t", DUE),
-                Reason::SubjectNotFound,
-                "tactic_id",
-            )
-            .refuses(
-                kept(),
-                promise("c", "", DUE),
-                Reason::IdTaken,
-                "commitment_id",
-            )
-            .refuses(
+            .missing(none(), promise("c", "t", DUE), "tactic_id")
+            .taken(kept(), promise("c", "", DUE), "commitment_id")
+            .taken(
                 open().and([retract(2)]),
                 promise("c", "", DUE),
-                Reason::IdTaken,
                 "commitment_id",
             )
-            .refuses(
-                retired,
-                promise("c", "t", DUE),
-                Reason::NotLive,
-                "tactic_id",
-            )
+            .ended(retired, promise("c", "t", DUE), "tactic_id")
             .refuses(
                 none().at(DUE),
                 promise("c", "", DUE),
@@ -81,12 +65,7 @@ fn made() -> Vec<Row> {
 fn changed() -> Vec<Row> {
     vec![
         row(open(), reassign("c"))
-            .refuses(
-                none(),
-                reassign("c"),
-                Reason::SubjectNotFound,
-                "commitment_id",
-            )
+            .missing(none(), reassign("c"), "commitment_id")
             .refuses(
                 kept(),
                 reassign("c"),
@@ -94,12 +73,7 @@ fn changed() -> Vec<Row> {
                 "commitment_id",
             ),
         row(open(), move_to("c", DUE + 1))
-            .refuses(
-                none(),
-                move_to("c", DUE),
-                Reason::SubjectNotFound,
-                "commitment_id",
-            )
+            .missing(none(), move_to("c", DUE), "commitment_id")
             .refuses(
                 kept(),
                 move_to("c", DUE),
@@ -108,12 +82,7 @@ fn changed() -> Vec<Row> {
             )
             .refuses(open(), move_to("c", BEGIN), Reason::DueDate, "due"),
         row(open().at(DUE), lapse("c", DUE))
-            .refuses(
-                none(),
-                lapse("c", DUE),
-                Reason::SubjectNotFound,
-                "commitment_id",
-            )
+            .missing(none(), lapse("c", DUE), "commitment_id")
             .refuses(
                 kept().at(DUE),
                 lapse("c", DUE),
@@ -134,12 +103,7 @@ fn changed() -> Vec<Row> {
 fn closed() -> Vec<Row> {
     vec![
         row(open(), release("c"))
-            .refuses(
-                none(),
-                release("c"),
-                Reason::SubjectNotFound,
-                "commitment_id",
-            )
+            .missing(none(), release("c"), "commitment_id")
             .refuses(
                 kept(),
                 release("c"),
@@ -147,10 +111,10 @@ fn closed() -> Vec<Row> {
                 "commitment_id",
             ),
         row(open().at(DUE).and([lapse("c", DUE)]), keep("c"))
-            .refuses(none(), keep("c"), Reason::SubjectNotFound, "commitment_id")
+            .missing(none(), keep("c"), "commitment_id")
             .refuses(kept(), keep("c"), Reason::CommitmentClosed, "commitment_id"),
         row(open(), miss("c"))
-            .refuses(none(), miss("c"), Reason::SubjectNotFound, "commitment_id")
+            .missing(none(), miss("c"), "commitment_id")
             .refuses(
                 open().and([miss("c")]),
                 miss("c"),

@@ -13,6 +13,10 @@ use crate::{
 };
 
 pub(super) fn rows() -> Vec<Row> {
+    amendments().into_iter().chain(remarks()).collect()
+}
+
+fn amendments() -> Vec<Row> {
     let created = || {
         Kind::PlanCreated(proto::PlanCreated {
             title: "Growing".to_owned(),
@@ -69,55 +73,21 @@ pub(super) fn rows() -> Vec<Row> {
                 "revision",
             )
             .refuses(full, retract(3), Reason::PlanLimit, ""),
+    ]
+}
+
+fn remarks() -> Vec<Row> {
+    let gone = given_plan([promise("c", "", 2_000_000), retract(2)]);
+    vec![
         row(given_plan([adopt("s")]), acknowledge("strategies/s"))
-            .refuses(
-                given_plan([]),
-                acknowledge("objective"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                given_plan([]),
-                acknowledge("strategies/s"),
-                Reason::SubjectNotFound,
-                "subject",
-            ),
+            .missing(given_plan([]), acknowledge("objective"), "subject")
+            .missing(given_plan([]), acknowledge("strategies/s"), "subject"),
         row(given_plan([objective("")]), note("objective"))
-            .refuses(
-                given_plan([]),
-                note("objective"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                given_plan([]),
-                note("tactics/t"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                given_plan([]),
-                note("assumptions/a"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                given_plan([]),
-                note("indicators/i"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                promised().and([retract(2)]),
-                note("commitments/c"),
-                Reason::SubjectNotFound,
-                "subject",
-            )
-            .refuses(
-                given_plan([]),
-                note("moods/m"),
-                Reason::SubjectNotFound,
-                "subject",
-            ),
+            .missing(given_plan([]), note("objective"), "subject")
+            .missing(given_plan([]), note("tactics/t"), "subject")
+            .missing(given_plan([]), note("assumptions/a"), "subject")
+            .missing(given_plan([]), note("indicators/i"), "subject")
+            .missing(gone, note("commitments/c"), "subject")
+            .missing(given_plan([]), note("moods/m"), "subject"),
     ]
 }

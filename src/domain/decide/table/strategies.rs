@@ -48,44 +48,14 @@ fn begun() -> Vec<Row> {
     let base = || given_plan([assume("a"), assume("b"), define("i"), define("j")]);
     vec![
         row(base(), resting_on("b", "j"))
-            .refuses(
-                base(),
-                resting_on("c", "j"),
-                Reason::SubjectNotFound,
-                "assumption_ids[1]",
-            )
-            .refuses(
-                base(),
-                resting_on("b", "k"),
-                Reason::SubjectNotFound,
-                "indicator_ids[1]",
-            )
-            .refuses(
-                given_plan([adopt("s")]),
-                adopt("s"),
-                Reason::IdTaken,
-                "strategy_id",
-            )
+            .missing(base(), resting_on("c", "j"), "assumption_ids[1]")
+            .missing(base(), resting_on("b", "k"), "indicator_ids[1]")
+            .taken(given_plan([adopt("s")]), adopt("s"), "strategy_id")
             .refuses(full(), adopt("more"), Reason::PlanLimit, ""),
         row(given_plan([adopt("s")]), branch("s", "r"))
-            .refuses(
-                given_plan([]),
-                branch("s", "r"),
-                Reason::SubjectNotFound,
-                "from_strategy_id",
-            )
-            .refuses(
-                given_plan([adopt("s")]),
-                branch("s", "s"),
-                Reason::IdTaken,
-                "strategy_id",
-            )
-            .refuses(
-                abandoned(),
-                branch("s", "q"),
-                Reason::NotLive,
-                "from_strategy_id",
-            )
+            .missing(given_plan([]), branch("s", "r"), "from_strategy_id")
+            .taken(given_plan([adopt("s")]), branch("s", "s"), "strategy_id")
+            .ended(abandoned(), branch("s", "q"), "from_strategy_id")
             .refuses(full(), branch("s0", "more"), Reason::PlanLimit, ""),
     ]
 }
@@ -101,63 +71,34 @@ fn revised() -> Vec<Row> {
     let accepting = || with(|it| it.proposal_id = "p".to_owned());
     let resting_on_nothing = with(|it| it.assumption_ids = texts(&["a"]));
     let judged_by_nothing = with(|it| it.indicator_ids = texts(&["i"]));
+    let unforced = with(|it| it.unprompted = false);
+    let unchanged = revise("s", 1, "Be known");
     vec![
         row(base(), retiring())
-            .refuses(
-                given_plan([]),
-                retiring(),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(
-                base(),
-                resting_on_nothing,
-                Reason::SubjectNotFound,
-                "assumption_ids[0]",
-            )
-            .refuses(
-                base(),
-                judged_by_nothing,
-                Reason::SubjectNotFound,
-                "indicator_ids[0]",
-            )
-            .refuses(
-                given_plan([adopt("s")]),
-                retiring(),
-                Reason::SubjectNotFound,
-                "retire_tactic_ids[0]",
-            )
-            .refuses(base(), accepting(), Reason::SubjectNotFound, "proposal_id")
+            .missing(given_plan([]), retiring(), "strategy_id")
+            .missing(base(), resting_on_nothing, "assumption_ids[0]")
+            .missing(base(), judged_by_nothing, "indicator_ids[0]")
+            .missing(given_plan([adopt("s")]), retiring(), "retire_tactic_ids[0]")
+            .missing(base(), accepting(), "proposal_id")
             .refuses(
                 base(),
                 revise("s", 2, "Be liked"),
                 Reason::ParentRevisionConflict,
                 "parent_revision",
             )
-            .refuses(
-                abandoned(),
-                revise("s", 1, "Be liked"),
-                Reason::NotLive,
-                "strategy_id",
-            )
+            .ended(abandoned(), revise("s", 1, "Be liked"), "strategy_id")
             .refuses(
                 base(),
                 with(|it| it.retire_tactic_ids = texts(&["t", "u"])),
                 Reason::OtherStrategy,
                 "retire_tactic_ids[1]",
             )
-            .refuses(
+            .ended(
                 base().and([retire("t")]),
                 retiring(),
-                Reason::NotLive,
                 "retire_tactic_ids[0]",
             )
-            .refuses(
-                tried(),
-                retiring(),
-                Reason::AttemptOpen,
-                "retire_tactic_ids[0]",
-            )
+            .busy(tried(), retiring(), "retire_tactic_ids[0]")
             .refuses(
                 base().and([propose("p", "r")]),
                 accepting(),
@@ -170,18 +111,8 @@ fn revised() -> Vec<Row> {
                 Reason::ProposalNotOpen,
                 "proposal_id",
             )
-            .refuses(
-                base(),
-                with(|it| it.unprompted = false),
-                Reason::NoTrigger,
-                "unprompted",
-            )
-            .refuses(
-                base(),
-                revise("s", 1, "Be known"),
-                Reason::NothingChanged,
-                "",
-            ),
+            .refuses(base(), unforced, Reason::NoTrigger, "unprompted")
+            .refuses(base(), unchanged, Reason::NothingChanged, ""),
     ]
 }
 
@@ -189,32 +120,12 @@ fn proposed() -> Vec<Row> {
     let open = || given_plan([adopt("s"), propose("p", "s")]);
     vec![
         row(given_plan([adopt("s")]), propose("p", "s"))
-            .refuses(
-                given_plan([]),
-                propose("p", "s"),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(open(), propose("p", "s"), Reason::IdTaken, "proposal_id")
-            .refuses(
-                open().and([retract(3)]),
-                propose("p", "s"),
-                Reason::IdTaken,
-                "proposal_id",
-            )
-            .refuses(
-                abandoned(),
-                propose("p", "s"),
-                Reason::NotLive,
-                "strategy_id",
-            ),
+            .missing(given_plan([]), propose("p", "s"), "strategy_id")
+            .taken(open(), propose("p", "s"), "proposal_id")
+            .taken(open().and([retract(3)]), propose("p", "s"), "proposal_id")
+            .ended(abandoned(), propose("p", "s"), "strategy_id"),
         row(open(), decline("p"))
-            .refuses(
-                given_plan([]),
-                decline("p"),
-                Reason::SubjectNotFound,
-                "proposal_id",
-            )
+            .missing(given_plan([]), decline("p"), "proposal_id")
             .refuses(
                 open().and([decline("p")]),
                 decline("p"),
@@ -228,18 +139,8 @@ fn ended() -> Vec<Row> {
     let two = || given_plan([adopt("s"), adopt("r")]);
     vec![
         row(two(), supersede("s", "r"))
-            .refuses(
-                two(),
-                supersede("q", "r"),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(
-                two(),
-                supersede("s", "q"),
-                Reason::SubjectNotFound,
-                "by_strategy_id",
-            )
+            .missing(two(), supersede("q", "r"), "strategy_id")
+            .missing(two(), supersede("s", "q"), "by_strategy_id")
             .refuses(two(), supersede("s", "s"), Reason::Cycle, "by_strategy_id")
             .refuses(
                 two().and([supersede("s", "r")]),
@@ -247,41 +148,16 @@ fn ended() -> Vec<Row> {
                 Reason::Cycle,
                 "by_strategy_id",
             )
-            .refuses(
-                abandoned(),
-                supersede("s", "r"),
-                Reason::NotLive,
-                "strategy_id",
-            )
-            .refuses(
-                abandoned(),
-                supersede("r", "s"),
-                Reason::NotLive,
-                "by_strategy_id",
-            )
-            .refuses(
-                tried(),
-                supersede("s", "r"),
-                Reason::AttemptOpen,
-                "strategy_id",
-            ),
+            .ended(abandoned(), supersede("s", "r"), "strategy_id")
+            .ended(abandoned(), supersede("r", "s"), "by_strategy_id")
+            .busy(tried(), supersede("s", "r"), "strategy_id"),
         row(two(), abandon("s"))
-            .refuses(
-                given_plan([]),
-                abandon("s"),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(abandoned(), abandon("s"), Reason::NotLive, "strategy_id")
-            .refuses(tried(), abandon("s"), Reason::AttemptOpen, "strategy_id"),
+            .missing(given_plan([]), abandon("s"), "strategy_id")
+            .ended(abandoned(), abandon("s"), "strategy_id")
+            .busy(tried(), abandon("s"), "strategy_id"),
         row(two(), fulfil("s"))
-            .refuses(
-                given_plan([]),
-                fulfil("s"),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(abandoned(), fulfil("s"), Reason::NotLive, "strategy_id")
-            .refuses(tried(), fulfil("s"), Reason::AttemptOpen, "strategy_id"),
+            .missing(given_plan([]), fulfil("s"), "strategy_id")
+            .ended(abandoned(), fulfil("s"), "strategy_id")
+            .busy(tried(), fulfil("s"), "strategy_id"),
     ]
 }

@@ -51,21 +51,11 @@ fn options() -> Vec<Row> {
     let ended = || given_plan([adopt("s"), abandon("s"), add("t", "")]);
     vec![
         row(one(), add("u", "s"))
-            .refuses(one(), add("u", "r"), Reason::SubjectNotFound, "strategy_id")
-            .refuses(
-                one(),
-                resting_on_nothing,
-                Reason::SubjectNotFound,
-                "assumption_ids[0]",
-            )
-            .refuses(
-                one(),
-                add_after("u", &["t", "v"]),
-                Reason::SubjectNotFound,
-                "after_tactic_ids[1]",
-            )
-            .refuses(one(), add("t", "s"), Reason::IdTaken, "tactic_id")
-            .refuses(ended(), add("u", "s"), Reason::NotLive, "strategy_id")
+            .missing(one(), add("u", "r"), "strategy_id")
+            .missing(one(), resting_on_nothing, "assumption_ids[0]")
+            .missing(one(), add_after("u", &["t", "v"]), "after_tactic_ids[1]")
+            .taken(one(), add("t", "s"), "tactic_id")
+            .ended(ended(), add("u", "s"), "strategy_id")
             .refuses(
                 one(),
                 add_after("u", &["u"]),
@@ -74,26 +64,11 @@ fn options() -> Vec<Row> {
             )
             .refuses(full, add("more", ""), Reason::PlanLimit, ""),
         row(chain(), reword("v", &["t"]))
-            .refuses(
-                one(),
-                reword("u", &[]),
-                Reason::SubjectNotFound,
-                "tactic_id",
-            )
-            .refuses(
-                one(),
-                reworded_on_nothing,
-                Reason::SubjectNotFound,
-                "assumption_ids[0]",
-            )
-            .refuses(
-                one(),
-                reword("t", &["v"]),
-                Reason::SubjectNotFound,
-                "after_tactic_ids[0]",
-            )
-            .refuses(retired(), reword("t", &[]), Reason::NotLive, "tactic_id")
-            .refuses(tried(), reword("t", &[]), Reason::AttemptOpen, "tactic_id")
+            .missing(one(), reword("u", &[]), "tactic_id")
+            .missing(one(), reworded_on_nothing, "assumption_ids[0]")
+            .missing(one(), reword("t", &["v"]), "after_tactic_ids[0]")
+            .ended(retired(), reword("t", &[]), "tactic_id")
+            .busy(tried(), reword("t", &[]), "tactic_id")
             .refuses(
                 chain(),
                 reword("t", &["t"]),
@@ -107,25 +82,15 @@ fn options() -> Vec<Row> {
                 "after_tactic_ids",
             ),
         row(one().and([adopt("r")]), regroup("t", "r"))
-            .refuses(
-                one(),
-                regroup("u", "s"),
-                Reason::SubjectNotFound,
-                "tactic_id",
-            )
-            .refuses(
-                one(),
-                regroup("t", "r"),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(retired(), regroup("t", "s"), Reason::NotLive, "tactic_id")
-            .refuses(tried(), regroup("t", ""), Reason::AttemptOpen, "tactic_id")
-            .refuses(ended(), regroup("t", "s"), Reason::NotLive, "strategy_id"),
+            .missing(one(), regroup("u", "s"), "tactic_id")
+            .missing(one(), regroup("t", "r"), "strategy_id")
+            .ended(retired(), regroup("t", "s"), "tactic_id")
+            .busy(tried(), regroup("t", ""), "tactic_id")
+            .ended(ended(), regroup("t", "s"), "strategy_id"),
         row(one(), retire("t"))
-            .refuses(one(), retire("u"), Reason::SubjectNotFound, "tactic_id")
-            .refuses(retired(), retire("t"), Reason::NotLive, "tactic_id")
-            .refuses(tried(), retire("t"), Reason::AttemptOpen, "tactic_id"),
+            .missing(one(), retire("u"), "tactic_id")
+            .ended(retired(), retire("t"), "tactic_id")
+            .busy(tried(), retire("t"), "tactic_id"),
     ]
 }
 
@@ -134,24 +99,9 @@ fn order() -> Vec<Row> {
     let unordered = |ids: &[&str]| rank("s", ids);
     vec![
         row(three(), unordered(&["u", "t"]))
-            .refuses(
-                given_plan([]),
-                unordered(&[]),
-                Reason::SubjectNotFound,
-                "strategy_id",
-            )
-            .refuses(
-                three(),
-                unordered(&["u", "x"]),
-                Reason::SubjectNotFound,
-                "tactic_ids[1]",
-            )
-            .refuses(
-                one().and([abandon("s")]),
-                unordered(&["t"]),
-                Reason::NotLive,
-                "strategy_id",
-            )
+            .missing(given_plan([]), unordered(&[]), "strategy_id")
+            .missing(three(), unordered(&["u", "x"]), "tactic_ids[1]")
+            .ended(one().and([abandon("s")]), unordered(&["t"]), "strategy_id")
             .refuses(
                 three(),
                 unordered(&["t"]),
@@ -184,24 +134,14 @@ fn attempts() -> Vec<Row> {
     let suspecting = || fail_suspecting("t", &["a"]);
     vec![
         row(one(), attempt("t"))
-            .refuses(one(), attempt("u"), Reason::SubjectNotFound, "tactic_id")
-            .refuses(retired(), attempt("t"), Reason::NotLive, "tactic_id")
-            .refuses(
-                one().and([abandon("s")]),
-                attempt("t"),
-                Reason::NotLive,
-                "tactic_id",
-            )
-            .refuses(tried(), attempt("t"), Reason::AttemptOpen, "tactic_id")
+            .missing(one(), attempt("u"), "tactic_id")
+            .ended(retired(), attempt("t"), "tactic_id")
+            .ended(one().and([abandon("s")]), attempt("t"), "tactic_id")
+            .busy(tried(), attempt("t"), "tactic_id")
             .refuses(one().and_at_once(many), attempt("t"), Reason::PlanLimit, ""),
         row(tried(), fail("t"))
-            .refuses(one(), fail("u"), Reason::SubjectNotFound, "tactic_id")
-            .refuses(
-                tried(),
-                suspecting(),
-                Reason::SubjectNotFound,
-                "suspected_assumption_ids[0]",
-            )
+            .missing(one(), fail("u"), "tactic_id")
+            .missing(tried(), suspecting(), "suspected_assumption_ids[0]")
             .refuses(one(), fail("t"), Reason::NoOpenAttempt, "tactic_id")
             .refuses(
                 tried().and([fail("t")]),
@@ -210,10 +150,10 @@ fn attempts() -> Vec<Row> {
                 "tactic_id",
             ),
         row(tried(), succeed("t"))
-            .refuses(one(), succeed("u"), Reason::SubjectNotFound, "tactic_id")
+            .missing(one(), succeed("u"), "tactic_id")
             .refuses(one(), succeed("t"), Reason::NoOpenAttempt, "tactic_id"),
         row(tried(), stop("t"))
-            .refuses(one(), stop("u"), Reason::SubjectNotFound, "tactic_id")
+            .missing(one(), stop("u"), "tactic_id")
             .refuses(one(), stop("t"), Reason::NoOpenAttempt, "tactic_id"),
     ]
 }

@@ -40,12 +40,7 @@ fn plan() -> Vec<Row> {
                 Reason::PlanNotFound,
                 "successor_plan_id",
             )
-            .refuses(
-                given_plan([add("t", ""), attempt("t")]),
-                archive(),
-                Reason::AttemptOpen,
-                "",
-            )
+            .busy(given_plan([add("t", ""), attempt("t")]), archive(), "")
             .refuses(
                 given_plan([promise("c", "", 2_000_000)]),
                 archive(),
@@ -83,59 +78,19 @@ fn indicators() -> Vec<Row> {
     let retired = || given_plan([define("i"), retire_indicator("i")]);
     vec![
         row(given_plan([]), define("i"))
-            .refuses(
-                given_plan([define("i")]),
-                define("i"),
-                Reason::IdTaken,
-                "indicator_id",
-            )
+            .taken(given_plan([define("i")]), define("i"), "indicator_id")
             .refuses(full(), define("more"), Reason::PlanLimit, ""),
         row(given_plan([define("i")]), replace("i", "j"))
-            .refuses(
-                given_plan([]),
-                replace("i", "j"),
-                Reason::SubjectNotFound,
-                "old_indicator_id",
-            )
-            .refuses(
-                given_plan([define("i")]),
-                replace("i", "i"),
-                Reason::IdTaken,
-                "indicator_id",
-            )
-            .refuses(
-                retired(),
-                replace("i", "j"),
-                Reason::NotLive,
-                "old_indicator_id",
-            )
+            .missing(given_plan([]), replace("i", "j"), "old_indicator_id")
+            .taken(given_plan([define("i")]), replace("i", "i"), "indicator_id")
+            .ended(retired(), replace("i", "j"), "old_indicator_id")
             .refuses(full(), replace("i0", "more"), Reason::PlanLimit, ""),
         row(given_plan([define("i")]), retire_indicator("i"))
-            .refuses(
-                given_plan([]),
-                retire_indicator("i"),
-                Reason::SubjectNotFound,
-                "indicator_id",
-            )
-            .refuses(
-                retired(),
-                retire_indicator("i"),
-                Reason::NotLive,
-                "indicator_id",
-            ),
+            .missing(given_plan([]), retire_indicator("i"), "indicator_id")
+            .ended(retired(), retire_indicator("i"), "indicator_id"),
         row(given_plan([define("i")]), measure("i", 1.0))
-            .refuses(
-                given_plan([]),
-                measure("i", 1.0),
-                Reason::SubjectNotFound,
-                "indicator_id",
-            )
-            .refuses(
-                retired(),
-                measure("i", 1.0),
-                Reason::NotLive,
-                "indicator_id",
-            )
+            .missing(given_plan([]), measure("i", 1.0), "indicator_id")
+            .ended(retired(), measure("i", 1.0), "indicator_id")
             .refuses(
                 given_plan([define("i")]),
                 measure_in("i", 1.0, "EUR"),
@@ -157,35 +112,15 @@ fn assumptions() -> Vec<Row> {
     let (refuted, supported) = (Conclusion::Refuted, Conclusion::Supported);
     vec![
         row(given_plan([]), assume("a"))
-            .refuses(
-                given_plan([assume("a")]),
-                assume("a"),
-                Reason::IdTaken,
-                "assumption_id",
-            )
+            .taken(given_plan([assume("a")]), assume("a"), "assumption_id")
             .refuses(full(), assume("more"), Reason::PlanLimit, ""),
         row(given_plan([assume("a")]), next("e"))
-            .refuses(
-                given_plan([]),
-                next("e"),
-                Reason::SubjectNotFound,
-                "assumption_id",
-            )
-            .refuses(evidenced(), next("e"), Reason::IdTaken, "evidence_id")
-            .refuses(
-                evidenced().and([retract(3)]),
-                next("e"),
-                Reason::IdTaken,
-                "evidence_id",
-            )
+            .missing(given_plan([]), next("e"), "assumption_id")
+            .taken(evidenced(), next("e"), "evidence_id")
+            .taken(evidenced().and([retract(3)]), next("e"), "evidence_id")
             .refuses(much(), next("more"), Reason::PlanLimit, ""),
         row(evidenced(), conclude("a", refuted))
-            .refuses(
-                given_plan([]),
-                conclude("a", refuted),
-                Reason::SubjectNotFound,
-                "assumption_id",
-            )
+            .missing(given_plan([]), conclude("a", refuted), "assumption_id")
             .refuses(
                 evidenced(),
                 conclude("a", supported),
@@ -205,12 +140,7 @@ fn assumptions() -> Vec<Row> {
                 "assumption_id",
             ),
         row(concluded(), reopen_assumption("a"))
-            .refuses(
-                given_plan([]),
-                reopen_assumption("a"),
-                Reason::SubjectNotFound,
-                "assumption_id",
-            )
+            .missing(given_plan([]), reopen_assumption("a"), "assumption_id")
             .refuses(
                 evidenced(),
                 reopen_assumption("a"),
