@@ -53,22 +53,22 @@ const MAKERS: &[Maker] = &[
     |_, _| reopen(),
     |_, draft| objective(if draft.chance(2) { "" } else { "grown" }),
     |_, _| objective_met(),
-    |_, draft| define(&draft.new("i", 0)),
-    |world, draft| replace(&draft.known(world, "i", 0), &draft.new("i", 1)),
+    |_, draft| define(&draft.fresh("i", 0)),
+    |world, draft| replace(&draft.known(world, "i", 0), &draft.fresh("i", 1)),
     |world, draft| retire_indicator(&draft.known(world, "i", 0)),
     |world, draft| measure(&draft.known(world, "i", 0), 1.5),
     |world, draft| measure_in(&draft.known(world, "i", 0), 2.5, "EUR"),
-    |_, draft| assume(&draft.new("a", 0)),
+    |_, draft| assume(&draft.fresh("a", 0)),
     |world, draft| {
         evidence(
-            &draft.new("e", 0),
+            &draft.fresh("e", 0),
             &draft.known(world, "a", 1),
             draft.verdict(),
         )
     },
     |world, draft| {
         evidence(
-            &draft.new("e", 0),
+            &draft.fresh("e", 0),
             &draft.known(world, "a", 1),
             draft.verdict(),
         )
@@ -76,19 +76,19 @@ const MAKERS: &[Maker] = &[
     |world, draft| conclude(&draft.known(world, "a", 0), Conclusion::Supported),
     |world, draft| conclude(&draft.known(world, "a", 0), Conclusion::Refuted),
     |world, draft| reopen_assumption(&draft.known(world, "a", 0)),
-    |_, draft| adopt(&draft.new("s", 0)),
-    |_, draft| adopt(&draft.new("s", 0)),
+    |_, draft| adopt(&draft.fresh("s", 0)),
+    |_, draft| adopt(&draft.fresh("s", 0)),
     revised,
     revised,
-    |world, draft| propose(&draft.new("p", 0), &draft.known(world, "s", 1)),
-    |world, draft| propose(&draft.new("p", 0), &draft.known(world, "s", 1)),
+    |world, draft| propose(&draft.fresh("p", 0), &draft.known(world, "s", 1)),
+    |world, draft| propose(&draft.fresh("p", 0), &draft.known(world, "s", 1)),
     |world, draft| decline(&draft.known(world, "p", 0)),
-    |world, draft| branch(&draft.known(world, "s", 0), &draft.new("s", 1)),
+    |world, draft| branch(&draft.known(world, "s", 0), &draft.fresh("s", 1)),
     |world, draft| supersede(&draft.known(world, "s", 0), &draft.known(world, "s", 1)),
     |world, draft| abandon(&draft.known(world, "s", 0)),
     |world, draft| fulfil(&draft.known(world, "s", 0)),
-    |world, draft| add(&draft.new("t", 0), &draft.known(world, "s", 1)),
-    |_, draft| add(&draft.new("t", 0), ""),
+    |world, draft| add(&draft.fresh("t", 0), &draft.known(world, "s", 1)),
+    |_, draft| add(&draft.fresh("t", 0), ""),
     |world, draft| reword(&draft.known(world, "t", 0), &[]),
     |world, draft| reword(&draft.known(world, "t", 0), &[&draft.known(world, "t", 1)]),
     |world, draft| {
@@ -107,10 +107,10 @@ const MAKERS: &[Maker] = &[
     |world, draft| fail_suspecting(&draft.known(world, "t", 0), &[&draft.known(world, "a", 1)]),
     |world, draft| succeed(&draft.known(world, "t", 0)),
     |world, draft| stop(&draft.known(world, "t", 0)),
-    |world, draft| promise(&draft.new("c", 0), "", draft.ahead(world)),
+    |world, draft| promise(&draft.fresh("c", 0), "", draft.ahead(world)),
     |world, draft| {
         promise(
-            &draft.new("c", 0),
+            &draft.fresh("c", 0),
             &draft.known(world, "t", 1),
             draft.ahead(world),
         )
@@ -167,7 +167,7 @@ impl Draft {
     }
 
     /// An id of few for something new, so that some are taken.
-    fn new(&self, prefix: &str, which: usize) -> String {
+    fn fresh(&self, prefix: &str, which: usize) -> String {
         format!(
             "{prefix}{}",
             self.picks.get(which).map_or(0, |pick| pick % 5)
