@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn what_is_not_a_request_is_refused_with_its_place() {
         for (line, words) in [
-            (r#"{"plan":"x"}"#, "unknown field"),
+            (
+                r#"{"plan":"x"}"#,
+                "unrecognized field name 'plan' at line 1 column 7",
+            ),
             (r#"{"plan_id":1}"#, "line 1 column 12"),
             (r#"{"plan_id":"x"} {}"#, "trailing characters"),
             ("", "EOF"),

@@ -3,6 +3,8 @@
 
 mod command;
 mod request;
+#[cfg(test)]
+pub(super) mod sample;
 mod subject;
 mod summary;
 #[cfg(test)]

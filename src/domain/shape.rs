@@ -1,7 +1,7 @@
 //! What a request alone shows wrong, before any plan is looked at. [`check`] is the one gate: behind
 //! it every id, text, number and time is within its bounds, and a [`CheckedRequest`] is the proof.
-//! In reading order: [`checker`] (the single checks), [`rules`] (which of them hold for a command),
-//! [`replacement`] (the same for a corrected event), [`digest`] (what makes two requests the same).
+//! In reading order: `checker` (the single checks), `rules` (which of them hold for a command),
+//! `replacement` (the same for a corrected event), `digest` (what makes two requests the same).
 
 mod checker;
 mod digest;

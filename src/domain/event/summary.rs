@@ -126,8 +126,11 @@ fn strategy_revised(it: &proto::StrategyRevised) -> String {
 }
 
 fn revision_proposed(it: &proto::RevisionProposed) -> String {
-    let what = format!("has a revision {} proposed", it.proposal_id);
-    strategy(&it.strategy_id, &what, &it.intent)
+    let what = format!(
+        "revision {} of strategy {} proposed",
+        it.proposal_id, it.strategy_id
+    );
+    said(what, &it.intent)
 }
 
 fn strategy_branched(it: &proto::StrategyBranched) -> String {

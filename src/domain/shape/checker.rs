@@ -80,7 +80,7 @@ impl Checker {
         if self.unlisted > 0 {
             self.violations.push(Violation {
                 field: String::new(),
-                description: format!("{} more violations are not listed", self.unlisted),
+                description: format!("and {} more, not listed", self.unlisted),
             });
         }
         if self.violations.is_empty() {

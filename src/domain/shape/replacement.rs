@@ -65,11 +65,16 @@ fn deadline_moved(check: &mut Checker, it: &proto::DeadlineMoved) {
 fn added_by_the_daemon(check: &mut Checker, kind: &mut Kind) {
     if let Kind::ObjectiveRefined(it) = kind {
         // The command leaves it open, as only the plan says whether it sets or refines.
-        check.text("reason", &it.reason);
+        if checker::is_blank(&it.reason) {
+            check.fault("reason", "required");
+        }
     } else if let Kind::DeadlineMissed(it) = kind {
-        check.optional_time("due", it.due.as_ref().filter(|_| !it.silent));
+        if it.silent {
+            check.optional_text("reason", &mut it.reason);
+        } else {
+            check.optional_time("due", it.due.as_ref());
+        }
         check.optional_choice::<proto::Notice>("notice", it.notice);
-        check.optional_text("reason", &mut it.reason);
     } else if let Kind::TacticTried(it) = kind
         && let Some(suggestion) = &it.suggestion
     {
