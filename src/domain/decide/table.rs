@@ -8,7 +8,7 @@ use prost_reflect::DescriptorPool;
 
 use super::testing::{Outcome, World, is_told_as_promised, request};
 use crate::{
-    domain::shape::command_field,
+    domain::{event::command_of, shape::command_field},
     proto::{self, ErrorReason, command::Kind as Asked},
 };
 
@@ -142,6 +142,16 @@ fn every_command_is_accepted_as_one_event() {
             row.given.plan.revision + 1,
             "{name}"
         );
+    }
+}
+
+#[test]
+fn every_event_says_what_its_command_said() {
+    for row in rows() {
+        let name = name_of(&row.accepts);
+        let events = row.given.when(row.accepts.clone()).events();
+        let said = events.first().and_then(command_of).and_then(|it| it.kind);
+        assert_eq!(said, Some(row.accepts), "{name}");
     }
 }
 
