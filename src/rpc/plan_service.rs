@@ -181,6 +181,7 @@ async fn take_requests(
     steps: mpsc::Sender<Step>,
 ) {
     let mut requests = request.into_inner();
+    let mut lane = core.writer.lane();
     loop {
         let message = tokio::select! {
             message = requests.message() => message,
@@ -196,7 +197,7 @@ async fn take_requests(
                 execute: Some(request),
             })) => {
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                Step::Answer(core.writer.submit(request, actor.clone(), deadline).await)
+                Step::Answer(lane.submit(request, actor.clone(), deadline).await)
             }
         };
         let ends = matches!(step, Step::End(_));

@@ -1,13 +1,19 @@
 //! The writer's thread: takes what waits, decides it, makes it durable as one group, and only then
 //! shows and answers it. It never reads a disk, unless the log turns out to end elsewhere.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Clock, Job, Message, Reply, WriteFailure};
+use super::{Answer, Clock, Job, Message, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -71,8 +77,13 @@ impl GroupWriter {
         }
     }
 
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), WriteFailure> {
+    pub(super) fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Message>,
+        stopped: &AtomicBool,
+    ) -> Result<(), WriteFailure> {
         let ended = self.write_groups(&mut queue);
+        stopped.store(ended.is_ok(), Ordering::Release);
         queue.close();
         while let Ok(message) = queue.try_recv() {
             let Message::Decide(job) = message else {
@@ -118,6 +129,9 @@ impl GroupWriter {
         match self.settle(&mut jobs) {
             Ok(replies) => {
                 for (job, reply) in jobs.into_iter().zip(replies) {
+                    if let (Some(turn), false) = (&job.turn, matches!(reply, Reply::Again)) {
+                        turn.settle();
+                    }
                     job.answer(reply);
                 }
                 Ok(())
@@ -135,9 +149,12 @@ impl GroupWriter {
     fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Reply>, ViewError> {
         loop {
             let mut group = Group::default();
+            jobs.iter()
+                .filter_map(|job| job.turn.as_ref())
+                .for_each(Turn::begin_group);
             let replies = jobs
                 .iter_mut()
-                .map(|job| self.reply(&mut group, job))
+                .map(|job| self.reply_in_turn(&mut group, job))
                 .collect();
             if group.commits.is_empty() {
                 return Ok(replies);
@@ -155,6 +172,17 @@ impl GroupWriter {
         }
     }
 
+    fn reply_in_turn(&mut self, group: &mut Group, job: &mut Job) -> Reply {
+        if job.turn.as_ref().is_some_and(|turn| !turn.has_come()) {
+            return Reply::Again;
+        }
+        let reply = self.reply(group, job);
+        if let (Some(turn), false) = (&job.turn, matches!(reply, Reply::Again)) {
+            turn.decide();
+        }
+        reply
+    }
+
     fn reply(&mut self, group: &mut Group, job: &mut Job) -> Reply {
         let Some(base) = self.base(&group.ahead, job) else {
             return Reply::Again;
@@ -168,17 +196,21 @@ impl GroupWriter {
         {
             return Reply::Again;
         }
-        let now = (self.clock)().max(self.last_recorded_at);
-        let decided = if job.request.amends() {
+        // A plan without events has nothing to fold anew.
+        let (decided, decided_at) = if job.request.amends() && base.plan.revision > 0 {
             match job.prepared.take() {
-                Some(prepared) if prepared.revision == base.plan.revision => prepared.outcome,
+                Some(prepared) if prepared.revision == base.plan.revision => {
+                    (prepared.outcome, prepared.decided_at)
+                }
                 Some(_) | None => return Reply::Again,
             }
         } else {
-            self.decide(&group.ahead, &base, request, now)
+            let now = (self.clock)().max(self.last_recorded_at);
+            (self.decide(&group.ahead, &base, request, now), now)
         };
+        let recorded_at = decided_at.max(self.last_recorded_at);
         match decided {
-            Ok(decision) => self.stage(group, job, &base, decision, now),
+            Ok(decision) => self.stage(group, job, &base, decision, recorded_at),
             Err(refusal) => Reply::Refused(refusal),
         }
     }
