@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use strata::proto::{
@@ -23,6 +23,8 @@ use tonic_health::pb::{
 
 /// How long anything may take that is waited for; far more than it does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often something is looked at that does not say when it changes.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The longest message a client takes, gRPC's default.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
@@ -32,6 +34,8 @@ pub(crate) struct Daemon {
     address: String,
     channel: Channel,
     log: Arc<Mutex<String>>,
+    /// Ends when the daemon has said its last word.
+    listener: Option<thread::JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -62,7 +66,7 @@ impl Daemon {
         let log = Arc::new(Mutex::new(String::new()));
         let (listening, address) = oneshot::channel();
         let kept = log.clone();
-        thread::spawn(move || {
+        let listener = thread::spawn(move || {
             let mut listening = Some(listening);
             for line in stderr.lines().map_while(Result::ok) {
                 if let Some(address) = address_in(&line)
@@ -88,6 +92,7 @@ impl Daemon {
             address,
             channel,
             log,
+            listener: Some(listener),
         }
     }
 
@@ -113,6 +118,27 @@ impl Daemon {
             "stratad did not serve; it said:\n{}",
             self.log()
         );
+    }
+
+    /// Waits until it serves, or has ended with status 1 and says why.
+    pub(crate) async fn serving_or_ended(mut self) -> Result<Self, String> {
+        let started = Instant::now();
+        let mut health = HealthClient::new(self.channel.clone());
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                let listener = self.listener.take().expect("nobody else waits");
+                listener.join().expect("heard to the end");
+                assert_eq!(status.code(), Some(1), "it said:\n{}", self.log());
+                return Err(self.log());
+            }
+            let checked = health.check(HealthCheckRequest::default()).await;
+            let serving = ServingStatus::Serving as i32;
+            if checked.is_ok_and(|response| response.into_inner().status == serving) {
+                return Ok(self);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        panic!("neither serving nor ended; it said:\n{}", self.log());
     }
 
     /// Where it listens: host and port.
