@@ -237,6 +237,19 @@ pub(crate) fn serve_arguments(data_dir: &Path) -> Vec<String> {
         .to_vec()
 }
 
+/// The command that traces what comes after it and all its threads. Fails where there is no `strace`.
+pub(crate) fn strace() -> Command {
+    let version = Command::new("strace").arg("--version").output();
+    assert!(
+        version.is_ok_and(|output| output.status.success()),
+        "this test needs strace on the PATH: install the package `strace`, as .ci/run does"
+    );
+    let mut command = Command::new("strace");
+    // The tracer stands aside, so that the child is the daemon itself.
+    command.args(["-D", "-f"]);
+    command
+}
+
 /// A request with one command.
 pub(crate) fn request(plan_id: &str, request_id: &str, command: Kind) -> ExecuteRequest {
     ExecuteRequest {

@@ -5,14 +5,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Instant,
 };
 
 use tempfile::{TempDir, tempdir};
 use tokio::task::JoinSet;
 
-use crate::daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments};
+use crate::daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments, strace};
 
 const SEQUENTIAL: usize = 50;
 const CLIENTS: usize = 16;
@@ -71,17 +70,11 @@ async fn durable_each_answer_of_a_group_waits_for_the_sync_of_its_commit() {
 
 /// A daemon whose writes and syncs are traced to a file.
 async fn traced() -> (Daemon, TempDir, PathBuf) {
-    let version = Command::new("strace").arg("--version").output();
-    assert!(
-        version.is_ok_and(|output| output.status.success()),
-        "this test needs strace on the PATH: install the package `strace`, as .ci/run does"
-    );
     let dir = tempdir().expect("a directory");
     let trace = dir.path().join("trace");
-    let mut command = Command::new("strace");
+    let mut command = strace();
     command
-        // The tracer stands aside, so that the child is the daemon itself.
-        .args(["-D", "-f", "-yy", "-s", TRACED_BYTES, "-e"])
+        .args(["-yy", "-s", TRACED_BYTES, "-e"])
         .arg("trace=fdatasync,fsync,write,writev,pwrite64,pwritev,sendto,sendmsg")
         .arg("-o")
         .arg(&trace)
