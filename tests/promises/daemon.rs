@@ -161,6 +161,12 @@ impl Daemon {
         self.log.lock().expect("the log").clone()
     }
 
+    /// What it has logged, to be asked for when it has ended.
+    pub(crate) fn log_so_far(&self) -> impl Fn() -> String + use<> {
+        let log = self.log.clone();
+        move || log.lock().expect("the log").clone()
+    }
+
     /// A client of its PlanService.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -192,8 +198,13 @@ impl Daemon {
     }
 
     /// Tells it to stop by a signal (`TERM` or `INT`) and returns how it ended.
-    pub(crate) async fn stop_by(mut self, signal: &str) -> ExitStatus {
+    pub(crate) async fn stop_by(self, signal: &str) -> ExitStatus {
         self.signal(signal);
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself and returns how.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         let mut child = std::mem::replace(&mut self.child, placeholder());
         let ended = tokio::task::spawn_blocking(move || child.wait().expect("reaped"));
         tokio::time::timeout(PATIENCE, ended)
