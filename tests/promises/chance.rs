@@ -24,7 +24,7 @@ impl Chance {
         self.seed
     }
 
-    /// A number below `bound`, by SplitMix64.
+    /// A number below `bound`, drawn as `SplitMix64` does.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;

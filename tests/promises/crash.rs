@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -9,7 +10,8 @@ use std::{
 
 use strata::proto::{
     Command as PlanCommand, Commit, ExecuteRequest, ExecuteResponse, LogEntry, WatchRequest,
-    event::Kind, plan_service_client::PlanServiceClient, watch_response::Response,
+    event::Kind, history_service_client::HistoryServiceClient,
+    plan_service_client::PlanServiceClient, watch_response::Response,
 };
 use tempfile::tempdir;
 use tokio::{sync::watch, task::JoinSet};
@@ -44,7 +46,7 @@ async fn durable_atomic_exactly_once_and_ordered_whenever_the_daemon_is_killed()
     let dir = tempdir().expect("a directory");
     let ledger = Arc::new(Ledger::default());
     let mut chance = Chance::new();
-    println!("seed {}", chance.seed());
+    eprintln!("seed {}", chance.seed());
     let mut start_time = Duration::from_millis(100);
     for cycle in 0..CYCLES {
         if cycle % 2 == 1 {
@@ -77,7 +79,7 @@ async fn durable_atomic_exactly_once_and_ordered_whenever_the_daemon_is_killed()
 }
 
 /// Sends what was never answered once more, and asserts that each request is recorded once.
-async fn settle(dir: &std::path::Path, ledger: &Ledger) {
+async fn settle(dir: &Path, ledger: &Ledger) {
     let daemon = Daemon::start(dir).await;
     let unanswered = std::mem::take(&mut *lock(&ledger.unanswered));
     for request in unanswered.into_values() {
@@ -86,21 +88,26 @@ async fn settle(dir: &std::path::Path, ledger: &Ledger) {
     }
     let log = whole_log(&daemon).await;
     assert_kept(ledger, &log);
-    let acknowledged = lock(&ledger.acknowledged);
-    let sent: HashSet<_> = acknowledged
-        .iter()
-        .map(|(request, _)| (&request.plan_id, &request.request_id))
-        .collect();
-    assert_eq!(log.len(), sent.len(), "every request is recorded once");
-    let mut recorded_now = HashSet::new();
-    for (request, response) in acknowledged.iter() {
-        let is_first = response.replayed || recorded_now.insert((&request.plan_id, &request.request_id));
-        assert!(is_first, "{} was answered as new twice", request.request_id);
-    }
+    assert_each_once(ledger, &log);
     assert!(log.len() > CYCLES as usize, "{} commits", log.len());
-    drop(recorded_now);
-    drop(acknowledged);
     daemon.stop().await;
+}
+
+/// Asserts that every request is in the log once, and that one answer at most says it was new.
+#[track_caller]
+fn assert_each_once(ledger: &Ledger, log: &[LogEntry]) {
+    let acknowledged = lock(&ledger.acknowledged);
+    let mut sent = HashSet::new();
+    let mut answered_as_new = HashSet::new();
+    for (request, response) in acknowledged.iter() {
+        let name = (&request.plan_id, &request.request_id);
+        sent.insert(name);
+        assert!(
+            response.replayed || answered_as_new.insert(name),
+            "{name:?} was answered as new twice"
+        );
+    }
+    assert_eq!(log.len(), sent.len(), "every request is recorded once");
 }
 
 /// Asserts that the log is sound and holds all that was acknowledged or shown.
@@ -127,14 +134,12 @@ fn assert_kept(ledger: &Ledger, log: &[LogEntry]) {
 /// Asserts that a commit of notes holds those that its request has.
 #[track_caller]
 fn assert_whole(commit: &Commit) {
-    let texts: Vec<&str> = commit
-        .events
-        .iter()
-        .filter_map(|event| match event.kind.as_ref().expect("a kind") {
-            Kind::NoteRecorded(note) => Some(note.text.as_str()),
-            _ => None,
-        })
-        .collect();
+    let mut texts = Vec::new();
+    for event in &commit.events {
+        if let Some(Kind::NoteRecorded(note)) = &event.kind {
+            texts.push(note.text.as_str());
+        }
+    }
     if commit.request_id != "create" {
         assert_eq!(texts, texts_of(&commit.request_id), "{}", commit.request_id);
     }
@@ -182,10 +187,7 @@ async fn write(
 }
 
 /// Keeps what a watch shows until the daemon is gone.
-async fn look_on(
-    mut client: strata::proto::history_service_client::HistoryServiceClient<Channel>,
-    ledger: Arc<Ledger>,
-) {
+async fn look_on(mut client: HistoryServiceClient<Channel>, ledger: Arc<Ledger>) {
     let Ok(stream) = client.watch(WatchRequest::default()).await else {
         return;
     };
@@ -199,7 +201,7 @@ async fn look_on(
 }
 
 /// Starts a daemon and kills it after a while, listening or not.
-async fn kill_while_starting(dir: &std::path::Path, after: Duration) {
+async fn kill_while_starting(dir: &Path, after: Duration) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stratad"))
         .args(serve_arguments(dir))
         .stdin(Stdio::null())

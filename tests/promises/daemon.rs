@@ -167,17 +167,17 @@ impl Daemon {
         move || log.lock().expect("the log").clone()
     }
 
-    /// A client of its PlanService.
+    /// A client of its `PlanService`.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A client of its HistoryService.
+    /// A client of its `HistoryService`.
     pub(crate) fn history(&self) -> HistoryServiceClient<Channel> {
         HistoryServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A client of its AdminService.
+    /// A client of its `AdminService`.
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.channel.clone())
     }

@@ -1,10 +1,6 @@
 //! A log that is not what was acknowledged is not served: the daemon says what it found and ends.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use strata::proto::LogEntry;
 use tempfile::{TempDir, tempdir};
@@ -81,7 +77,10 @@ async fn loss_is_noticed_when_the_log_is_rolled_back() {
         copy(&earlier.path().join("data/journal"), &dir.join("journal"));
     })
     .await;
-    let expected = format!("ends at position {}, but position {head} was acknowledged", head - 1);
+    let expected = format!(
+        "ends at position {}, but position {head} was acknowledged",
+        head - 1
+    );
     assert!(said.contains(&expected), "{said}");
 }
 
@@ -119,7 +118,10 @@ async fn loss_is_noticed_when_bytes_of_the_log_are_flipped() {
         match start_or_refusal(&damaged).await {
             // A byte that nothing rests on.
             Ok(daemon) => {
-                assert!(whole_log(&daemon).await == log, "served otherwise, flipped at {at}");
+                assert!(
+                    whole_log(&daemon).await == log,
+                    "served otherwise, flipped at {at}"
+                );
                 daemon.stop().await;
             }
             Err(said) => {

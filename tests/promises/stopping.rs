@@ -12,9 +12,8 @@ use std::{
 };
 
 use strata::proto::{
-    Command as PlanCommand, ExecuteRequest, ExecuteStreamRequest, GetPlanRequest,
-    GetStatusRequest, WatchRequest, execute_stream_response::Outcome,
-    plan_service_client::PlanServiceClient,
+    Command as PlanCommand, ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, GetStatusRequest,
+    WatchRequest, execute_stream_response::Outcome, plan_service_client::PlanServiceClient,
 };
 use tempfile::tempdir;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -61,12 +60,19 @@ async fn calls_under_way_end_before_the_daemon_does() {
         }
         let status = daemon.ended().await;
         assert!(status.success(), "SIG{signal}: {status}");
-        println!("SIG{signal}: {} recorded, {refused} refused", recorded.len());
+        eprintln!(
+            "SIG{signal}: {} recorded, {refused} refused",
+            recorded.len()
+        );
 
         let daemon = Daemon::start(dir.path()).await;
         let log = whole_log(&daemon).await;
         assert_sound(&log);
-        assert_eq!(log.len(), recorded.len() + 1, "all that was acknowledged, no more");
+        assert_eq!(
+            log.len(),
+            recorded.len() + 1,
+            "all that was acknowledged, no more"
+        );
         for answer in recorded {
             let entry = answer.entry.expect("an entry");
             let index = usize::try_from(entry.position).expect("small") - 1;
@@ -124,7 +130,10 @@ async fn an_open_stream_of_requests_does_not_hold_up_the_stop() {
     let stream = daemon.plans().execute_stream(requested).await;
     let mut answers = stream.expect("a stream").into_inner();
     let answer = answers.message().await.expect("an answer").expect("one");
-    assert!(matches!(answer.outcome, Some(Outcome::Response(_))), "{answer:?}");
+    assert!(
+        matches!(answer.outcome, Some(Outcome::Response(_))),
+        "{answer:?}"
+    );
     assert_stops_promptly(daemon, "TERM").await;
     let status = answers.message().await.expect_err("the daemon stops");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -147,6 +156,25 @@ async fn a_watch_of_health_does_not_hold_up_the_stop_and_says_not_serving() {
     assert_stops_promptly(daemon, "TERM").await;
     let last = statuses.message().await.expect("a status").expect("one");
     assert_eq!(last.status(), ServingStatus::NotServing);
+    assert_eq!(statuses.message().await.expect("an end"), None);
+    Daemon::start(dir.path()).await.stop().await;
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_holds_up_the_stop_for_the_drain_only() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start_with(dir.path(), &["--drain-seconds", "1"]).await;
+    create(&daemon, "growth").await;
+    let large = "x".repeat(8_000);
+    for number in 0..40 {
+        let large = request("growth", &format!("note-{number}"), note(&large));
+        daemon.plans().execute(large).await.expect("recorded");
+    }
+    // More waits for it than a connection takes unread, so its end cannot be sent.
+    let stuck = daemon.history().watch(WatchRequest::default()).await;
+    let log = assert_stops_promptly(daemon, "TERM").await;
+    assert!(log.contains("calls are still open"), "{log}");
+    drop(stuck);
     Daemon::start(dir.path()).await.stop().await;
 }
 
@@ -175,8 +203,8 @@ async fn while_it_recovers_a_daemon_says_so_and_can_be_stopped() {
     daemon.stop().await;
 }
 
-/// Asserts that a daemon ends with status 0 soon after a signal.
-async fn assert_stops_promptly(daemon: Daemon, signal: &str) {
+/// Asserts that a daemon ends with status 0 soon after a signal. Returns what it logged.
+async fn assert_stops_promptly(daemon: Daemon, signal: &str) -> String {
     let told = Instant::now();
     daemon.signal(signal);
     let log = daemon.log_so_far();
@@ -185,6 +213,7 @@ async fn assert_stops_promptly(daemon: Daemon, signal: &str) {
     assert!(status.success(), "SIG{signal}: {status}; it said:\n{log}");
     let took = told.elapsed();
     assert!(took < PROMPT, "SIG{signal}: {took:?}; it said:\n{log}");
+    log
 }
 
 /// Asserts that a call was refused in words, or never left the client: the connection was not cut
@@ -275,7 +304,9 @@ async fn write_a_long_log(dir: &Path) -> u64 {
             for number in 0..COMMITS_A_PLAN {
                 let commands = std::iter::repeat_n(note("a note"), EVENTS_A_COMMIT);
                 let request = ExecuteRequest {
-                    commands: commands.map(|kind| PlanCommand { kind: Some(kind) }).collect(),
+                    commands: commands
+                        .map(|kind| PlanCommand { kind: Some(kind) })
+                        .collect(),
                     ..request(&plan_id, &format!("notes-{number}"), note(""))
                 };
                 client.execute(request).await.expect("recorded");

@@ -24,10 +24,7 @@ const SNAPSHOT_AFTER_COMMITS: usize = 32;
 /// The smallest cache there is: plans are read from the view, not from memory.
 const SMALL_CACHE: [&str; 2] = ["--plan-cache-bytes", "64KiB"];
 /// What a daemon says when it makes the view anew.
-const MADE_AGAIN: [&str; 2] = [
-    "making it again",
-    "there is no view of this log yet",
-];
+const MADE_AGAIN: [&str; 2] = ["making it again", "there is no view of this log yet"];
 /// What it says after reading commits into the view.
 const HAS_READ: &str = "the view has read the log";
 
@@ -51,7 +48,13 @@ async fn replayable_when_the_view_is_deleted() {
 #[tokio::test]
 async fn replayable_when_files_of_the_view_are_cut_or_gone() {
     let history = history().await;
-    for (file, bytes) in [("db", 0), ("db", 1), ("db", 5_000), ("conf", 0), ("conf", 7)] {
+    for (file, bytes) in [
+        ("db", 0),
+        ("db", 1),
+        ("db", 5_000),
+        ("conf", 0),
+        ("conf", 7),
+    ] {
         history
             .assert_answers_as_before(|dir| cut(&dir.join("view").join(file), bytes))
             .await;
@@ -102,7 +105,10 @@ async fn replayable_when_the_view_is_of_another_log() {
 async fn a_view_from_earlier_is_brought_up_to_the_log() {
     let history = history().await;
     let earlier = tempdir().expect("a directory");
-    copy(&history.dir.path().join("view"), &earlier.path().join("view"));
+    copy(
+        &history.dir.path().join("view"),
+        &earlier.path().join("view"),
+    );
     let History {
         dir, mut answered, ..
     } = history;
@@ -111,7 +117,12 @@ async fn a_view_from_earlier_is_brought_up_to_the_log() {
     let commands = [note("later"), retract(3), note("and later"), create_plan()];
     for (number, command) in commands.into_iter().enumerate() {
         let plan_id = if number == 3 { "newcomer" } else { "long" };
-        answer(&daemon, request(plan_id, &format!("later-{number}"), command), &mut answered).await;
+        answer(
+            &daemon,
+            request(plan_id, &format!("later-{number}"), command),
+            &mut answered,
+        )
+        .await;
     }
     let later = History {
         picture: picture(&daemon).await,
@@ -144,7 +155,10 @@ async fn a_start_reads_only_what_is_new() {
 
     let daemon = Daemon::start(history.dir.path()).await;
     let read = commits_read(&daemon.log()).unwrap_or_default();
-    assert!(read <= 1, "{read} commits were read for the one that may be new");
+    assert!(
+        read <= 1,
+        "{read} commits were read for the one that may be new"
+    );
     daemon.stop().await;
 }
 
@@ -214,7 +228,11 @@ async fn history() -> History {
     let daemon = Daemon::start(dir.path()).await;
     import_a_real_history(&daemon);
     let mut answered = Vec::new();
-    for (plan_id, notes) in [("short", 3), ("long", 2 * SNAPSHOT_AFTER_COMMITS), ("other", 40)] {
+    for (plan_id, notes) in [
+        ("short", 3),
+        ("long", 2 * SNAPSHOT_AFTER_COMMITS),
+        ("other", 40),
+    ] {
         let created = request(plan_id, "create", create_plan());
         answer(&daemon, created, &mut answered).await;
         for number in 0..notes {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use strata::proto::{
     Command, DescribePlan, ExecuteRequest, LogEntry, ReadLogRequest, WatchRequest, WatchResponse,
-    command::Kind, read_log_request,
+    command::Kind,
+    read_log_request,
     watch_request::Start,
     watch_response::{Checkpoint, Response},
 };
@@ -49,7 +50,11 @@ async fn watch_sends_what_the_log_holds_from_every_position_and_then_what_comes(
     let log = whole_log(&daemon).await;
     let starts = [1].into_iter().chain(1..=head + 1).chain([head + 1]);
     for (watching, start) in watches.iter_mut().zip(starts) {
-        let expected: Vec<_> = log.iter().filter(|e| e.position >= start).cloned().collect();
+        let expected: Vec<_> = log
+            .iter()
+            .filter(|e| e.position >= start)
+            .cloned()
+            .collect();
         watching.until(expected.len()).await;
         assert_eq!(watching.entries, expected, "from {start}");
         assert_eq!(watching.caught_up.len(), 1, "said once");
@@ -114,10 +119,18 @@ async fn watch_from_a_time_starts_at_the_first_commit_recorded_then() {
     let log = whole_log(&daemon).await;
     let recorded: Vec<Timestamp> = log
         .iter()
-        .map(|e| e.decode_commit().expect("a commit").recorded_at.expect("a time"))
+        .map(|e| {
+            e.decode_commit()
+                .expect("a commit")
+                .recorded_at
+                .expect("a time")
+        })
         .collect();
     let order = |time: &Timestamp| (time.seconds, time.nanos);
-    assert!(recorded.is_sorted_by_key(order), "time never runs backwards");
+    assert!(
+        recorded.is_sorted_by_key(order),
+        "time never runs backwards"
+    );
     for time in [recorded[0], recorded[7], recorded[19]] {
         let first = recorded.partition_point(|t| order(t) < order(&time));
         let mut watching = watch(&daemon, from(Start::FromTime(time))).await;
@@ -172,7 +185,9 @@ async fn watch_is_told_where_it_stands_and_resumes_there_after_a_restart() {
         resumed.until_caught_up().await;
         assert_eq!(resumed.entries, expected);
         let read = ReadLogRequest {
-            start: Some(read_log_request::Start::Bookmark(checkpoint.bookmark.clone())),
+            start: Some(read_log_request::Start::Bookmark(
+                checkpoint.bookmark.clone(),
+            )),
             ..Default::default()
         };
         assert_eq!(read_log(&daemon, read).await, expected);

@@ -102,7 +102,8 @@ async fn watchers_that_do_not_read_cost_a_bounded_amount_of_memory() {
     let large = "x".repeat(7_500);
     let mut peak_kib = 0;
     for number in 0..COMMITS {
-        let commands = std::iter::repeat_n(note(&large), 8).map(|kind| Command { kind: Some(kind) });
+        let commands =
+            std::iter::repeat_n(note(&large), 8).map(|kind| Command { kind: Some(kind) });
         let request = ExecuteRequest {
             commands: commands.collect(),
             ..request("growth", &format!("note-{number}"), note(""))
@@ -110,8 +111,11 @@ async fn watchers_that_do_not_read_cost_a_bounded_amount_of_memory() {
         daemon.plans().execute(request).await.expect("recorded");
         peak_kib = peak_kib.max(resident_kib(daemon.pid()));
     }
-    println!("{before_kib} KiB before, at most {peak_kib} KiB");
-    assert!(peak_kib - before_kib < GROWTH_KIB_MAX, "{before_kib} to {peak_kib} KiB");
+    eprintln!("{before_kib} KiB before, at most {peak_kib} KiB");
+    assert!(
+        peak_kib - before_kib < GROWTH_KIB_MAX,
+        "{before_kib} to {peak_kib} KiB"
+    );
     let log = whole_log(&daemon).await;
     for mut stream in stalled {
         let mut entries = Vec::new();
@@ -163,12 +167,15 @@ async fn deliver(load: Load) {
     sampler.join().expect("sampled");
     let after_kib = resident_kib(daemon.pid());
     let peak_kib = peak_kib.load(Ordering::Relaxed);
-    println!(
+    eprintln!(
         "{} watchers, {} commits: written in {written:.1?}, delivered after {delivered:.1?}; \
          resident {before_kib} KiB before, at most {peak_kib}, {after_kib} after",
         load.watchers, load.commits
     );
-    assert!(peak_kib < RESIDENT_KIB_MAX, "{before_kib} KiB to {peak_kib} KiB");
+    assert!(
+        peak_kib < RESIDENT_KIB_MAX,
+        "{before_kib} KiB to {peak_kib} KiB"
+    );
     daemon.stop().await;
 }
 
@@ -182,7 +189,9 @@ async fn follow(
     stall_until: Option<Instant>,
 ) {
     if let Some(until) = stall_until {
-        goal.wait_for(Option::is_some).await.expect("commits are made");
+        goal.wait_for(Option::is_some)
+            .await
+            .expect("commits are made");
         tokio::time::sleep_until(until.into()).await;
     }
     let (mut seen, mut hasher, mut last) = (Seen::default(), DefaultHasher::new(), 0);
