@@ -2,5 +2,15 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod beginning;
+mod chance;
+mod crash;
 mod daemon;
+mod durable;
+mod loss;
+mod queue;
+mod reading;
 mod serving;
+mod stopping;
+mod view;
+mod watch;
+mod watch_load;
