@@ -2,4 +2,6 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod daemon;
+mod language;
+mod real_history;
 mod serving;
