@@ -105,6 +105,12 @@ pub fn check(
     Ok(CheckedRequest { request, digest })
 }
 
+/// The digest of a request that was checked before, as [`CheckedRequest::digest`] says it.
+#[must_use]
+pub fn digest_of(mut request: proto::ExecuteRequest) -> [u8; 33] {
+    digest::of(&mut request)
+}
+
 /// The field of a command's oneof, as it stands in paths: `try_tactic`. Empty without a kind.
 #[must_use]
 pub fn command_field(command: &proto::Command) -> &'static str {
