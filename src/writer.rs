@@ -204,7 +204,8 @@ impl Writer {
         actor: Arc<str>,
         deadline: Instant,
     ) -> Pending {
-        if request.request_id.is_empty() {
+        // A text of blanks is empty.
+        if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }
         let stage = match self.enqueue(request.clone(), &actor, deadline).await {

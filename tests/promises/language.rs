@@ -1,14 +1,20 @@
 //! The words that tests speak with a daemon: commands and requests, the calls that most of them
 //! make, and what a refusal says to programs.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use prost_types::Timestamp;
 use strata::proto::{
     AddTactic, AdoptStrategy, Command, CorrectEvent, Direction, Event, ExecuteRequest,
-    ExecuteResponse, FailTactic, Failure, GetPlanRequest, GetPlanResponse, NoteRecorded, Point,
-    RecordMeasurement, TryTactic, command::Kind, event, point,
+    ExecuteResponse, FailTactic, Failure, GetPlanRequest, GetPlanResponse, LogEntry, NoteRecorded,
+    Point, ReadLogRequest, RecordMeasurement, TryTactic, command::Kind, event,
+    plan_service_client::PlanServiceClient, point,
 };
-use tonic::{Code, Response, Status};
+use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::daemon::Daemon;
@@ -179,4 +185,37 @@ pub(crate) fn correct_note(revision: u64, text: &str) -> Kind {
         reason: "A slip of the pen".to_owned(),
         ..Default::default()
     })
+}
+
+/// A connection of one's own to write over.
+pub(crate) async fn connect(daemon: &Daemon) -> PlanServiceClient<Channel> {
+    let connected = PlanServiceClient::connect(daemon.url()).await;
+    connected.expect("connected")
+}
+
+/// The whole log, as `ReadLog` streams it.
+pub(crate) async fn read_log(daemon: &Daemon, request: ReadLogRequest) -> Vec<LogEntry> {
+    let answer = daemon.history().read_log(request).await.expect("streamed");
+    let mut stream = answer.into_inner();
+    let mut entries = Vec::new();
+    while let Some(response) = stream.message().await.expect("read") {
+        if let Some(last) = response.entries.last() {
+            assert!(
+                last.position <= response.position,
+                "what was sent was announced"
+            );
+        }
+        entries.extend(response.entries);
+    }
+    entries
+}
+
+/// The same point of the same clock, some seconds away from now.
+pub(crate) fn from_now(seconds: i64) -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.expect("a clock after 1970").as_secs();
+    Timestamp {
+        seconds: i64::try_from(since).expect("a clock of our time") + seconds,
+        nanos: 0,
+    }
 }

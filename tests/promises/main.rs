@@ -1,7 +1,10 @@
 //! The promises of `stratad`, kept by the real binary on a real disk behind a real socket. One
 //! binary, so that it is linked once; a file for each family of promises.
 
+mod amendments;
 mod daemon;
+mod execute;
+mod execute_stream;
 mod language;
 mod real_history;
 mod serving;
