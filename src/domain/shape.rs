@@ -77,10 +77,7 @@ impl CheckedRequest {
     /// Whether it corrects or retracts an event, so that the plan has to be folded anew.
     #[must_use]
     pub fn amends(&self) -> bool {
-        self.request
-            .commands
-            .iter()
-            .any(|command| digest::target(command).is_some())
+        amends(&self.request)
     }
 
     /// The request itself.
@@ -103,6 +100,13 @@ pub fn check(
     checker.finish()?;
     let digest = digest::of(&mut request);
     Ok(CheckedRequest { request, digest })
+}
+
+/// Whether a request corrects or retracts an event.
+#[must_use]
+pub fn amends(request: &proto::ExecuteRequest) -> bool {
+    let mut commands = request.commands.iter();
+    commands.any(|command| digest::target(command).is_some())
 }
 
 /// The digest of a request that was checked before, as [`CheckedRequest::digest`] says it.

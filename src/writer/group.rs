@@ -169,7 +169,8 @@ impl GroupWriter {
             return Reply::Again;
         }
         let now = (self.clock)().max(self.last_recorded_at);
-        let decided = if job.request.amends() {
+        // A plan without events has no history that would have to be read.
+        let decided = if job.request.amends() && base.plan.revision > 0 {
             match job.prepared.take() {
                 Some(prepared) if prepared.revision == base.plan.revision => prepared.outcome,
                 Some(_) | None => return Reply::Again,
