@@ -13,8 +13,8 @@ use tonic::{Code, Response, Status};
 use crate::{
     daemon::{Daemon, PATIENCE, create_plan, note, request},
     language::{
-        Refused, add_tactic, commands, connect, execute, from_now, get_plan, position, read_log,
-        reading, refused, try_tactic,
+        Refused, add_tactic, cause, commands, connect, execute, from_now, get_plan, position,
+        read_log, reading, refused, try_tactic,
     },
 };
 
@@ -143,14 +143,6 @@ async fn exactly_once_a_request_id_with_other_content_is_refused_and_says_where_
     let elsewhere = execute(&daemon, request("bakery", "noted", note("Three"))).await;
     assert!(!elsewhere.replayed);
     assert_eq!(position(&elsewhere), 4);
-}
-
-fn cause(plan_id: &str, revision: u64) -> strata::proto::Cause {
-    strata::proto::Cause {
-        plan_id: plan_id.to_owned(),
-        revision,
-        role: strata::proto::CauseRole::Trigger.into(),
-    }
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use std::{
 
 use prost_types::Timestamp;
 use strata::proto::{
-    AddTactic, AdoptStrategy, Command, CorrectEvent, Direction, Event, ExecuteRequest,
-    ExecuteResponse, FailTactic, Failure, GetPlanRequest, GetPlanResponse, LogEntry, NoteRecorded,
-    Point, ReadLogRequest, RecordMeasurement, TryTactic, command::Kind, event,
-    plan_service_client::PlanServiceClient, point,
+    AddTactic, AdoptStrategy, Cause, CauseRole, Command, CorrectEvent, Direction, Event,
+    ExecuteRequest, ExecuteResponse, FailTactic, Failure, GetPlanRequest, GetPlanResponse,
+    LogEntry, NoteRecorded, Point, ReadLogRequest, RecordMeasurement, TryTactic, command::Kind,
+    event, plan_service_client::PlanServiceClient, point,
 };
 use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
@@ -110,6 +110,15 @@ pub(crate) fn commands<const N: usize>(
         request_id: request_id.to_owned(),
         commands: commands.map(|kind| Command { kind: Some(kind) }).to_vec(),
         ..Default::default()
+    }
+}
+
+/// A cause that made something happen.
+pub(crate) fn cause(plan_id: &str, revision: u64) -> Cause {
+    Cause {
+        plan_id: plan_id.to_owned(),
+        revision,
+        role: CauseRole::Trigger.into(),
     }
 }
 

@@ -2,9 +2,12 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod bad_input;
 mod daemon;
 mod execute;
 mod execute_stream;
 mod language;
+mod malformed;
 mod real_history;
 mod serving;
+mod wire;
