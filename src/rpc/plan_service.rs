@@ -223,7 +223,7 @@ impl Intake {
     async fn step(&mut self, requests: &mut Streaming<ExecuteStreamRequest>) -> Option<Step> {
         let message = match requests.message().await {
             Ok(message) => message?,
-            Err(end) => return Some(Step::End(end)),
+            Err(end) => return Some(Step::End(status::documented(end))),
         };
         let step = match message.execute {
             None => Step::Refused(malformed_field("execute", "it is required")),

@@ -3,11 +3,13 @@
 
 mod amendments;
 mod bad_input;
+mod browser;
 mod daemon;
 mod execute;
 mod execute_stream;
 mod language;
 mod malformed;
+mod operators;
 mod real_history;
 mod serving;
 mod wire;

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use strata::proto::{ExecuteRequest, ExecuteResponse, ExecuteStreamRequest};
+use strata::proto::{ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ListEventsRequest};
 use tempfile::{TempDir, tempdir};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -36,14 +36,21 @@ async fn with_plan() -> (TempDir, Daemon) {
     (dir, daemon)
 }
 
-/// Sends bytes and returns whatever comes back, until the daemon closes or says nothing for long.
+/// Sends bytes, says that no more will come, and returns whatever comes back until the daemon
+/// closes.
 async fn send(daemon: &Daemon, bytes: &[u8]) -> Vec<u8> {
+    exchange(daemon, bytes, true).await
+}
+
+async fn exchange(daemon: &Daemon, bytes: &[u8], says_so: bool) -> Vec<u8> {
     let mut socket = TcpStream::connect(daemon.address())
         .await
         .expect("connected");
     // The daemon may close before it has read all of it.
     drop(socket.write_all(bytes).await);
-    drop(socket.shutdown().await);
+    if says_so {
+        drop(socket.shutdown().await);
+    }
     let mut answer = Vec::new();
     match timeout(PATIENCE, socket.read_to_end(&mut answer)).await {
         Ok(Ok(_)) => {}
@@ -118,7 +125,9 @@ async fn http_1_that_is_no_call_is_answered_and_harms_nobody() {
         ),
     ];
     for ((bytes, begins), head) in requests.into_iter().zip(1..) {
-        let answer = String::from_utf8_lossy(&send(&daemon, bytes.as_bytes()).await).into_owned();
+        let answer =
+            String::from_utf8_lossy(&exchange(&daemon, bytes.as_bytes(), begins.is_empty()).await)
+                .into_owned();
         assert!(answer.starts_with(begins), "{bytes}: {answer}");
         assert!(!answer.starts_with("HTTP/1.1 5"), "{bytes}: {answer}");
         unharmed(&daemon, head).await;
@@ -189,11 +198,17 @@ async fn a_message_that_is_too_large_or_no_request_is_refused_as_malformed() {
         "/strata.v1.PlanService/Execute",
         "/strata.v1.PlanService/GetPlan",
         "/strata.v1.HistoryService/ListEvents",
-        "/strata.v1.HistoryService/Watch",
     ] {
         let refusal = reading(&call(&daemon, path, Number { number: 7 }).await);
         assert_eq!(refusal.kind(), malformed, "{path}");
     }
+    // A stream's first field is a number where a page's is a text.
+    let page = ListEventsRequest {
+        plan_id: "growth".into(),
+        ..Default::default()
+    };
+    let refusal = reading(&call(&daemon, "/strata.v1.HistoryService/Watch", page).await);
+    assert_eq!(refusal.kind(), malformed);
     unharmed(&daemon, 1).await;
 }
 
