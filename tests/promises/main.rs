@@ -10,6 +10,7 @@ mod execute_stream;
 mod language;
 mod malformed;
 mod operators;
+mod queries;
 mod real_history;
 mod serving;
 mod wire;
