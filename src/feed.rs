@@ -48,7 +48,9 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn matches(&self, plan_id: &str, kinds: u64) -> bool {
+    /// Whether it takes a commit of this plan with events of these kinds.
+    #[must_use]
+    pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.kinds & kinds != 0
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
     }
@@ -199,7 +201,7 @@ impl Feed {
         to: u64,
         bytes_max: usize,
     ) -> Result<Stretch, FeedError> {
-        if let Some(stretch) = self.read_ring(filter, from, to, bytes_max) {
+        if let Some(stretch) = self.read_recent(filter, from, to, bytes_max) {
             return Ok(stretch);
         }
         let (feed, filter) = (self.clone(), filter.clone());
@@ -211,7 +213,15 @@ impl Feed {
         }
     }
 
-    fn read_ring(&self, filter: &Filter, from: u64, to: u64, bytes_max: usize) -> Option<Stretch> {
+    /// The same from memory; nothing if that does not go back to `from`.
+    #[must_use]
+    pub fn read_recent(
+        &self,
+        filter: &Filter,
+        from: u64,
+        to: u64,
+        bytes_max: usize,
+    ) -> Option<Stretch> {
         let state = self.lock();
         let oldest = state.ring.front()?.position;
         let skip = usize::try_from(from.checked_sub(oldest)?).ok()?;

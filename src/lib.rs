@@ -7,8 +7,8 @@
 //! - [`telemetry`]: what the daemon says about itself;
 //! - [`rpc`]: the services, and errors to statuses;
 //! - [`writer`]: the one way to write;
-//! - [`feed`]: what watchers and readers of the log stand on;
 //! - [`view`]: what the log says of every plan, folded; all of it disposable;
+//! - [`feed`]: what watchers and readers of the log stand on;
 //! - [`journal`]: the log: bytes and positions, it knows no plan;
 //! - [`commit`]: a commit as the bytes that are stored, hashed and sent;
 //! - [`domain`]: pure rules: what may happen to a plan, and what a plan is;

@@ -207,13 +207,21 @@ pub fn run(arguments: &Arguments) -> Result<(), ImportError> {
         .build()
         .map_err(ImportError::System)?;
     let progress = progress_bar(lines_count);
-    let lines = source.lines()?;
-    let outcome = runtime.block_on(Sending::new(&arguments.to, lines, &progress).run());
+    let outcome = runtime.block_on(record(&source, &arguments.to, &progress));
     progress.finish_and_clear();
     let tally = outcome?;
     // The lines are recorded whether or not anyone reads this.
     writeln!(io::stdout(), "{tally}").ok();
     Ok(())
+}
+
+/// Records the requests of a source that was checked.
+pub async fn record(
+    source: &Source,
+    to: &Remote,
+    progress: &ProgressBar,
+) -> Result<Tally, ImportError> {
+    Sending::new(to, source.lines()?, progress).run().await
 }
 
 /// A bar on stderr where a person sees it, else one that is not drawn.

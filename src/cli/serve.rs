@@ -7,6 +7,7 @@ use std::{
     io::{IsTerminal as _, Write as _},
     net::SocketAddr,
     path::PathBuf,
+    pin::pin,
     process,
     time::Duration,
 };
@@ -18,9 +19,11 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    cli::import::{ImportError, lines::Source},
     config::{
         self, Config, ConfigError,
         keys::{KEYS, VARIABLE_PREFIX},
@@ -28,6 +31,8 @@ use crate::{
     daemon::{self, DaemonError},
     telemetry,
 };
+
+mod beginning;
 
 /// What `stratad serve` can be told.
 #[derive(Debug, Args)]
@@ -39,6 +44,13 @@ pub struct Arguments {
         help = "Read the configuration from this TOML file [env: STRATA_CONFIG]"
     )]
     pub config: Option<PathBuf>,
+    /// A file of requests to begin with.
+    #[arg(
+        long,
+        value_name = "FILE.jsonl",
+        help = "Record the requests of this file, as `stratad import` does, and go on serving"
+    )]
+    pub import: Option<PathBuf>,
     /// The keys of the configuration.
     #[command(flatten)]
     pub keys: KeyFlags,
@@ -74,6 +86,9 @@ pub enum ServeError {
         /// What the system said.
         error: io::Error,
     },
+    /// What it was to begin with is not recorded, so it does not go on.
+    #[error("--import: {0}")]
+    Import(#[from] ImportError),
     /// The daemon itself.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -86,13 +101,18 @@ address, and runs until SIGTERM or SIGINT: calls under way are then given time t
 signal ends it at once.
 
 A flag counts before its variable in the environment, which counts before the file, which counts \
-before the default. All mistakes are reported at once.";
+before the default. All mistakes are reported at once.
+
+With --import the daemon records the requests of a file once it serves, and is reached by others \
+meanwhile. What was recorded before is replayed, so the flag may stay for the next start. When a \
+line is refused the daemon stops and says which.";
 
 /// What `stratad serve --help` ends with.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   stratad serve
   stratad serve --listen 127.0.0.1:7500 --data-dir /var/lib/strata
+  stratad serve --import history.jsonl
   STRATA_LOG=info,strata=debug stratad serve --config /etc/strata/strata.toml
 
 See that it works:
@@ -149,16 +169,18 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
     telemetry::init(&config.log, config.log_format);
+    let beginning = arguments.import.map(|path| beginning::check(&path));
+    let beginning = beginning.transpose()?;
     let runtime = Runtime::new().map_err(|error| ServeError::System {
         attempt: "start the runtime",
         error,
     })?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serve(config, beginning));
     runtime.shutdown_timeout(Duration::from_secs(LEFTOVERS_SECONDS_MAX));
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), ServeError> {
+async fn serve(config: Config, beginning: Option<Source>) -> Result<(), ServeError> {
     let refused = |error: io::Error| ServeError::Listen {
         address: config.listen,
         advice: advice_on(error.kind()),
@@ -175,9 +197,38 @@ async fn serve(config: Config) -> Result<(), ServeError> {
         )
         .ok();
     }
-    daemon::run(config, listener, stop).await?;
-    info!("stopped");
-    Ok(())
+    run_until(stop, beginning, address, config, listener).await
+}
+
+/// Runs the daemon until `stop` completes or what it was to begin with is refused.
+async fn run_until(
+    stop: impl Future<Output = ()>,
+    beginning: Option<Source>,
+    address: SocketAddr,
+    config: Config,
+    listener: TcpListener,
+) -> Result<(), ServeError> {
+    let stopping = CancellationToken::new();
+    let mut running = pin!(daemon::run(
+        config,
+        listener,
+        stopping.clone().cancelled_owned()
+    ));
+    let begun = async {
+        match beginning {
+            Some(requests) => beginning::record(&requests, address).await,
+            None => Ok(()),
+        }
+    };
+    let outcome = tokio::select! {
+        ended = &mut running => return Ok(ended?),
+        () = stop => Ok(()),
+        // Once all is recorded, this arm falls silent and the others are waited for.
+        Err(error) = begun => Err(error),
+    };
+    stopping.cancel();
+    running.await?;
+    Ok(outcome?)
 }
 
 fn advice_on(kind: io::ErrorKind) -> &'static str {

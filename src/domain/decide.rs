@@ -34,6 +34,8 @@ mod properties;
 mod table;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 /// Why a request is not recorded. A refusal is not a failure: nothing went wrong but the request.
 #[derive(Debug, Clone, PartialEq, Eq)]

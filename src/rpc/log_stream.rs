@@ -14,6 +14,7 @@ use super::{
     stopping,
 };
 use crate::{
+    commit,
     domain::{
         event,
         shape::Violation,
@@ -21,7 +22,7 @@ use crate::{
     },
     feed::{Filter, Stretch},
     proto::{
-        ReadLogResponse, WatchResponse, read_log_request, watch_request,
+        LogEntry, ReadLogResponse, WatchResponse, read_log_request, watch_request,
         watch_response::{CaughtUp, Checkpoint, Entries, Response},
     },
     view::{View, ViewError},
@@ -29,6 +30,8 @@ use crate::{
 
 /// How often a watch is told where it stands, at least: every 10 seconds, with room for delays.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
+/// How many commits of the filter's plans are looked at in one go.
+const POSITIONS_MAX: usize = 4_096;
 /// The longest list of filters.
 const FILTERS_MAX: usize = 64;
 
@@ -216,11 +219,49 @@ pub(super) fn watch(
     }
 }
 
-async fn read(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {
-    core.feed
-        .read(filter, from, to, BATCH_BYTES)
-        .await
-        .map_err(|error| status::of_feed(&error))
+async fn read(core: &Arc<Core>, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {
+    if filter.plan_ids.is_empty() {
+        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
+        return stretch.map_err(|error| status::of_feed(&error));
+    }
+    if let Some(stretch) = core.feed.read_recent(filter, from, to, BATCH_BYTES) {
+        return Ok(stretch);
+    }
+    let (core, filter) = (core.clone(), filter.clone());
+    blocking(move || read_of_plans(&core, &filter, from, to)).await
+}
+
+/// Reads the commits of the filter's plans alone: their indexes know where they are, however long
+/// the log is.
+fn read_of_plans(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Stretch, ViewError> {
+    let positions = core
+        .view
+        .positions(&filter.plan_ids, from, to, POSITIONS_MAX)?;
+    let next = if positions.len() < POSITIONS_MAX {
+        to + 1
+    } else {
+        from
+    };
+    let mut stretch = Stretch {
+        entries: Vec::new(),
+        next,
+    };
+    let mut bytes = 0;
+    for position in positions {
+        let commit = core.view.stored_bytes(position)?;
+        let header = commit::header(&commit)
+            .map_err(|source| ViewError::Undecodable { position, source })?;
+        stretch.next = stretch.next.max(position + 1);
+        if filter.matches(&header.plan_id, header.kinds) {
+            bytes += commit.len();
+            stretch.entries.push(LogEntry { position, commit });
+            if bytes >= BATCH_BYTES {
+                stretch.next = position + 1;
+                break;
+            }
+        }
+    }
+    Ok(stretch)
 }
 
 async fn checkpoint(core: &Arc<Core>, position: u64) -> Result<Checkpoint, Status> {

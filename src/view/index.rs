@@ -122,11 +122,11 @@ impl Index {
         let full = self
             .chunks
             .partition_point(|chunk| chunk.last().is_some_and(&before));
-        let within = self
-            .chunks
-            .get(full)
-            .map_or(0, |chunk| chunk.partition_point(&before));
-        full * CHUNK_COMMITS + within
+        match self.chunks.get(full) {
+            Some(chunk) => full * CHUNK_COMMITS + chunk.partition_point(&before),
+            // The last chunk need not be full.
+            None => self.len(),
+        }
     }
 }
 

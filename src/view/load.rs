@@ -115,15 +115,43 @@ impl View {
 
     /// The commit at a position that an index names, and the bytes that are stored.
     pub fn commit_bytes(&self, position: u64) -> Result<(proto::Commit, Bytes), ViewError> {
-        let bytes = self.journal.get(position)?.ok_or_else(|| {
-            ViewError::Incoherent(format!(
-                "no commit at position {position}, which an index names"
-            ))
-        })?;
+        let bytes = self.stored_bytes(position)?;
         match commit::decode(&bytes) {
             Ok(commit) => Ok((commit, bytes)),
             Err(source) => Err(ViewError::Undecodable { position, source }),
         }
+    }
+
+    /// The bytes of the commit at a position that an index names.
+    pub fn stored_bytes(&self, position: u64) -> Result<Bytes, ViewError> {
+        self.journal.get(position)?.ok_or_else(|| {
+            ViewError::Incoherent(format!(
+                "an index names position {position}, which has no commit"
+            ))
+        })
+    }
+
+    /// The positions from `from` to `to` of the commits of these plans, in order, the first `limit`
+    /// of them.
+    pub fn positions(
+        &self,
+        plan_ids: &[Id],
+        from: u64,
+        to: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, ViewError> {
+        let mut positions = Vec::new();
+        for plan_id in plan_ids {
+            let Some((folded, _)) = self.load(plan_id)? else {
+                continue;
+            };
+            let before = folded.index.commits_up_to(from.saturating_sub(1));
+            let within = folded.index.iter_from(before).map(|entry| entry.position);
+            positions.extend(within.take_while(|position| *position <= to).take(limit));
+        }
+        positions.sort_unstable();
+        positions.truncate(limit);
+        Ok(positions)
     }
 
     /// What is stored of the plan, brought up to the directory's revision; nothing when its records

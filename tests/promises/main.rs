@@ -3,6 +3,7 @@
 
 mod amendments;
 mod bad_input;
+mod beginning;
 mod browser;
 mod daemon;
 mod execute;
@@ -11,6 +12,8 @@ mod language;
 mod malformed;
 mod operators;
 mod queries;
+mod read_log;
 mod real_history;
 mod serving;
+mod views;
 mod wire;

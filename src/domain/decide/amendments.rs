@@ -13,8 +13,11 @@ use crate::{
     proto::{self, Cause, CauseRole, ErrorReason, Event, event::Kind},
 };
 
-mod coherence;
+pub(super) mod coherence;
 mod story;
+
+#[cfg(test)]
+mod tests;
 
 /// Corrects an earlier event: texts, values and times may differ, what others hang on may not.
 pub(super) fn correct(

@@ -115,3 +115,70 @@ fn recorded(suggestion: Suggestion) -> proto::Suggestion {
         followed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{
+            World,
+            commands::{add, adopt, attempt, fail, rank, retract, stop},
+            given_plan,
+        },
+        *,
+    };
+
+    fn tried(world: &World, id: &str) -> proto::TacticTried {
+        let mut events = world.when(attempt(id)).events();
+        let Some(Kind::TacticTried(tried)) = events.remove(0).kind else {
+            panic!("the tactic is tried");
+        };
+        tried
+    }
+
+    #[test]
+    fn a_try_records_what_the_ranks_suggested() {
+        let world = given_plan([
+            adopt("s"),
+            add("t", "s"),
+            add("u", "s"),
+            rank("s", &["u", "t"]),
+        ]);
+        let suggestion = |followed| {
+            Some(proto::Suggestion {
+                verdict: SuggestionVerdict::Try as i32,
+                tactic_id: "u".to_owned(),
+                followed,
+            })
+        };
+        assert_eq!(tried(&world, "u").suggestion, suggestion(true));
+        assert_eq!(tried(&world, "t").suggestion, suggestion(false));
+        let waiting = world.and([attempt("u"), attempt("t"), fail("t")]);
+        let verdict = tried(&waiting, "t").suggestion.map(|it| it.verdict());
+        assert_eq!(verdict, Some(SuggestionVerdict::Wait));
+    }
+
+    #[test]
+    fn a_tactic_without_a_strategy_is_tried_without_a_suggestion() {
+        assert_eq!(tried(&given_plan([add("t", "")]), "t").suggestion, None);
+    }
+
+    #[test]
+    fn attempts_are_numbered_and_a_retracted_number_is_not_used_again() {
+        let world = given_plan([add("t", "")]);
+        assert_eq!(tried(&world, "t").attempt, 1);
+        let again = world.and([attempt("t"), stop("t")]);
+        assert_eq!(tried(&again, "t").attempt, 2);
+        let retracted = again.and([attempt("t"), retract(5)]);
+        assert_eq!(tried(&retracted, "t").attempt, 3);
+        retracted
+            .and([attempt("t")])
+            .when(fail("t"))
+            .then(&Kind::TacticFailed(proto::TacticFailed {
+                tactic_id: "t".to_owned(),
+                attempt: 3,
+                failure: proto::Failure::Effect as i32,
+                observed: "silence".to_owned(),
+                suspected_assumption_ids: Vec::new(),
+            }));
+    }
+}

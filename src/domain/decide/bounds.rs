@@ -132,3 +132,122 @@ fn exceeded(
         .with("bound", bound)
         .with("limit", limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{
+            World,
+            commands::{
+                abandon, add, adopt, archive, attempt, describe, fail, fulfil, keep, lapse, miss,
+                note, promise, release, stop, succeed, supersede,
+            },
+            given_plan,
+        },
+        *,
+    };
+    use crate::proto::command::Kind as Asked;
+
+    /// When the promises are due, in seconds.
+    const DUE: i64 = 2_000_000;
+
+    fn busy() -> World {
+        let tactics = ["t", "u", "v"].map(|id| add(id, ""));
+        let promises = ["c", "d", "e", "f"].map(|id| promise(id, "", DUE));
+        given_plan(["s", "r", "q", "p"].map(adopt))
+            .and(tactics)
+            .and(["t", "u", "v"].map(attempt))
+            .and(promises)
+            .at(DUE)
+    }
+
+    #[test]
+    fn a_plan_full_of_events_can_still_be_brought_to_its_end() {
+        let mut world = busy();
+        world.plan.revision = EVENTS_MAX;
+        let limits = [("bound", "events"), ("limit", "50000")];
+        for (command, name) in [
+            (note("plan"), "record_note"),
+            (describe("More"), "describe_plan"),
+            (adopt("more"), "adopt_strategy"),
+        ] {
+            let field = format!("commands[0].{name}");
+            world
+                .when(command)
+                .then_refused(ErrorReason::PlanLimit, &field, &limits);
+        }
+        for command in [
+            lapse("c", DUE),
+            keep("c"),
+            miss("d"),
+            release("e"),
+            release("f"),
+            fail("t"),
+            succeed("u"),
+            stop("v"),
+            supersede("s", "r"),
+            abandon("r"),
+            fulfil("q"),
+            archive(),
+        ] {
+            world.plan = world.when(command).then_plan();
+        }
+        assert!(world.plan.is_archived());
+    }
+
+    #[test]
+    fn the_reserve_for_ends_ends_too() {
+        let mut world = busy();
+        world.plan.revision = EVENTS_MAX + ENDING_EVENTS_RESERVE - 1;
+        world.plan = world.when(miss("c")).then_plan();
+        world.when(miss("d")).then_refused(
+            ErrorReason::PlanLimit,
+            "commands[0].miss_commitment",
+            &[("bound", "events"), ("limit", "50000")],
+        );
+    }
+
+    #[test]
+    fn a_plan_that_is_too_large_takes_only_what_ends_it() {
+        let long = "x".repeat(8 * 1_024);
+        let observed = |id: &str| {
+            Asked::SucceedTactic(proto::SucceedTactic {
+                tactic_id: id.to_owned(),
+                observed: long.clone(),
+            })
+        };
+        let mut world = given_plan([adopt("s")]);
+        let mut filled = 0;
+        while filled < PLAN_BYTES_MAX - 64 * 1_024 {
+            let id = format!("t{filled}");
+            let tried = (0..30).flat_map(|_| [attempt(&id), observed(&id)]);
+            let added = add(&id, "");
+            world = world.and_at_once(
+                [added]
+                    .into_iter()
+                    .chain(tried)
+                    .take(1 + 2 * ((PLAN_BYTES_MAX - filled) / long.len()).min(30)),
+            );
+            filled = world.plan.size_bound_bytes;
+        }
+        let stated = |n: usize| {
+            Asked::StateAssumption(proto::StateAssumption {
+                assumption_id: format!("a{n}"),
+                statement: long.clone(),
+                ..Default::default()
+            })
+        };
+        let refusal = (0..).find_map(|n| match world.when(stated(n)).0 {
+            Ok(decision) => {
+                world.plan = decision.plan;
+                None
+            }
+            Err(refusal) => Some(refusal),
+        });
+        let refusal = refusal.expect("the plan fills up");
+        assert_eq!(refusal.reason, ErrorReason::PlanLimit);
+        assert_eq!(refusal.metadata["bound"], "plan_bytes");
+        world.plan = world.when(abandon("s")).then_plan();
+        world.when(archive()).then_plan();
+    }
+}

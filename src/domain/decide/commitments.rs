@@ -198,3 +198,109 @@ fn is_due_after(
         .refuse(ErrorReason::DueDate, "due", message)
         .about("commitments", id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{
+            BEGIN, World,
+            commands::{keep, lapse, miss, move_to, note, promise},
+            given_plan, request, timestamp,
+        },
+        *,
+    };
+
+    /// When the promise is due, in seconds.
+    const DUE: i64 = BEGIN + 1_000;
+
+    fn promised() -> World {
+        given_plan([promise("c", "", DUE)])
+    }
+
+    fn state(world: &World) -> &CommitmentState {
+        &world.plan.commitments["c"].state
+    }
+
+    #[test]
+    fn whether_a_move_was_said_in_time_goes_by_when_it_occurred() {
+        let moved = |occurred_seconds| {
+            let asked = proto::ExecuteRequest {
+                occurred_at: timestamp(occurred_seconds),
+                ..request([move_to("c", DUE + 50)])
+            };
+            let event = promised()
+                .at(DUE + 100)
+                .when_requested(&asked)
+                .events()
+                .remove(0);
+            let Some(Kind::DeadlineMoved(moved)) = event.kind else {
+                panic!("the deadline is moved");
+            };
+            assert_eq!(
+                (moved.old, moved.new),
+                (timestamp(DUE), timestamp(DUE + 50))
+            );
+            moved.notice()
+        };
+        assert_eq!(moved(DUE - 1), Notice::BeforeDue);
+        assert_eq!(moved(DUE), Notice::AfterDue);
+        assert_eq!(moved(DUE + 100), Notice::AfterDue);
+    }
+
+    #[test]
+    fn a_miss_that_is_said_closes_the_commitment_with_its_notice() {
+        for (now, notice) in [(DUE - 1, Notice::BeforeDue), (DUE, Notice::AfterDue)] {
+            let world = promised().at(now);
+            world
+                .when(miss("c"))
+                .then(&Kind::DeadlineMissed(proto::DeadlineMissed {
+                    commitment_id: "c".to_owned(),
+                    silent: false,
+                    due: timestamp(DUE),
+                    notice: notice as i32,
+                    reason: "ill".to_owned(),
+                }));
+            assert!(!world.and([miss("c")]).plan.commitments["c"].is_open());
+        }
+    }
+
+    #[test]
+    fn a_silent_miss_leaves_the_commitment_open_to_be_kept_late_or_moved() {
+        let overdue = promised().at(DUE).and([lapse("c", DUE)]);
+        assert_eq!(state(&overdue), &CommitmentState::Overdue);
+        let late = overdue.clone().and([keep("c")]);
+        assert!(matches!(state(&late), CommitmentState::KeptLate(_)));
+        let moved = overdue.and([move_to("c", DUE + 500)]);
+        assert_eq!(state(&moved), &CommitmentState::Open);
+        moved.at(DUE + 500).and([lapse("c", DUE + 500)]);
+    }
+
+    #[test]
+    fn what_was_kept_at_the_due_date_was_kept_in_time_also_when_it_is_said_later() {
+        let asked = proto::ExecuteRequest {
+            occurred_at: timestamp(DUE),
+            ..request([keep("c")])
+        };
+        let overdue = promised().at(DUE + 10).and([lapse("c", DUE)]);
+        let plan = overdue.when_requested(&asked).then_plan();
+        assert!(matches!(
+            plan.commitments["c"].state,
+            CommitmentState::Kept(_)
+        ));
+    }
+
+    #[test]
+    fn a_promise_of_the_past_is_due_after_it_was_made_then() {
+        let asked = |occurred_seconds| proto::ExecuteRequest {
+            occurred_at: timestamp(occurred_seconds),
+            ..request([promise("c", "", DUE)])
+        };
+        let world = given_plan([note("plan")]).at(DUE + 100);
+        world.when_requested(&asked(DUE - 1)).then_plan();
+        world.when_requested(&asked(DUE)).then_refused(
+            ErrorReason::DueDate,
+            "commands[0].make_commitment.due",
+            &[("subject", "commitments/c")],
+        );
+    }
+}

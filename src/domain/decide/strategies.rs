@@ -298,3 +298,87 @@ fn same_ids(held: &[Id], named: &[String]) -> bool {
             .zip(named)
             .all(|(held, named)| **held == **named)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{
+            cause,
+            commands::{adopt, branch, note, propose, revise, revision, supersede},
+            given_plan, request,
+        },
+        *,
+    };
+    use crate::proto::command::Kind as Asked;
+
+    fn because(role: CauseRole) -> proto::ExecuteRequest {
+        let forced = Asked::ReviseStrategy(proto::ReviseStrategy {
+            unprompted: false,
+            ..revision("s", 1, "Be liked")
+        });
+        proto::ExecuteRequest {
+            because: vec![cause(1, role)],
+            ..request([forced])
+        }
+    }
+
+    #[test]
+    fn a_revision_is_forced_by_a_trigger_and_by_nothing_less() {
+        let world = given_plan([adopt("s")]);
+        world
+            .when_requested(&because(CauseRole::Trigger))
+            .then_plan();
+        world
+            .when_requested(&because(CauseRole::Evidence))
+            .then_refused(
+                ErrorReason::NoTrigger,
+                "commands[0].revise_strategy.unprompted",
+                &[],
+            );
+    }
+
+    #[test]
+    fn revisions_are_numbered_and_a_lost_race_names_the_head() {
+        let world = given_plan([adopt("s"), revise("s", 1, "Be liked")]);
+        assert_eq!(world.plan.strategies["s"].revision, 2);
+        world.when(revise("s", 1, "Be feared")).then_refused(
+            ErrorReason::ParentRevisionConflict,
+            "commands[0].revise_strategy.parent_revision",
+            &[("current_revision", "2")],
+        );
+    }
+
+    #[test]
+    fn a_revision_accepts_the_proposal_it_names() {
+        let accepting = Asked::ReviseStrategy(proto::ReviseStrategy {
+            proposal_id: "p".to_owned(),
+            ..revision("s", 1, "Be loved")
+        });
+        let world = given_plan([adopt("s"), propose("p", "s"), accepting]);
+        assert_eq!(world.plan.proposals["p"].state, ProposalState::Accepted);
+    }
+
+    #[test]
+    fn a_branch_is_a_first_revision_of_its_own() {
+        let world = given_plan([adopt("s"), revise("s", 1, "Be liked"), branch("s", "r")]);
+        assert_eq!(world.plan.strategies["r"].revision, 1);
+    }
+
+    #[test]
+    fn strategies_give_way_in_a_line() {
+        given_plan([
+            adopt("a"),
+            adopt("b"),
+            adopt("c"),
+            supersede("a", "b"),
+            supersede("b", "c"),
+        ])
+        .and([note("strategies/a")])
+        .when(supersede("c", "a"))
+        .then_refused(
+            ErrorReason::Cycle,
+            "commands[0].supersede_strategy.by_strategy_id",
+            &[("subject", "strategies/c")],
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Decision, Refusal, bounds, execute};
+use super::{Context, Decision, Refusal, execute};
 use crate::{
     domain::{evolve::fold, plan::Plan, value::Time},
     proto::{self, Cause, ErrorReason, Event, command::Kind as Asked, event::Kind},
@@ -54,6 +54,14 @@ impl World {
             let decision = decision.unwrap_or_else(|it| panic!("{shown} is refused: {it:?}"));
             self.accept(decision);
         }
+        self
+    }
+
+    /// Goes on with many commands that must be accepted, in one request at one time.
+    #[track_caller]
+    pub(super) fn and_at_once(mut self, commands: impl IntoIterator<Item = Asked>) -> Self {
+        let decision = self.execute(&request(commands));
+        self.accept(decision.unwrap_or_else(|it| panic!("refused: {it:?}")));
         self
     }
 
@@ -189,12 +197,10 @@ pub(super) fn at(seconds: i64) -> Time {
 }
 
 /// A time as requests carry it, in seconds.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the fields of messages are optional"
+)]
 pub(super) fn timestamp(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(at(seconds).into())
-}
-
-/// Pretends that the plan is as full as it may be for all but what ends things.
-pub(super) fn full_of_events(mut world: World) -> World {
-    world.plan.revision = bounds::EVENTS_MAX;
-    world
 }

@@ -1,23 +1,30 @@
 //! Commands as tests write them, with texts that nobody reads filled in.
 
 use crate::proto::{
-    self, Conclusion, Direction, Event, Failure, PlanOutcome, Verdict, command::Kind as Asked,
-    event::Kind,
+    self, AssumptionKind, Conclusion, Direction, Event, Failure, PlanOutcome, Strength, Verdict,
+    command::Kind as Asked, event::Kind,
 };
 
 use super::timestamp;
 
+const WEEK: prost_types::Duration = prost_types::Duration {
+    seconds: 7 * 24 * 60 * 60,
+    nanos: 0,
+};
+
 pub(in super::super) fn create() -> Asked {
     Asked::CreatePlan(proto::CreatePlan {
         title: "Growth".to_owned(),
-        ..Default::default()
+        summary: "Forty by June".to_owned(),
+        labels: [("team".to_owned(), "sales".to_owned())].into(),
     })
 }
 
 pub(in super::super) fn describe(title: &str) -> Asked {
     Asked::DescribePlan(proto::DescribePlan {
         title: title.to_owned(),
-        ..Default::default()
+        summary: "Fifty by June".to_owned(),
+        labels: [("team".to_owned(), "ops".to_owned())].into(),
     })
 }
 
@@ -28,7 +35,7 @@ pub(in super::super) fn archive() -> Asked {
 pub(in super::super) fn archive_for(successor: &str) -> Asked {
     Asked::ArchivePlan(proto::ArchivePlan {
         outcome: PlanOutcome::Met as i32,
-        reason: String::new(),
+        reason: "reached".to_owned(),
         successor_plan_id: successor.to_owned(),
     })
 }
@@ -45,12 +52,16 @@ pub(in super::super) fn objective(reason: &str) -> Asked {
         measure: "customers".to_owned(),
         target: Some(40.0),
         reason: reason.to_owned(),
-        ..Default::default()
+        baseline: Some(0.0),
+        unit: "customers".to_owned(),
+        horizon: timestamp(3_000_000),
     })
 }
 
 pub(in super::super) fn objective_met() -> Asked {
-    Asked::MarkObjectiveMet(proto::MarkObjectiveMet::default())
+    Asked::MarkObjectiveMet(proto::MarkObjectiveMet {
+        evidence: "the ledger".to_owned(),
+    })
 }
 
 pub(in super::super) fn define(id: &str) -> Asked {
@@ -59,7 +70,8 @@ pub(in super::super) fn define(id: &str) -> Asked {
         name: "Customers".to_owned(),
         unit: "customers".to_owned(),
         direction: Direction::Increase as i32,
-        ..Default::default()
+        target: Some(0.0),
+        cadence: Some(WEEK),
     })
 }
 
@@ -71,7 +83,8 @@ pub(in super::super) fn replace(old: &str, id: &str) -> Asked {
         unit: "EUR".to_owned(),
         direction: Direction::Increase as i32,
         reason: "says more".to_owned(),
-        ..Default::default()
+        target: Some(0.0),
+        cadence: Some(WEEK),
     })
 }
 
@@ -91,7 +104,8 @@ pub(in super::super) fn measure_in(id: &str, value: f64, unit: &str) -> Asked {
         indicator_id: id.to_owned(),
         value: Some(value),
         unit: unit.to_owned(),
-        ..Default::default()
+        window: Some(WEEK),
+        note: "counted".to_owned(),
     })
 }
 
@@ -100,7 +114,9 @@ pub(in super::super) fn assume(id: &str) -> Asked {
         assumption_id: id.to_owned(),
         statement: "They buy".to_owned(),
         load_bearing: true,
-        ..Default::default()
+        kind: AssumptionKind::Necessary as i32,
+        vulnerable: true,
+        signpost: "fewer calls".to_owned(),
     })
 }
 
@@ -110,7 +126,8 @@ pub(in super::super) fn evidence(id: &str, assumption_id: &str, verdict: Verdict
         assumption_id: assumption_id.to_owned(),
         verdict: verdict as i32,
         summary: "Ten calls".to_owned(),
-        ..Default::default()
+        strength: Strength::Weak as i32,
+        uri: "https://example.org/calls".to_owned(),
     })
 }
 
@@ -132,6 +149,9 @@ pub(in super::super) fn adopt(id: &str) -> Asked {
     Asked::AdoptStrategy(proto::AdoptStrategy {
         strategy_id: id.to_owned(),
         intent: "Be known".to_owned(),
+        diagnosis: "Nobody knows us".to_owned(),
+        will: texts(&["visit"]),
+        will_not: texts(&["advertise"]),
         ..Default::default()
     })
 }
@@ -143,6 +163,10 @@ pub(in super::super) fn revision(id: &str, parent: u32, intent: &str) -> proto::
         intent: intent.to_owned(),
         reason: "learned".to_owned(),
         unprompted: true,
+        diagnosis: "Nobody knows us".to_owned(),
+        will: texts(&["visit"]),
+        will_not: texts(&["advertise"]),
+        options_considered: texts(&["wait"]),
         ..Default::default()
     }
 }
@@ -194,7 +218,7 @@ pub(in super::super) fn abandon(id: &str) -> Asked {
 pub(in super::super) fn fulfil(id: &str) -> Asked {
     Asked::FulfilStrategy(proto::FulfilStrategy {
         strategy_id: id.to_owned(),
-        ..Default::default()
+        evidence: "all know".to_owned(),
     })
 }
 
@@ -203,6 +227,9 @@ pub(in super::super) fn tactic(id: &str, strategy_id: &str) -> proto::AddTactic 
         tactic_id: id.to_owned(),
         strategy_id: strategy_id.to_owned(),
         statement: "Visit".to_owned(),
+        kind: "visit".to_owned(),
+        cost: Some(2.0),
+        rank: 2,
         ..Default::default()
     }
 }
@@ -224,6 +251,8 @@ pub(in super::super) fn reword(id: &str, after: &[&str]) -> Asked {
         statement: "Visit twice".to_owned(),
         after_tactic_ids: texts(after),
         reason: "clearer".to_owned(),
+        kind: "visits".to_owned(),
+        cost: Some(0.0),
         ..Default::default()
     })
 }
@@ -252,7 +281,13 @@ pub(in super::super) fn rank(strategy_id: &str, ids: &[&str]) -> Asked {
 pub(in super::super) fn attempt(id: &str) -> Asked {
     Asked::TryTactic(proto::TryTactic {
         tactic_id: id.to_owned(),
-        ..Default::default()
+        expected: "orders".to_owned(),
+        confidence: Some(0.5),
+        stop_rule: Some(proto::StopRule {
+            state: "no orders".to_owned(),
+            by: timestamp(1_500_000),
+        }),
+        reason: "at hand".to_owned(),
     })
 }
 
@@ -291,7 +326,7 @@ pub(in super::super) fn promise(id: &str, tactic_id: &str, due_seconds: i64) -> 
         assignee: "ada".to_owned(),
         promise: "a list".to_owned(),
         due: timestamp(due_seconds),
-        ..Default::default()
+        made_to: "eve".to_owned(),
     })
 }
 
@@ -321,7 +356,7 @@ pub(in super::super) fn move_to(id: &str, due_seconds: i64) -> Asked {
 pub(in super::super) fn keep(id: &str) -> Asked {
     Asked::KeepCommitment(proto::KeepCommitment {
         commitment_id: id.to_owned(),
-        ..Default::default()
+        note: "twice".to_owned(),
     })
 }
 
@@ -362,7 +397,7 @@ pub(in super::super) fn acknowledge(subject: &str) -> Asked {
     Asked::AcknowledgeFinding(proto::AcknowledgeFinding {
         code: "STR005".to_owned(),
         subject: subject.to_owned(),
-        until: None,
+        until: timestamp(1_500_000),
         reason: "known".to_owned(),
     })
 }

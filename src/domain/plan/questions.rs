@@ -1,0 +1,64 @@
+//! What the rest of the domain asks of the parts of a plan: answers that follow from their state
+//! alone.
+
+use super::{
+    Attempt, AttemptState, Commitment, CommitmentState, Indicator, IndicatorState, Strategy,
+    StrategyState, Tactic,
+};
+use crate::proto;
+
+impl Tactic {
+    /// The attempt that goes on.
+    #[must_use]
+    pub fn open_attempt(&self) -> Option<&Attempt> {
+        self.attempts
+            .last()
+            .map(AsRef::as_ref)
+            .filter(|attempt| attempt.state == AttemptState::Open)
+    }
+
+    /// How many attempts succeeded.
+    #[must_use]
+    pub fn successes(&self) -> usize {
+        self.count(|state| matches!(state, AttemptState::Succeeded(_)))
+    }
+
+    /// How many attempts failed in this way.
+    #[must_use]
+    pub fn failures(&self, way: proto::Failure) -> usize {
+        self.count(
+            |state| matches!(state, AttemptState::Failed { failure, .. } if *failure == way as i32),
+        )
+    }
+
+    fn count(&self, matches: impl Fn(&AttemptState) -> bool) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| matches(&attempt.state))
+            .count()
+    }
+}
+
+impl Strategy {
+    /// Whether it is being followed.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.state == StrategyState::Live
+    }
+}
+
+impl Indicator {
+    /// Whether it takes measurements.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.state == IndicatorState::Live
+    }
+}
+
+impl Commitment {
+    /// Whether it can be kept, moved, missed or released: an overdue one still can.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, CommitmentState::Open | CommitmentState::Overdue)
+    }
+}
