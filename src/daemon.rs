@@ -37,7 +37,7 @@ use crate::{
     },
     rpc::{
         Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
-        history_service::History, plan_service::Plans,
+        documented::Documented, history_service::History, plan_service::Plans,
     },
     view::{View, ViewError},
     writer::{WriteFailure, Writer, system_clock},
@@ -266,9 +266,9 @@ fn serve<H: Health>(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(GrpcWebLayer::new())
         .add_service(health)
-        .add_service(plans)
-        .add_service(history)
-        .add_service(admin)
+        .add_service(Documented(plans))
+        .add_service(Documented(history))
+        .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .serve_with_incoming_shutdown(incoming, close.cancelled_owned()))

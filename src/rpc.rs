@@ -22,6 +22,7 @@ use crate::{
 
 pub mod admin_service;
 pub mod bookmark;
+pub mod documented;
 pub mod history_service;
 mod log_stream;
 pub mod page;

@@ -254,7 +254,7 @@ impl Writer {
         deadline: Instant,
         turn: Option<Turn>,
     ) -> Pending {
-        // An id of blanks is none, as everywhere.
+        // A text of blanks is empty.
         if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }

@@ -77,10 +77,8 @@ impl CheckedRequest {
     /// Whether it corrects or retracts an event, so that the plan has to be folded anew.
     #[must_use]
     pub fn amends(&self) -> bool {
-        self.request
-            .commands
-            .iter()
-            .any(|command| digest::target(command).is_some())
+        let mut commands = self.request.commands.iter();
+        commands.any(|command| digest::target(command).is_some())
     }
 
     /// The request itself.
@@ -103,6 +101,12 @@ pub fn check(
     checker.finish()?;
     let digest = digest::of(&mut request);
     Ok(CheckedRequest { request, digest })
+}
+
+/// The digest of a request that was checked before, as [`CheckedRequest::digest`] says it.
+#[must_use]
+pub fn digest_of(mut request: proto::ExecuteRequest) -> [u8; 33] {
+    digest::of(&mut request)
 }
 
 /// The field of a command's oneof, as it stands in paths: `try_tactic`. Empty without a kind.

@@ -54,7 +54,7 @@ impl Plans {
 
 /// What a stream of requests has come to.
 enum Step {
-    Answer(Pending),
+    Answer(Box<Pending>),
     /// A message of the stream that held no request.
     Refused(Status),
     /// The stream ends with this status.
@@ -86,7 +86,13 @@ impl PlanService for Plans {
         let core = self.gate.core()?.clone();
         let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let (gate, actor) = (self.gate.clone(), self.actor.clone());
-        tokio::spawn(take_requests(gate, core, actor, request, steps));
+        tokio::spawn(take_requests(
+            gate,
+            core,
+            actor,
+            request.into_inner(),
+            steps,
+        ));
         let answers = async_stream::try_stream! {
             while let Some(step) = taken.recv().await {
                 let outcome = match step {
@@ -177,14 +183,13 @@ async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
     actor: Arc<str>,
-    request: Request<Streaming<ExecuteStreamRequest>>,
+    mut requests: Streaming<ExecuteStreamRequest>,
     steps: mpsc::Sender<Step>,
 ) {
-    let mut requests = request.into_inner();
     let mut lane = core.writer.lane();
     loop {
         let message = tokio::select! {
-            message = requests.message() => message,
+            message = requests.message() => message.map_err(status::documented),
             () = gate.stopping().cancelled() => Err(stopping()),
         };
         let step = match message {
@@ -197,7 +202,9 @@ async fn take_requests(
                 execute: Some(request),
             })) => {
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                Step::Answer(lane.submit(request, actor.clone(), deadline).await)
+                Step::Answer(Box::new(
+                    lane.submit(request, actor.clone(), deadline).await,
+                ))
             }
         };
         let ends = matches!(step, Step::End(_));

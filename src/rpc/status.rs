@@ -36,6 +36,7 @@ pub(super) fn with_metadata(
 /// What the request alone shows wrong, all of it.
 pub(super) fn malformed(violations: Vec<Violation>) -> Status {
     let message = match violations.as_slice() {
+        [only] if only.field.is_empty() => only.description.clone(),
         [only] => format!("{}: {}", only.field, only.description),
         [first, rest @ ..] => {
             format!(
@@ -63,6 +64,20 @@ pub(super) fn malformed_field(field: &str, description: impl Into<String>) -> St
         field: field.into(),
         description: description.into(),
     }])
+}
+
+/// Whether the transport refused a message that it could not take: our own refusals say why.
+pub(super) fn is_undocumented(status: &Status) -> bool {
+    status.details().is_empty() && matches!(status.code(), Code::OutOfRange | Code::Internal)
+}
+
+/// What the transport says of a message that it could not take, in our words; all else as it is.
+pub(super) fn documented(status: Status) -> Status {
+    if is_undocumented(&status) {
+        malformed_field("", status.message())
+    } else {
+        status
+    }
 }
 
 /// There is no such plan.

@@ -11,8 +11,9 @@ use super::{Answer, Clock, ExecuteError, Job, Reply, Turn};
 use crate::{
     domain::{
         decide::{self, Context, Decision, Refusal},
+        event,
         plan::Plan,
-        shape::CheckedRequest,
+        shape::{self, CheckedRequest},
         value::Time,
     },
     proto::{self, LogEntry},
@@ -170,7 +171,7 @@ fn replay(
         return Ok(None);
     }
     let revision = last_revision(&commit);
-    if commit.request_digest != request.digest()[..] {
+    if !asks_for(request, &commit) {
         return Err(ExecuteError::RequestIdReused { position, revision });
     }
     let entry = LogEntry {
@@ -182,6 +183,14 @@ fn replay(
         revision,
         replayed: true,
     }))
+}
+
+/// Whether a request asks for what the commit records: it is the request that was recorded, or says
+/// itself what that one left to the daemon, such as the time, as an export does.
+fn asks_for(request: &CheckedRequest, commit: &proto::Commit) -> bool {
+    let digest = request.digest();
+    commit.request_digest == digest[..]
+        || event::request_of(commit).is_some_and(|spelt_out| shape::digest_of(spelt_out) == digest)
 }
 
 fn prepare(

@@ -1,16 +1,29 @@
 //! The promises of `stratad`, kept by the real binary on a real disk behind a real socket. One
 //! binary, so that it is linked once; a file for each family of promises.
 
+mod amendments;
+mod bad_input;
 mod beginning;
+mod browser;
 mod chance;
 mod crash;
 mod daemon;
 mod durable;
+mod execute;
+mod execute_stream;
+mod language;
 mod loss;
+mod malformed;
+mod operators;
+mod queries;
 mod queue;
+mod read_log;
 mod reading;
+mod real_history;
 mod serving;
 mod stopping;
 mod view;
+mod views;
 mod watch;
 mod watch_load;
+mod wire;

@@ -233,7 +233,8 @@ impl<R: BufRead> Lines<R> {
                 .to_string()
                 .replace(" at line 1 column ", " at column "))
         })?;
-        if request.request_id.is_empty() {
+        // One of blanks is none to the daemon.
+        if request.request_id.trim().is_empty() {
             let digest = Sha256::digest(text.as_bytes()).into();
             let occurrence = self.occurrences.entry(digest).or_insert(0);
             *occurrence += 1;
