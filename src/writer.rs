@@ -113,6 +113,10 @@ impl Job {
         // A caller that has gone does not want it any more; a retry finds what was recorded.
         drop(self.reply.send(reply));
     }
+
+    fn send_back(self) {
+        drop(self.reply.send(Reply::Again(Box::new(self.request))));
+    }
 }
 
 /// What the writer's thread takes from its queue.
@@ -129,7 +133,7 @@ enum Reply {
         bytes: usize,
     },
     /// The plan, or what is known of the request's id, moved on: make it ready again.
-    Again,
+    Again(Box<shape::CheckedRequest>),
     Stopping,
     Failed,
 }
@@ -173,7 +177,6 @@ pub fn system_clock() -> Clock {
 /// A request on its way: handed in, not answered yet.
 pub struct Pending {
     writer: Writer,
-    request: proto::ExecuteRequest,
     actor: Arc<str>,
     deadline: Instant,
     turn: Option<Turn>,
@@ -258,15 +261,18 @@ impl Writer {
         if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }
-        let stage = self
-            .enqueue(request.clone(), actor.clone(), deadline, turn.clone())
-            .await
-            .unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))));
+        let stage = match shape::check(request, (self.clock)()) {
+            Ok(request) => {
+                self.enqueue(request, actor.clone(), deadline, turn.clone())
+                    .await
+            }
+            Err(violations) => Err(ExecuteError::Malformed(violations)),
+        };
+        let stage = stage.unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))));
         // One that was answered at once takes no turn: nobody waits for it.
         let turn = turn.filter(|_| matches!(stage, Stage::Queued(_)));
         Pending {
             writer: self.clone(),
-            request,
             actor,
             deadline,
             turn,
@@ -276,12 +282,11 @@ impl Writer {
 
     async fn enqueue(
         &self,
-        request: proto::ExecuteRequest,
+        request: shape::CheckedRequest,
         actor: Arc<str>,
         deadline: Instant,
         turn: Option<Turn>,
     ) -> Result<Stage, ExecuteError> {
-        let request = shape::check(request, (self.clock)()).map_err(ExecuteError::Malformed)?;
         // What a request comes to that amends the plan cannot be worked out while those before it
         // are on their way: the writer sends it back, and it is made ready again in its turn.
         let prepares = turn.as_ref().is_none_or(Turn::is_next);
@@ -337,9 +342,8 @@ impl Pending {
                 }
                 // A writer that is gone without an answer failed.
                 Ok(Reply::Failed) | Err(_) => return Err(ExecuteError::WriteFailed),
-                Ok(Reply::Again) => {}
+                Ok(Reply::Again(request)) => self.stage = self.enqueue_again(*request).await,
             }
-            self.stage = self.enqueue_again().await;
         }
         // Those before it are answered, so what it got without the writer is final too.
         if let Some(turn) = &self.turn {
@@ -353,9 +357,8 @@ impl Pending {
 
     /// Makes the request ready again. On a task of its own: an answer that nobody reads on must not
     /// keep a place in the queue.
-    async fn enqueue_again(&self) -> Stage {
-        let writer = self.writer.clone();
-        let (request, actor) = (self.request.clone(), self.actor.clone());
+    async fn enqueue_again(&self, request: shape::CheckedRequest) -> Stage {
+        let (writer, actor) = (self.writer.clone(), self.actor.clone());
         let (deadline, turn) = (self.deadline, self.turn.clone());
         let enqueued =
             tokio::spawn(async move { writer.enqueue(request, actor, deadline, turn).await }).await;

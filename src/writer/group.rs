@@ -13,7 +13,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Clock, Job, Message, Reply, Turn, WriteFailure};
+use super::{Answer, Clock, Job, Message, Prepared, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -129,7 +129,11 @@ impl GroupWriter {
         match self.settle(&mut jobs) {
             Ok(replies) => {
                 for (job, reply) in jobs.into_iter().zip(replies) {
-                    if let (Some(turn), false) = (&job.turn, matches!(reply, Reply::Again)) {
+                    let Some(reply) = reply else {
+                        job.send_back();
+                        continue;
+                    };
+                    if let Some(turn) = &job.turn {
                         turn.settle();
                     }
                     job.answer(reply);
@@ -145,8 +149,9 @@ impl GroupWriter {
         }
     }
 
-    /// The replies to jobs, with all that they rest on durable and shown.
-    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Reply>, ViewError> {
+    /// The replies to jobs, with all that they rest on durable and shown; nothing for those that
+    /// must be made ready again.
+    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Option<Reply>>, ViewError> {
         loop {
             let mut group = Group::default();
             jobs.iter()
@@ -172,21 +177,21 @@ impl GroupWriter {
         }
     }
 
-    fn reply_in_turn(&mut self, group: &mut Group, job: &mut Job) -> Reply {
+    fn reply_in_turn(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
         if job.turn.as_ref().is_some_and(|turn| !turn.has_come()) {
-            return Reply::Again;
+            return None;
         }
-        let reply = self.reply(group, job);
-        if let (Some(turn), false) = (&job.turn, matches!(reply, Reply::Again)) {
+        let reply = self.reply(group, job)?;
+        if let Some(turn) = &job.turn {
             turn.decide();
         }
-        reply
+        Some(reply)
     }
 
-    fn reply(&mut self, group: &mut Group, job: &mut Job) -> Reply {
-        let Some(base) = self.base(&group.ahead, job) else {
-            return Reply::Again;
-        };
+    /// What a job comes to; nothing if the plan, or what is known of the request's id, moved on
+    /// since it was made ready.
+    fn reply(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
+        let base = self.base(&group.ahead, job)?;
         let request = job.request.request();
         let key = RequestKey::of(&request.request_id);
         if base
@@ -194,25 +199,22 @@ impl GroupWriter {
             .iter_from(job.searched_commits)
             .any(|entry| entry.request == key)
         {
-            return Reply::Again;
+            return None;
         }
         // A plan without events has nothing to fold anew.
         let (decided, decided_at) = if job.request.amends() && base.plan.revision > 0 {
-            match job.prepared.take() {
-                Some(prepared) if prepared.revision == base.plan.revision => {
-                    (prepared.outcome, prepared.decided_at)
-                }
-                Some(_) | None => return Reply::Again,
-            }
+            let holds = |prepared: &Prepared| prepared.revision == base.plan.revision;
+            let prepared = job.prepared.take().filter(holds)?;
+            (prepared.outcome, prepared.decided_at)
         } else {
             let now = (self.clock)().max(self.last_recorded_at);
             (self.decide(&group.ahead, &base, request, now), now)
         };
         let recorded_at = decided_at.max(self.last_recorded_at);
-        match decided {
+        Some(match decided {
             Ok(decision) => self.stage(group, job, &base, decision, recorded_at),
             Err(refusal) => Reply::Refused(refusal),
-        }
+        })
     }
 
     /// The plan as the job must be decided on; nothing if it is not in memory.
