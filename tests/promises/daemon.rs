@@ -28,6 +28,9 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The longest message a client takes, gRPC's default.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
+/// The smallest window that HTTP/2 begins with.
+const UNREAD_BYTES_MAX: u32 = 65_535;
+
 /// A running daemon.
 pub(crate) struct Daemon {
     child: Child,
@@ -175,6 +178,16 @@ impl Daemon {
     /// A client of its `HistoryService`.
     pub(crate) fn history(&self) -> HistoryServiceClient<Channel> {
         HistoryServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of its `HistoryService` on a connection of its own that takes little unread.
+    pub(crate) async fn slow_history(&self) -> HistoryServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(self.url()).expect("a URL");
+        let endpoint = endpoint
+            .initial_stream_window_size(UNREAD_BYTES_MAX)
+            .initial_connection_window_size(UNREAD_BYTES_MAX);
+        HistoryServiceClient::new(endpoint.connect().await.expect("connected"))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// A client of its `AdminService`.

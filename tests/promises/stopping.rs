@@ -171,7 +171,11 @@ async fn a_watcher_that_does_not_read_holds_up_the_stop_for_the_drain_only() {
         daemon.plans().execute(large).await.expect("recorded");
     }
     // More waits for it than a connection takes unread, so its end cannot be sent.
-    let stuck = daemon.history().watch(WatchRequest::default()).await;
+    let stuck = daemon
+        .slow_history()
+        .await
+        .watch(WatchRequest::default())
+        .await;
     let log = assert_stops_promptly(daemon, "TERM").await;
     assert!(log.contains("calls are still open"), "{log}");
     drop(stuck);

@@ -12,8 +12,7 @@ use std::{
 };
 
 use strata::proto::{
-    Command, ExecuteRequest, LogEntry, WatchRequest, WatchResponse,
-    history_service_client::HistoryServiceClient, watch_response::Response,
+    Command, ExecuteRequest, LogEntry, WatchRequest, WatchResponse, watch_response::Response,
 };
 use tempfile::tempdir;
 use tokio::{sync::watch, task::JoinSet};
@@ -247,10 +246,9 @@ async fn next(stream: &mut Streaming<WatchResponse>) -> Vec<LogEntry> {
     }
 }
 
-/// A watch on a connection of its own.
+/// A watch on a connection of its own, of which little fits between the daemon and its reader.
 async fn watch(daemon: &Daemon, request: WatchRequest) -> Streaming<WatchResponse> {
-    let client = HistoryServiceClient::connect(daemon.url()).await;
-    let stream = client.expect("connected").watch(request).await;
+    let stream = daemon.slow_history().await.watch(request).await;
     stream.expect("a watch").into_inner()
 }
 
