@@ -1,11 +1,12 @@
-//! What the queries answer: every filter, every direction, page by page, as of any point, and never
-//! in a message too large for a client.
+//! What the lists answer: every filter, every direction, page by page, each thing exactly once.
 
 use std::collections::BTreeSet;
 
 use strata::proto::{
     CreatePlan, ExecuteRequest, ListEventsRequest, ListPlansRequest, ListPlansResponse, PlanState,
-    Point, RecordedEvent, SetObjective, command::Kind, point,
+    Point, RecordedEvent, SetObjective,
+    command::Kind,
+    point::Point::{self as At, Position, Revision},
 };
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
@@ -282,13 +283,12 @@ fn revisions(events: &[RecordedEvent]) -> Vec<u64> {
     events.iter().map(revision).collect()
 }
 
-fn at(point: point::Point) -> Option<Point> {
-    Some(Point { point: Some(point) })
+fn point(point: At) -> Point {
+    Point { point: Some(point) }
 }
 
 #[tokio::test]
 async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
-    use point::Point::{Position, Revision};
     let (_dir, daemon) = with_history().await;
     let of_types = |types: &[&str]| ListEventsRequest {
         event_types: types.iter().map(|name| (*name).to_owned()).collect(),
@@ -302,9 +302,9 @@ async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
         actors: vec![actor.into()],
         ..about_growth()
     };
-    let between = |from: Option<point::Point>, to: Option<point::Point>| ListEventsRequest {
-        from: from.and_then(at),
-        to: to.and_then(at),
+    let between = |from: Option<At>, to: Option<At>| ListEventsRequest {
+        from: from.map(point),
+        to: to.map(point),
         ..about_growth()
     };
     let failed = of_types(&["TacticFailed"]);
@@ -415,21 +415,24 @@ async fn a_listed_event_tells_all_that_was_recorded_about_it() {
     assert_eq!(wrong.kind(), MALFORMED);
     let fields: BTreeSet<_> = wrong.fields.iter().map(String::as_str).collect();
     assert_eq!(fields, ["actors", "event_types[1]", "subjects[0]"].into());
-    for (field, point) in [
-        ("from", at(point::Point::Revision(0))),
-        ("from", Some(Point::default())),
-    ] {
-        let query = ListEventsRequest {
-            from: point,
+    for point in [Point::default(), point(Revision(0)), point(Position(0))] {
+        let from = ListEventsRequest {
+            from: Some(point),
             ..about_growth()
         };
-        let refusal = refusal(query).await;
-        assert_eq!(refusal.kind(), MALFORMED);
-        assert_eq!(refusal.fields, [field]);
+        let to = ListEventsRequest {
+            to: Some(point),
+            ..about_growth()
+        };
+        for (query, field) in [(from, "from"), (to, "to")] {
+            let refusal = refusal(query).await;
+            assert_eq!(refusal.kind(), MALFORMED);
+            assert_eq!(refusal.fields, [field]);
+        }
     }
-    for point in [point::Point::Revision(13), point::Point::Position(12)] {
+    for beyond in [Revision(13), Position(12)] {
         let beyond = refusal(ListEventsRequest {
-            from: at(point),
+            from: Some(point(beyond)),
             ..about_growth()
         })
         .await;
