@@ -191,7 +191,7 @@ async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
             "adopt_strategy.assumption_ids[1]",
         ),
         (
-            strategy(|it| it.indicator_ids = vec!["".into()]),
+            strategy(|it| it.indicator_ids = vec![String::new()]),
             "adopt_strategy.indicator_ids[0]",
         ),
         (
