@@ -289,10 +289,7 @@ async fn a_malformed_number_or_span_is_refused_with_the_path_of_its_field() {
         (confident(f64::NAN), "try_tactic.confidence"),
         (aiming(f64::NAN, "loaves"), "set_objective.target"),
         (aiming(3.0, " "), "set_objective.measure"),
-        (
-            measure("sales", f64::NEG_INFINITY),
-            "record_measurement.value",
-        ),
+        (measure("sales", f64::NAN), "record_measurement.value"),
         (windowed(None, None), "record_measurement.value"),
         (windowed(Some(1.0), span(0, 0)), "record_measurement.window"),
         (
