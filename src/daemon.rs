@@ -266,11 +266,12 @@ fn serve<H: Health>(
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    // The whole comes last: when it serves, each of them does.
     let services = [
-        "",
         PlanServiceServer::<Plans>::NAME,
         HistoryServiceServer::<History>::NAME,
         AdminServiceServer::<Admin>::NAME,
+        "",
     ];
     for service in services {
         health.set_service_status(service, status).await;
