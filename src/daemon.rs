@@ -48,6 +48,15 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// And is closed when it does not answer for so long.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
+/// whole serves, each of them does.
+const HEALTH_OF: [&str; 4] = [
+    PlanServiceServer::<Plans>::NAME,
+    HistoryServiceServer::<History>::NAME,
+    AdminServiceServer::<Admin>::NAME,
+    "",
+];
+
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,7 +89,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     let gate = Gate::default();
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
     let mut server = tokio::spawn(serve(&gate, health_service, listener, close.clone())?);
@@ -113,6 +122,7 @@ pub async fn run(
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();
+    end_health_watches(&mut health).await;
     if !server.is_finished() && tokio::time::timeout(drain, &mut server).await.is_err() {
         tracing::warn!(
             seconds = drain.as_secs(),
@@ -266,14 +276,15 @@ fn serve<H: Health>(
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    // The whole comes last: when it serves, each of them does.
-    let services = [
-        PlanServiceServer::<Plans>::NAME,
-        HistoryServiceServer::<History>::NAME,
-        AdminServiceServer::<Admin>::NAME,
-        "",
-    ];
-    for service in services {
+    for service in HEALTH_OF {
         health.set_service_status(service, status).await;
+    }
+}
+
+/// A watch of health has no end of its own, so one would hold up the stop until its time is over.
+/// Those that are open still send the last status.
+async fn end_health_watches(health: &mut HealthReporter) {
+    for service in HEALTH_OF {
+        health.clear_service_status(service).await;
     }
 }

@@ -4,7 +4,10 @@
 //! watchers and answers.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,8 +30,15 @@ use crate::{
 
 mod group;
 mod ready;
+#[cfg(test)]
+mod tests;
+mod turn;
 
-use self::{group::GroupWriter, ready::Prepared};
+use self::{
+    group::GroupWriter,
+    ready::Prepared,
+    turn::{Order, Turn},
+};
 
 /// How often a request is made ready again because its plan moved on meanwhile. Each round means
 /// that another request on the plan went through, so only a storm of them reaches this.
@@ -93,6 +103,8 @@ struct Job {
     searched_commits: usize,
     /// What a request that corrects or retracts comes to, worked out beforehand.
     prepared: Option<Prepared>,
+    /// Its place among the requests of a lane.
+    turn: Option<Turn>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -100,6 +112,10 @@ impl Job {
     fn answer(self, reply: Reply) {
         // A caller that has gone does not want it any more; a retry finds what was recorded.
         drop(self.reply.send(reply));
+    }
+
+    fn send_back(self) {
+        drop(self.reply.send(Reply::Again(Box::new(self.request))));
     }
 }
 
@@ -117,7 +133,7 @@ enum Reply {
         bytes: usize,
     },
     /// The plan, or what is known of the request's id, moved on: make it ready again.
-    Again,
+    Again(Box<shape::CheckedRequest>),
     Stopping,
     Failed,
 }
@@ -128,6 +144,17 @@ pub struct Writer {
     queue: mpsc::Sender<Message>,
     view: Arc<View>,
     clock: Clock,
+    /// Whether the thread ended because it was told to: what it left unanswered is not recorded.
+    stopped: Arc<AtomicBool>,
+}
+
+/// Where requests are handed in that are decided in the order in which they came, also when one of
+/// them has to be made ready again. Their answers have to be awaited in that order too.
+pub struct Lane {
+    writer: Writer,
+    order: Arc<Order>,
+    /// How many requests were queued.
+    queued: u64,
 }
 
 /// The time of day, handed in so that tests can set it.
@@ -150,9 +177,9 @@ pub fn system_clock() -> Clock {
 /// A request on its way: handed in, not answered yet.
 pub struct Pending {
     writer: Writer,
-    request: proto::ExecuteRequest,
     actor: Arc<str>,
     deadline: Instant,
+    turn: Option<Turn>,
     stage: Stage,
 }
 
@@ -175,7 +202,14 @@ impl Writer {
     ) {
         let (queue, jobs) = mpsc::channel(queue_limit);
         let group_writer = GroupWriter::new(journal, view.clone(), feed, clock.clone());
-        (Self { queue, view, clock }, move || group_writer.run(jobs))
+        let stopped = Arc::new(AtomicBool::new(false));
+        let writer = Self {
+            queue,
+            view,
+            clock,
+            stopped: stopped.clone(),
+        };
+        (writer, move || group_writer.run(jobs, &stopped))
     }
 
     /// Ends the thread once what is queued was answered. Blocks while the queue is full.
@@ -196,39 +230,67 @@ impl Writer {
         self.queue.max_capacity()
     }
 
-    /// Hands a request in. Requests that one caller hands in one after another are decided in that
-    /// order. Waits until `deadline` for a place in the queue.
+    /// Hands a request in. Waits until `deadline` for a place in the queue.
     pub async fn submit(
+        &self,
+        request: proto::ExecuteRequest,
+        actor: Arc<str>,
+        deadline: Instant,
+    ) -> Pending {
+        self.hand_in(request, actor, deadline, None).await
+    }
+
+    /// A lane of its own, for requests that must not overtake each other.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane {
+            writer: self.clone(),
+            order: Arc::default(),
+            queued: 0,
+        }
+    }
+
+    async fn hand_in(
         &self,
         mut request: proto::ExecuteRequest,
         actor: Arc<str>,
         deadline: Instant,
+        turn: Option<Turn>,
     ) -> Pending {
         // A text of blanks is empty.
         if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }
-        let stage = match self.enqueue(request.clone(), &actor, deadline).await {
-            Ok(stage) => stage,
-            Err(error) => Stage::Answered(Box::new(Err(error))),
+        let stage = match shape::check(request, (self.clock)()) {
+            Ok(request) => {
+                self.enqueue(request, actor.clone(), deadline, turn.clone())
+                    .await
+            }
+            Err(violations) => Err(ExecuteError::Malformed(violations)),
         };
+        let stage = stage.unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))));
+        // One that was answered at once takes no turn: nobody waits for it.
+        let turn = turn.filter(|_| matches!(stage, Stage::Queued(_)));
         Pending {
             writer: self.clone(),
-            request,
             actor,
             deadline,
+            turn,
             stage,
         }
     }
 
     async fn enqueue(
         &self,
-        request: proto::ExecuteRequest,
-        actor: &Arc<str>,
+        request: shape::CheckedRequest,
+        actor: Arc<str>,
         deadline: Instant,
+        turn: Option<Turn>,
     ) -> Result<Stage, ExecuteError> {
-        let request = shape::check(request, (self.clock)()).map_err(ExecuteError::Malformed)?;
-        let ready = ready::make_ready(&self.view, &self.clock, request).await?;
+        // What a request comes to that amends the plan cannot be worked out while those before it
+        // are on their way: the writer sends it back, and it is made ready again in its turn.
+        let prepares = turn.as_ref().is_none_or(Turn::is_next);
+        let ready = ready::make_ready(&self.view, &self.clock, request, prepares).await?;
         let ready = match ready {
             ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
             ready::Outcome::Ready(ready) => ready,
@@ -238,8 +300,26 @@ impl Writer {
             .map_err(|_| ExecuteError::QueueFull)?
             .map_err(|_| ExecuteError::Stopping)?;
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Decide(ready.into_job(actor.clone(), reply)));
+        place.send(Message::Decide(ready.into_job(actor, turn, reply)));
         Ok(Stage::Queued(answer))
+    }
+}
+
+impl Lane {
+    /// Hands a request in, behind those before it. Waits until `deadline` for a place in the queue.
+    pub async fn submit(
+        &mut self,
+        request: proto::ExecuteRequest,
+        actor: Arc<str>,
+        deadline: Instant,
+    ) -> Pending {
+        let turn = Turn::new(self.order.clone(), self.queued);
+        let pending = self
+            .writer
+            .hand_in(request, actor, deadline, Some(turn))
+            .await;
+        self.queued += u64::from(pending.turn.is_some());
+        pending
     }
 }
 
@@ -247,25 +327,44 @@ impl Pending {
     /// Waits for the answer.
     pub async fn answer(mut self) -> Result<Answer, ExecuteError> {
         for _ in 0..ROUNDS_MAX {
-            let reply = match self.stage {
-                Stage::Answered(answer) => return *answer,
+            let reply = match &mut self.stage {
+                Stage::Answered(_) => break,
                 Stage::Queued(reply) => reply.await,
             };
             match reply {
                 Ok(Reply::Recorded(answer)) => return Ok(answer),
                 Ok(Reply::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
                 Ok(Reply::TooLarge { bytes }) => return Err(too_large(bytes)),
+                Ok(Reply::Stopping) => return Err(ExecuteError::Stopping),
+                // It came to the queue after the last look at it.
+                Err(_) if self.writer.stopped.load(Ordering::Acquire) => {
+                    return Err(ExecuteError::Stopping);
+                }
                 // A writer that is gone without an answer failed.
                 Ok(Reply::Failed) | Err(_) => return Err(ExecuteError::WriteFailed),
-                Ok(Reply::Stopping) => return Err(ExecuteError::Stopping),
-                Ok(Reply::Again) => {}
+                Ok(Reply::Again(request)) => self.stage = self.enqueue_again(*request).await,
             }
-            self.stage = self
-                .writer
-                .enqueue(self.request.clone(), &self.actor, self.deadline)
-                .await?;
         }
-        Err(ExecuteError::Contended)
+        // Those before it are answered, so what it got without the writer is final too.
+        if let Some(turn) = &self.turn {
+            turn.settle();
+        }
+        match self.stage {
+            Stage::Answered(answer) => *answer,
+            Stage::Queued(_) => Err(ExecuteError::Contended),
+        }
+    }
+
+    /// Makes the request ready again. On a task of its own: an answer that nobody reads on must not
+    /// keep a place in the queue.
+    async fn enqueue_again(&self, request: shape::CheckedRequest) -> Stage {
+        let (writer, actor) = (self.writer.clone(), self.actor.clone());
+        let (deadline, turn) = (self.deadline, self.turn.clone());
+        let enqueued =
+            tokio::spawn(async move { writer.enqueue(request, actor, deadline, turn).await }).await;
+        // A task that is gone went down with the runtime.
+        let stage = enqueued.unwrap_or(Err(ExecuteError::Stopping));
+        stage.unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))))
     }
 }
 

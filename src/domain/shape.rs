@@ -77,7 +77,8 @@ impl CheckedRequest {
     /// Whether it corrects or retracts an event, so that the plan has to be folded anew.
     #[must_use]
     pub fn amends(&self) -> bool {
-        amends(&self.request)
+        let mut commands = self.request.commands.iter();
+        commands.any(|command| digest::target(command).is_some())
     }
 
     /// The request itself.
@@ -100,13 +101,6 @@ pub fn check(
     checker.finish()?;
     let digest = digest::of(&mut request);
     Ok(CheckedRequest { request, digest })
-}
-
-/// Whether a request corrects or retracts an event.
-#[must_use]
-pub fn amends(request: &proto::ExecuteRequest) -> bool {
-    let mut commands = request.commands.iter();
-    commands.any(|command| digest::target(command).is_some())
 }
 
 /// The digest of a request that was checked before, as [`CheckedRequest::digest`] says it.

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use prost::Message as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -13,12 +13,7 @@ use super::{
     stopping,
 };
 use crate::{
-    domain::{
-        plan::Plan,
-        shape::{self, Violation},
-        show,
-        value::Id,
-    },
+    domain::{plan::Plan, shape::Violation, show, value::Id},
     proto::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
@@ -59,7 +54,7 @@ impl Plans {
 
 /// What a stream of requests has come to.
 enum Step {
-    Answer(Pending),
+    Answer(Box<Pending>),
     /// A message of the stream that held no request.
     Refused(Status),
     /// The stream ends with this status.
@@ -90,16 +85,14 @@ impl PlanService for Plans {
     ) -> Result<Response<Self::ExecuteStreamStream>, Status> {
         let core = self.gate.core()?.clone();
         let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
-        let (answered, settled) = watch::channel(0);
-        let intake = Intake {
-            gate: self.gate.clone(),
+        let (gate, actor) = (self.gate.clone(), self.actor.clone());
+        tokio::spawn(take_requests(
+            gate,
             core,
-            actor: self.actor.clone(),
-            handed_in: 0,
-            settled,
-            amended: false,
-        };
-        tokio::spawn(intake.take(request.into_inner(), steps));
+            actor,
+            request.into_inner(),
+            steps,
+        ));
         let answers = async_stream::try_stream! {
             while let Some(step) = taken.recv().await {
                 let outcome = match step {
@@ -110,7 +103,6 @@ impl PlanService for Plans {
                     Step::Refused(refused) => Outcome::Error(to_proto(&refused)),
                     Step::End(end) => Err(end)?,
                 };
-                answered.send_modify(|count| *count += 1);
                 yield ExecuteStreamResponse { outcome: Some(outcome) };
             }
         };
@@ -187,72 +179,38 @@ impl PlanService for Plans {
 }
 
 /// Hands the requests of a stream in, one after another, and passes on what is to be awaited.
-struct Intake {
+async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
     actor: Arc<str>,
-    /// How many messages were taken.
-    handed_in: u64,
-    /// How many of them are answered.
-    settled: watch::Receiver<u64>,
-    /// Whether the last of them corrects or retracts.
-    amended: bool,
-}
-
-impl Intake {
-    async fn take(
-        mut self,
-        mut requests: Streaming<ExecuteStreamRequest>,
-        steps: mpsc::Sender<Step>,
-    ) {
-        let gate = self.gate.clone();
-        loop {
-            let step = tokio::select! {
-                step = self.step(&mut requests) => step,
-                () = gate.stopping().cancelled() => Some(Step::End(stopping())),
-            };
-            let Some(step) = step else { return };
-            let ends = matches!(step, Step::End(_));
-            if steps.send(step).await.is_err() || ends {
-                return;
-            }
-        }
-    }
-
-    /// What the next message comes to; nothing when there is none.
-    async fn step(&mut self, requests: &mut Streaming<ExecuteStreamRequest>) -> Option<Step> {
-        let message = match requests.message().await {
-            Ok(message) => message?,
-            Err(end) => return Some(Step::End(status::documented(end))),
+    mut requests: Streaming<ExecuteStreamRequest>,
+    steps: mpsc::Sender<Step>,
+) {
+    let mut lane = core.writer.lane();
+    loop {
+        let message = tokio::select! {
+            message = requests.message() => message.map_err(status::documented),
+            () = gate.stopping().cancelled() => Err(stopping()),
         };
-        let step = match message.execute {
-            None => Step::Refused(malformed_field("execute", "it is required")),
-            Some(request) => {
-                self.keep_order(&request).await?;
+        let step = match message {
+            Ok(None) => return,
+            Err(end) => Step::End(end),
+            Ok(Some(ExecuteStreamRequest { execute: None })) => {
+                Step::Refused(malformed_field("execute", "it is required"))
+            }
+            Ok(Some(ExecuteStreamRequest {
+                execute: Some(request),
+            })) => {
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                let submitted = self
-                    .core
-                    .writer
-                    .submit(request, self.actor.clone(), deadline);
-                Step::Answer(submitted.await)
+                Step::Answer(Box::new(
+                    lane.submit(request, actor.clone(), deadline).await,
+                ))
             }
         };
-        self.handed_in += 1;
-        Some(step)
-    }
-
-    /// Waits until everything before the request is answered, if it corrects or retracts, or comes
-    /// after one that does: these are worked out before they are queued, so they have to see what
-    /// came before, and nothing may pass them. Nothing: nobody waits for the answers any more.
-    async fn keep_order(&mut self, request: &ExecuteRequest) -> Option<()> {
-        let amends = shape::amends(request);
-        if amends || self.amended {
-            let handed_in = self.handed_in;
-            let answered = self.settled.wait_for(|count| *count == handed_in).await;
-            drop(answered.ok()?);
+        let ends = matches!(step, Step::End(_));
+        if steps.send(step).await.is_err() || ends {
+            return;
         }
-        self.amended = amends;
-        Some(())
     }
 }
 

@@ -1,13 +1,19 @@
 //! The writer's thread: takes what waits, decides it, makes it durable as one group, and only then
 //! shows and answers it. It never reads a disk, unless the log turns out to end elsewhere.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Clock, Job, Message, Reply, WriteFailure};
+use super::{Answer, Clock, Job, Message, Prepared, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -71,8 +77,13 @@ impl GroupWriter {
         }
     }
 
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), WriteFailure> {
+    pub(super) fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Message>,
+        stopped: &AtomicBool,
+    ) -> Result<(), WriteFailure> {
         let ended = self.write_groups(&mut queue);
+        stopped.store(ended.is_ok(), Ordering::Release);
         queue.close();
         while let Ok(message) = queue.try_recv() {
             let Message::Decide(job) = message else {
@@ -118,6 +129,13 @@ impl GroupWriter {
         match self.settle(&mut jobs) {
             Ok(replies) => {
                 for (job, reply) in jobs.into_iter().zip(replies) {
+                    let Some(reply) = reply else {
+                        job.send_back();
+                        continue;
+                    };
+                    if let Some(turn) = &job.turn {
+                        turn.settle();
+                    }
                     job.answer(reply);
                 }
                 Ok(())
@@ -131,13 +149,17 @@ impl GroupWriter {
         }
     }
 
-    /// The replies to jobs, with all that they rest on durable and shown.
-    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Reply>, ViewError> {
+    /// The replies to jobs, with all that they rest on durable and shown; nothing for those that
+    /// must be made ready again.
+    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Option<Reply>>, ViewError> {
         loop {
             let mut group = Group::default();
+            jobs.iter()
+                .filter_map(|job| job.turn.as_ref())
+                .for_each(Turn::begin_group);
             let replies = jobs
                 .iter_mut()
-                .map(|job| self.reply(&mut group, job))
+                .map(|job| self.reply_in_turn(&mut group, job))
                 .collect();
             if group.commits.is_empty() {
                 return Ok(replies);
@@ -155,10 +177,21 @@ impl GroupWriter {
         }
     }
 
-    fn reply(&mut self, group: &mut Group, job: &mut Job) -> Reply {
-        let Some(base) = self.base(&group.ahead, job) else {
-            return Reply::Again;
-        };
+    fn reply_in_turn(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
+        if job.turn.as_ref().is_some_and(|turn| !turn.has_come()) {
+            return None;
+        }
+        let reply = self.reply(group, job)?;
+        if let Some(turn) = &job.turn {
+            turn.decide();
+        }
+        Some(reply)
+    }
+
+    /// What a job comes to; nothing if the plan, or what is known of the request's id, moved on
+    /// since it was made ready.
+    fn reply(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
+        let base = self.base(&group.ahead, job)?;
         let request = job.request.request();
         let key = RequestKey::of(&request.request_id);
         if base
@@ -166,22 +199,22 @@ impl GroupWriter {
             .iter_from(job.searched_commits)
             .any(|entry| entry.request == key)
         {
-            return Reply::Again;
+            return None;
         }
-        let now = (self.clock)().max(self.last_recorded_at);
-        // A plan without events has no history that would have to be read.
-        let decided = if job.request.amends() && base.plan.revision > 0 {
-            match job.prepared.take() {
-                Some(prepared) if prepared.revision == base.plan.revision => prepared.outcome,
-                Some(_) | None => return Reply::Again,
-            }
+        // A plan without events has nothing to fold anew.
+        let (decided, decided_at) = if job.request.amends() && base.plan.revision > 0 {
+            let holds = |prepared: &Prepared| prepared.revision == base.plan.revision;
+            let prepared = job.prepared.take().filter(holds)?;
+            (prepared.outcome, prepared.decided_at)
         } else {
-            self.decide(&group.ahead, &base, request, now)
+            let now = (self.clock)().max(self.last_recorded_at);
+            (self.decide(&group.ahead, &base, request, now), now)
         };
-        match decided {
-            Ok(decision) => self.stage(group, job, &base, decision, now),
+        let recorded_at = decided_at.max(self.last_recorded_at);
+        Some(match decided {
+            Ok(decision) => self.stage(group, job, &base, decision, recorded_at),
             Err(refusal) => Reply::Refused(refusal),
-        }
+        })
     }
 
     /// The plan as the job must be decided on; nothing if it is not in memory.

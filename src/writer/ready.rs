@@ -7,13 +7,14 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::{Answer, Clock, ExecuteError, Job, Reply};
+use super::{Answer, Clock, ExecuteError, Job, Reply, Turn};
 use crate::{
     domain::{
         decide::{self, Context, Decision, Refusal},
         event,
         plan::Plan,
         shape::{self, CheckedRequest},
+        value::Time,
     },
     proto::{self, LogEntry},
     view::{View, ViewError, index::RequestKey, plans::Folded},
@@ -22,6 +23,8 @@ use crate::{
 /// What a request that corrects or retracts comes to. It holds while the plan stays at this revision.
 pub(super) struct Prepared {
     pub(super) revision: u64,
+    /// The time it was decided at, which is the time of recording unless that would run backwards.
+    pub(super) decided_at: Time,
     pub(super) outcome: Result<Decision, Refusal>,
 }
 
@@ -43,6 +46,7 @@ impl Ready {
     pub(super) fn into_job(
         self: Box<Self>,
         actor: Arc<str>,
+        turn: Option<Turn>,
         reply: oneshot::Sender<Reply>,
     ) -> Box<Job> {
         let Self {
@@ -59,15 +63,18 @@ impl Ready {
             folded,
             searched_commits,
             prepared,
+            turn,
             reply,
         })
     }
 }
 
+/// Makes a request ready. Unless it `prepares`, one that corrects or retracts is not worked out yet.
 pub(super) async fn make_ready(
     view: &Arc<View>,
     clock: &Clock,
     request: CheckedRequest,
+    prepares: bool,
 ) -> Result<Outcome, ExecuteError> {
     let plan_id = &request.request().plan_id;
     let in_memory = view.in_memory(plan_id).map(|(folded, _)| folded);
@@ -97,7 +104,8 @@ pub(super) async fn make_ready(
         return Ok(Outcome::Ready(Box::new(ready)));
     }
     let (view, clock) = (view.clone(), clock.clone());
-    let reading = tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request));
+    let reading =
+        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request, prepares));
     match reading.await {
         Ok(outcome) => outcome,
         // The runtime is going down.
@@ -110,6 +118,7 @@ fn make_ready_blocking(
     view: &View,
     clock: &Clock,
     request: CheckedRequest,
+    prepares: bool,
 ) -> Result<Outcome, ExecuteError> {
     let Some((folded, _)) = view.load(&request.request().plan_id)? else {
         let ready = Ready {
@@ -126,7 +135,7 @@ fn make_ready_blocking(
             return Ok(Outcome::Replay(answer));
         }
     }
-    let prepared = match request.amends() {
+    let prepared = match prepares && request.amends() {
         true => Some(prepare(view, clock, &folded, &request)?),
         false => None,
     };
@@ -193,14 +202,16 @@ fn prepare(
     let plan: &Plan = &folded.plan;
     let history = view.events(folded, plan.revision)?;
     let revision_of = |plan_id: &str| view.entry(plan_id).map(|entry| entry.revision);
+    let decided_at = clock().max(view.last_recorded_at().unwrap_or_default());
     let context = Context {
-        now: clock(),
+        now: decided_at,
         other_plans: &revision_of,
         history: &history,
     };
     let outcome = decide::execute(plan, request.request(), &context);
     Ok(Prepared {
         revision: plan.revision,
+        decided_at,
         outcome,
     })
 }

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use strata::proto::{
@@ -23,6 +23,8 @@ use tonic_health::pb::{
 
 /// How long anything may take that is waited for; far more than it does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often something is looked at that does not say when it changes.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The longest message a client takes, gRPC's default.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
@@ -32,6 +34,8 @@ pub(crate) struct Daemon {
     address: String,
     channel: Channel,
     log: Arc<Mutex<String>>,
+    /// Ends when the daemon has said its last word.
+    listener: Option<thread::JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -62,7 +66,7 @@ impl Daemon {
         let log = Arc::new(Mutex::new(String::new()));
         let (listening, address) = oneshot::channel();
         let kept = log.clone();
-        thread::spawn(move || {
+        let listener = thread::spawn(move || {
             let mut listening = Some(listening);
             for line in stderr.lines().map_while(Result::ok) {
                 if let Some(address) = address_in(&line)
@@ -88,6 +92,7 @@ impl Daemon {
             address,
             channel,
             log,
+            listener: Some(listener),
         }
     }
 
@@ -115,6 +120,27 @@ impl Daemon {
         );
     }
 
+    /// Waits until it serves, or has ended with status 1 and says why.
+    pub(crate) async fn serving_or_ended(mut self) -> Result<Self, String> {
+        let started = Instant::now();
+        let mut health = HealthClient::new(self.channel.clone());
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                let listener = self.listener.take().expect("nobody else waits");
+                listener.join().expect("heard to the end");
+                assert_eq!(status.code(), Some(1), "it said:\n{}", self.log());
+                return Err(self.log());
+            }
+            let checked = health.check(HealthCheckRequest::default()).await;
+            let serving = ServingStatus::Serving as i32;
+            if checked.is_ok_and(|response| response.into_inner().status == serving) {
+                return Ok(self);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        panic!("neither serving nor ended; it said:\n{}", self.log());
+    }
+
     /// Where it listens: host and port.
     pub(crate) fn address(&self) -> &str {
         &self.address
@@ -135,17 +161,23 @@ impl Daemon {
         self.log.lock().expect("the log").clone()
     }
 
-    /// A client of its PlanService.
+    /// What it has logged, to be asked for when it has ended.
+    pub(crate) fn log_so_far(&self) -> impl Fn() -> String + use<> {
+        let log = self.log.clone();
+        move || log.lock().expect("the log").clone()
+    }
+
+    /// A client of its `PlanService`.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A client of its HistoryService.
+    /// A client of its `HistoryService`.
     pub(crate) fn history(&self) -> HistoryServiceClient<Channel> {
         HistoryServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A client of its AdminService.
+    /// A client of its `AdminService`.
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.channel.clone())
     }
@@ -166,8 +198,13 @@ impl Daemon {
     }
 
     /// Tells it to stop by a signal (`TERM` or `INT`) and returns how it ended.
-    pub(crate) async fn stop_by(mut self, signal: &str) -> ExitStatus {
+    pub(crate) async fn stop_by(self, signal: &str) -> ExitStatus {
         self.signal(signal);
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself and returns how.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         let mut child = std::mem::replace(&mut self.child, placeholder());
         let ended = tokio::task::spawn_blocking(move || child.wait().expect("reaped"));
         tokio::time::timeout(PATIENCE, ended)
@@ -209,6 +246,19 @@ pub(crate) fn serve_arguments(data_dir: &Path) -> Vec<String> {
     ["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir]
         .map(str::to_owned)
         .to_vec()
+}
+
+/// The command that traces what comes after it and all its threads. Fails where there is no `strace`.
+pub(crate) fn strace() -> Command {
+    let version = Command::new("strace").arg("--version").output();
+    assert!(
+        version.is_ok_and(|output| output.status.success()),
+        "this test needs strace on the PATH: install the package `strace`, as .ci/run does"
+    );
+    let mut command = Command::new("strace");
+    // The tracer stands aside, so that the child is the daemon itself.
+    command.args(["-D", "-f"]);
+    command
 }
 
 /// A request with one command.
