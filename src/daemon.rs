@@ -48,12 +48,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// And is closed when it does not answer for so long.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The services that health speaks of; the empty name stands for the daemon.
+/// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
+/// whole serves, each of them does.
 const HEALTH_OF: [&str; 4] = [
-    "",
     PlanServiceServer::<Plans>::NAME,
     HistoryServiceServer::<History>::NAME,
     AdminServiceServer::<Admin>::NAME,
+    "",
 ];
 
 /// Why the daemon did not start, or stopped by itself.

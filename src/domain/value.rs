@@ -76,6 +76,13 @@ impl Time {
     /// The last second that a protobuf timestamp can hold: the end of the year 9999.
     pub const MAX_SECONDS: i64 = 253_402_300_799;
 
+    /// Whether a timestamp that was sent is a time: of the years 1 to 9999, nanos 0 to 999999999.
+    #[must_use]
+    pub fn holds(timestamp: &prost_types::Timestamp) -> bool {
+        (Self::MIN_SECONDS..=Self::MAX_SECONDS).contains(&timestamp.seconds)
+            && (0..=999_999_999).contains(&timestamp.nanos)
+    }
+
     /// The time `seconds` later.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

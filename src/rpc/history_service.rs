@@ -168,6 +168,9 @@ fn revisions(query: &ListEventsRequest, folded: &Folded, head: u64) -> Result<Ra
     };
     let end = match point("to", query.to)? {
         None => last,
+        Some(point::Point::Revision(0) | point::Point::Position(0)) => {
+            return Err(malformed_field("to", "revisions and positions start at 1"));
+        }
         Some(point::Point::Revision(revision)) => revision.min(last),
         Some(point::Point::Position(position)) => {
             let through = folded.index.commits_up_to(position);

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::Stream;
+use prost_types::Timestamp;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -38,7 +39,7 @@ const FILTERS_MAX: usize = 64;
 /// Where a stream starts.
 pub(super) enum Start {
     Position(u64),
-    Time(Time),
+    Time(Timestamp),
     Now,
     Bookmark(Vec<u8>),
 }
@@ -49,7 +50,7 @@ impl From<Option<read_log_request::Start>> for Start {
         match start {
             None => Self::Position(1),
             Some(From::FromPosition(position)) => Self::Position(position),
-            Some(From::FromTime(time)) => Self::Time(time.into()),
+            Some(From::FromTime(time)) => Self::Time(time),
             Some(From::FromNow(_)) => Self::Now,
             Some(From::Bookmark(bytes)) => Self::Bookmark(bytes.into()),
         }
@@ -62,7 +63,7 @@ impl From<Option<watch_request::Start>> for Start {
         match start {
             None => Self::Position(1),
             Some(From::FromPosition(position)) => Self::Position(position),
-            Some(From::FromTime(time)) => Self::Time(time.into()),
+            Some(From::FromTime(time)) => Self::Time(time),
             Some(From::FromNow(_)) => Self::Now,
             Some(From::Bookmark(bytes)) => Self::Bookmark(bytes.into()),
         }
@@ -81,9 +82,13 @@ impl Start {
             Self::Position(position) => Ok(position),
             Self::Now => Ok(head + 1),
             Self::Bookmark(bytes) => Ok(bookmark::confirm(core, &bytes).await? + 1),
+            Self::Time(time) if !Time::holds(&time) => Err(malformed_field(
+                "from_time",
+                "a time of the years 1 to 9999, nanos 0 to 999999999",
+            )),
             Self::Time(time) => {
                 let core = core.clone();
-                blocking(move || first_recorded_from(&core.view, time, head)).await
+                blocking(move || first_recorded_from(&core.view, time.into(), head)).await
             }
         }
     }

@@ -241,83 +241,67 @@ async fn what_happened_is_dated_by_its_sender_or_else_by_its_recording() {
     );
 }
 
-#[tokio::test]
-async fn a_deadline_that_passed_in_silence_lapses_once_and_can_still_be_kept_late() {
-    let (_dir, daemon) = with_plan().await;
-    let due = from_now(-3_600);
-    let promise = MakeCommitment {
-        commitment_id: "oven".into(),
+/// A promise by Ada.
+fn promise(commitment_id: &str, due: Timestamp) -> Kind {
+    Kind::MakeCommitment(MakeCommitment {
+        commitment_id: commitment_id.into(),
         assignee: "Ada".into(),
         promise: "A second oven".into(),
         due: Some(due),
         ..Default::default()
+    })
+}
+
+fn lapse(commitment_id: &str, due: Timestamp) -> ExecuteRequest {
+    let lapse = LapseCommitment {
+        commitment_id: commitment_id.into(),
+        due: Some(due),
     };
-    let promised = request("growth", "promised", Kind::MakeCommitment(promise.clone()));
+    request("growth", "lapsed", Kind::LapseCommitment(lapse))
+}
+
+async fn commitment_state(daemon: &Daemon) -> CommitmentState {
+    let plan = get_plan(daemon, "growth").await.plan.expect("a plan");
+    plan.commitments[0].state()
+}
+
+#[tokio::test]
+async fn a_deadline_that_passed_in_silence_lapses_once_and_can_still_be_kept_late() {
+    let (_dir, daemon) = with_plan().await;
+    let (due, later) = (from_now(-3_600), from_now(3_600));
+    let due_date = (Code::FailedPrecondition, "DUE_DATE");
+    let promised = request("growth", "promised", promise("oven", due));
     let late = refusal_of(&daemon, promised.clone()).await;
-    assert_eq!(
-        late.kind(),
-        (Code::FailedPrecondition, "DUE_DATE"),
-        "due before it was made"
-    );
+    assert_eq!(late.kind(), due_date, "due before it was made");
     let promised = ExecuteRequest {
         occurred_at: Some(from_now(-7_200)),
         ..promised
     };
     execute(&daemon, promised).await;
-    let open = MakeCommitment {
-        commitment_id: "flour".into(),
-        due: Some(from_now(3_600)),
-        ..promise
-    };
-    execute(
-        &daemon,
-        request("growth", "flour", Kind::MakeCommitment(open.clone())),
-    )
-    .await;
+    execute(&daemon, request("growth", "flour", promise("flour", later))).await;
 
-    let lapse = |id: &str, due| {
-        let lapse = LapseCommitment {
-            commitment_id: id.into(),
-            due,
-        };
-        request("growth", "lapsed", Kind::LapseCommitment(lapse))
-    };
-    for wrong in [lapse("flour", open.due), lapse("oven", Some(from_now(-60)))] {
-        let refusal = refusal_of(&daemon, wrong).await;
-        assert_eq!(refusal.kind(), (Code::FailedPrecondition, "DUE_DATE"));
+    for wrong in [lapse("flour", later), lapse("oven", from_now(-60))] {
+        assert_eq!(refusal_of(&daemon, wrong).await.kind(), due_date);
     }
-    execute(&daemon, lapse("oven", Some(due))).await;
+    execute(&daemon, lapse("oven", due)).await;
     let again = ExecuteRequest {
         request_id: "lapsed again".into(),
-        ..lapse("oven", Some(due))
+        ..lapse("oven", due)
     };
     let again = refusal_of(&daemon, again).await;
-    assert_eq!(again.kind(), (Code::FailedPrecondition, "DUE_DATE"));
+    assert_eq!(again.kind(), due_date);
     assert_eq!(again.metadata("subject"), "commitments/oven");
+    assert_eq!(commitment_state(&daemon).await, CommitmentState::Overdue);
 
-    let state = |plan: Plan| plan.commitments[0].state();
-    let plan = get_plan(&daemon, "growth").await.plan.expect("a plan");
-    assert_eq!(state(plan), CommitmentState::Overdue);
-    let keep = KeepCommitment {
+    let keep = Kind::KeepCommitment(KeepCommitment {
         commitment_id: "oven".into(),
         ..Default::default()
-    };
-    execute(
-        &daemon,
-        request("growth", "kept", Kind::KeepCommitment(keep.clone())),
-    )
-    .await;
-    let plan = get_plan(&daemon, "growth").await.plan.expect("a plan");
-    assert_eq!(state(plan), CommitmentState::KeptLate);
-    let twice = refusal_of(
-        &daemon,
-        request("growth", "twice", Kind::KeepCommitment(keep)),
-    )
-    .await;
-    assert_eq!(
-        twice.kind(),
-        (Code::FailedPrecondition, "COMMITMENT_CLOSED")
-    );
+    });
+    execute(&daemon, request("growth", "kept", keep.clone())).await;
+    assert_eq!(commitment_state(&daemon).await, CommitmentState::KeptLate);
+    let twice = refusal_of(&daemon, request("growth", "twice", keep)).await;
+    let closed = (Code::FailedPrecondition, "COMMITMENT_CLOSED");
+    assert_eq!(twice.kind(), closed);
 }
 
 #[tokio::test]

@@ -46,6 +46,14 @@ async fn malformed(daemon: &Daemon, request: ExecuteRequest, fields: &[&str]) {
     assert_eq!(refusal.fields, fields);
 }
 
+/// Expects each of these commands to be malformed in its field.
+async fn all_malformed<const N: usize>(daemon: &Daemon, cases: [(Kind, &str); N]) {
+    for (command, field) in cases {
+        let field = format!("commands[0].{field}");
+        malformed(daemon, asking(command), &[&field]).await;
+    }
+}
+
 fn asking(command: Kind) -> ExecuteRequest {
     request("growth", "asked", command)
 }
@@ -53,62 +61,78 @@ fn asking(command: Kind) -> ExecuteRequest {
 #[tokio::test]
 async fn a_malformed_header_is_refused_with_the_path_of_its_field() {
     let (_dir, daemon) = with_plans().await;
-    let with = |change: fn(&mut ExecuteRequest)| {
-        let mut request = asking(note("x"));
-        change(&mut request);
-        request
-    };
-    let cases: [(ExecuteRequest, &[&str]); 22] = [
-        (with(|it| it.plan_id = String::new()), &["plan_id"]),
-        (with(|it| it.plan_id = "Growth".into()), &["plan_id"]),
-        (with(|it| it.plan_id = "-growth".into()), &["plan_id"]),
-        (with(|it| it.plan_id = "growth-".into()), &["plan_id"]),
-        (with(|it| it.plan_id = "gröwth".into()), &["plan_id"]),
-        (with(|it| it.plan_id = "a/b".into()), &["plan_id"]),
-        (with(|it| it.plan_id = "a".repeat(64)), &["plan_id"]),
-        (with(|it| it.request_id = "x".repeat(201)), &["request_id"]),
-        (with(|it| it.actor = "x".repeat(201)), &["actor"]),
-        (with(|it| it.source = "x".repeat(2_001)), &["source"]),
-        (with(|it| it.source = "bell\u{7}".into()), &["source"]),
+    let cases: [(ExecuteRequest, &[&str]); 11] = [
+        (changed(|it| it.plan_id = String::new()), &["plan_id"]),
+        (changed(|it| it.plan_id = "Growth".into()), &["plan_id"]),
+        (changed(|it| it.plan_id = "-growth".into()), &["plan_id"]),
+        (changed(|it| it.plan_id = "growth-".into()), &["plan_id"]),
+        (changed(|it| it.plan_id = "gröwth".into()), &["plan_id"]),
+        (changed(|it| it.plan_id = "a/b".into()), &["plan_id"]),
+        (changed(|it| it.plan_id = "a".repeat(64)), &["plan_id"]),
         (
-            with(|it| it.occurred_precision = 42),
+            changed(|it| it.request_id = "x".repeat(201)),
+            &["request_id"],
+        ),
+        (changed(|it| it.actor = "x".repeat(201)), &["actor"]),
+        (changed(|it| it.source = "x".repeat(2_001)), &["source"]),
+        (changed(|it| it.source = "bell\u{7}".into()), &["source"]),
+    ];
+    for (request, fields) in cases {
+        malformed(&daemon, request, fields).await;
+    }
+    assert_eq!(daemon.head().await, 2);
+}
+
+/// A good request but for one change.
+fn changed(change: fn(&mut ExecuteRequest)) -> ExecuteRequest {
+    let mut request = asking(note("x"));
+    change(&mut request);
+    request
+}
+
+#[tokio::test]
+async fn a_time_a_cause_or_a_number_of_commands_that_cannot_be_is_refused() {
+    let (_dir, daemon) = with_plans().await;
+    let cases: [(ExecuteRequest, &[&str]); 11] = [
+        (
+            changed(|it| it.occurred_precision = 42),
             &["occurred_precision"],
         ),
         (
-            with(|it| it.occurred_at = Some(from_now(600))),
+            changed(|it| it.occurred_at = Some(from_now(600))),
             &["occurred_at"],
         ),
         (
-            with(|it| it.occurred_at = Some(time(0, -1))),
+            changed(|it| it.occurred_at = Some(time(0, -1))),
             &["occurred_at"],
         ),
         (
-            with(|it| it.occurred_at = Some(time(i64::MAX, 0))),
+            changed(|it| it.occurred_at = Some(time(i64::MAX, 0))),
             &["occurred_at"],
         ),
         (
-            with(|it| it.occurred_at = Some(time(i64::MIN, 0))),
+            changed(|it| it.occurred_at = Some(time(i64::MIN, 0))),
             &["occurred_at"],
         ),
         (
-            with(|it| it.because = vec![cause("", 0)]),
+            changed(|it| it.because = vec![cause("", 0)]),
             &["because[0].revision"],
         ),
         (
-            with(|it| it.because = vec![cause("No", 1)]),
+            changed(|it| it.because = vec![cause("No", 1)]),
             &["because[0].plan_id"],
         ),
         (
-            with(|it| it.because = vec![cause("", 1), cause("growth", 1)]),
+            changed(|it| it.because = vec![cause("", 1), cause("growth", 1)]),
             &["because[1]"],
         ),
         (
-            with(|it| it.because = (1..=65).map(|n| cause("", n)).collect()),
+            changed(|it| it.because = (1..=65).map(|n| cause("", n)).collect()),
             &["because"],
         ),
-        (with(|it| it.commands.clear()), &["commands"]),
+        (changed(|it| it.commands.clear()), &["commands"]),
         (
-            with(|it| it.commands = vec![it.commands[0].clone(); 65]),
+            changed(|it| it.commands = vec![it.commands[0].clone(); 65]),
             &["commands"],
         ),
     ];
@@ -131,7 +155,7 @@ fn time(seconds: i64, nanos: i32) -> Timestamp {
 }
 
 #[tokio::test]
-async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
+async fn a_malformed_text_is_refused_with_the_path_of_its_field() {
     let (_dir, daemon) = with_plans().await;
     let titled = |title: &str| CreatePlan {
         title: title.into(),
@@ -140,15 +164,6 @@ async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
     let labelled = |name: &str, value: &str| CreatePlan {
         labels: [(name.to_owned(), value.to_owned())].into(),
         ..titled("A plan")
-    };
-    let strategy = |change: fn(&mut AdoptStrategy)| {
-        let mut strategy = AdoptStrategy {
-            strategy_id: "s".into(),
-            intent: "Win".into(),
-            ..Default::default()
-        };
-        change(&mut strategy);
-        Kind::AdoptStrategy(strategy)
     };
     let noted = |subject: &str, text: String| {
         Kind::RecordNote(RecordNote {
@@ -178,6 +193,29 @@ async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
         (noted("", "x".into()), "record_note.subject"),
         (noted("tactics", "x".into()), "record_note.subject"),
         (noted("tactics/No", "x".into()), "record_note.subject"),
+    ];
+    all_malformed(&daemon, cases).await;
+    // What just fits is recorded.
+    let full = noted("plan", "é".repeat(4_096));
+    execute(&daemon, request("growth", "full", full)).await;
+    let full = Kind::CreatePlan(titled(&"é".repeat(500)));
+    execute(&daemon, request(&"a".repeat(63), "full", full)).await;
+    assert_eq!(daemon.head().await, 4);
+}
+
+#[tokio::test]
+async fn a_malformed_list_is_refused_with_the_path_of_its_element() {
+    let (_dir, daemon) = with_plans().await;
+    let strategy = |change: fn(&mut AdoptStrategy)| {
+        let mut strategy = AdoptStrategy {
+            strategy_id: "s".into(),
+            intent: "Win".into(),
+            ..Default::default()
+        };
+        change(&mut strategy);
+        Kind::AdoptStrategy(strategy)
+    };
+    let cases = [
         (
             strategy(|it| it.will = vec!["x".into(); 65]),
             "adopt_strategy.will",
@@ -191,7 +229,7 @@ async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
             "adopt_strategy.assumption_ids[1]",
         ),
         (
-            strategy(|it| it.indicator_ids = vec!["".into()]),
+            strategy(|it| it.indicator_ids = vec![String::new()]),
             "adopt_strategy.indicator_ids[0]",
         ),
         (
@@ -203,23 +241,12 @@ async fn a_malformed_text_or_list_is_refused_with_the_path_of_its_field() {
             "adopt_strategy.strategy_id",
         ),
     ];
-    for (command, field) in cases {
-        let field = format!("commands[0].{field}");
-        malformed(&daemon, asking(command), &[&field]).await;
-    }
-    // What just fits is recorded.
-    execute(
-        &daemon,
-        request("growth", "full", noted("plan", "é".repeat(4_096))),
-    )
-    .await;
-    let full = Kind::CreatePlan(titled(&"é".repeat(500)));
-    execute(&daemon, request(&"a".repeat(63), "full", full)).await;
-    assert_eq!(daemon.head().await, 4);
+    all_malformed(&daemon, cases).await;
+    assert_eq!(daemon.head().await, 2);
 }
 
 #[tokio::test]
-async fn a_malformed_value_is_refused_with_the_path_of_its_field() {
+async fn a_malformed_number_or_span_is_refused_with_the_path_of_its_field() {
     let (_dir, daemon) = with_plans().await;
     let costing = |cost| {
         Kind::AddTactic(AddTactic {
@@ -254,6 +281,33 @@ async fn a_malformed_value_is_refused_with_the_path_of_its_field() {
         })
     };
     let span = |seconds, nanos| Some(Duration { seconds, nanos });
+    let cases = [
+        (costing(f64::NAN), "add_tactic.cost"),
+        (costing(-1.0), "add_tactic.cost"),
+        (costing(f64::INFINITY), "add_tactic.cost"),
+        (confident(1.5), "try_tactic.confidence"),
+        (confident(f64::NAN), "try_tactic.confidence"),
+        (aiming(f64::NAN, "loaves"), "set_objective.target"),
+        (aiming(3.0, " "), "set_objective.measure"),
+        (measure("sales", f64::NAN), "record_measurement.value"),
+        (windowed(None, None), "record_measurement.value"),
+        (windowed(Some(1.0), span(0, 0)), "record_measurement.window"),
+        (
+            windowed(Some(1.0), span(-1, 0)),
+            "record_measurement.window",
+        ),
+        (
+            windowed(Some(1.0), span(1, -1)),
+            "record_measurement.window",
+        ),
+    ];
+    all_malformed(&daemon, cases).await;
+    assert_eq!(daemon.head().await, 2);
+}
+
+#[tokio::test]
+async fn a_choice_that_is_none_and_what_is_left_out_are_refused_with_the_path_of_their_field() {
+    let (_dir, daemon) = with_plans().await;
     let Kind::FailTactic(mut failed) = fail_tactic("samples") else {
         unreachable!("it fails a tactic")
     };
@@ -265,27 +319,6 @@ async fn a_malformed_value_is_refused_with_the_path_of_its_field() {
         })
     };
     let cases = [
-        (costing(f64::NAN), "add_tactic.cost"),
-        (costing(-1.0), "add_tactic.cost"),
-        (costing(f64::INFINITY), "add_tactic.cost"),
-        (confident(1.5), "try_tactic.confidence"),
-        (confident(f64::NAN), "try_tactic.confidence"),
-        (aiming(f64::NAN, "loaves"), "set_objective.target"),
-        (aiming(3.0, " "), "set_objective.measure"),
-        (
-            measure("sales", f64::NEG_INFINITY),
-            "record_measurement.value",
-        ),
-        (windowed(None, None), "record_measurement.value"),
-        (windowed(Some(1.0), span(0, 0)), "record_measurement.window"),
-        (
-            windowed(Some(1.0), span(-1, 0)),
-            "record_measurement.window",
-        ),
-        (
-            windowed(Some(1.0), span(1, -1)),
-            "record_measurement.window",
-        ),
         (Kind::FailTactic(failed), "fail_tactic.failure"),
         (archived(0), "archive_plan.outcome"),
         (archived(9), "archive_plan.outcome"),
@@ -315,10 +348,7 @@ async fn a_malformed_value_is_refused_with_the_path_of_its_field() {
             "acknowledge_finding.code",
         ),
     ];
-    for (command, field) in cases {
-        let field = format!("commands[0].{field}");
-        malformed(&daemon, asking(command), &[&field]).await;
-    }
+    all_malformed(&daemon, cases).await;
     assert_eq!(daemon.head().await, 2);
 }
 

@@ -1,11 +1,12 @@
-//! What the queries answer: every filter, every direction, page by page, as of any point, and never
-//! in a message too large for a client.
+//! What the lists answer: every filter, every direction, page by page, each thing exactly once.
 
 use std::collections::BTreeSet;
 
 use strata::proto::{
     CreatePlan, ExecuteRequest, ListEventsRequest, ListPlansRequest, ListPlansResponse, PlanState,
-    Point, RecordedEvent, SetObjective, command::Kind, point,
+    Point, RecordedEvent, SetObjective,
+    command::Kind,
+    point::Point::{self as At, Position, Revision},
 };
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
@@ -152,7 +153,7 @@ async fn plans_are_listed_by_state_label_and_text() {
 }
 
 #[tokio::test]
-async fn a_list_of_plans_tells_of_each_how_it_is_and_refuses_what_is_no_query() {
+async fn a_list_of_plans_tells_of_each_how_it_is() {
     let (_dir, daemon) = with_plans().await;
     let listed = page(&daemon, containing("900 loaves")).await;
     let plan = &listed.plans[0];
@@ -164,7 +165,11 @@ async fn a_list_of_plans_tells_of_each_how_it_is_and_refuses_what_is_no_query() 
     assert_eq!((plan.last_position, listed.position), (29, 29));
     assert_eq!(plan.labels["region"], "south");
     assert!(plan.last_recorded_at.is_some());
+}
 
+#[tokio::test]
+async fn what_is_no_query_for_plans_is_refused() {
+    let (_dir, daemon) = with_plans().await;
     let first = ListPlansRequest {
         page_size: 2,
         ..labelled("region")
@@ -282,13 +287,12 @@ fn revisions(events: &[RecordedEvent]) -> Vec<u64> {
     events.iter().map(revision).collect()
 }
 
-fn at(point: point::Point) -> Option<Point> {
-    Some(Point { point: Some(point) })
+fn point(point: At) -> Point {
+    Point { point: Some(point) }
 }
 
 #[tokio::test]
-async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
-    use point::Point::{Position, Revision};
+async fn events_are_listed_by_type_subject_and_actor() {
     let (_dir, daemon) = with_history().await;
     let of_types = |types: &[&str]| ListEventsRequest {
         event_types: types.iter().map(|name| (*name).to_owned()).collect(),
@@ -300,11 +304,6 @@ async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
     };
     let by = |actor: &str| ListEventsRequest {
         actors: vec![actor.into()],
-        ..about_growth()
-    };
-    let between = |from: Option<point::Point>, to: Option<point::Point>| ListEventsRequest {
-        from: from.and_then(at),
-        to: to.and_then(at),
         ..about_growth()
     };
     let failed = of_types(&["TacticFailed"]);
@@ -328,6 +327,21 @@ async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
             },
             vec![5, 12],
         ),
+    ];
+    for (query, expected) in cases {
+        finds(&daemon, query, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn events_are_listed_from_and_to_any_revision_or_position() {
+    let (_dir, daemon) = with_history().await;
+    let between = |from: Option<At>, to: Option<At>| ListEventsRequest {
+        from: from.map(point),
+        to: to.map(point),
+        ..about_growth()
+    };
+    let cases: Vec<(ListEventsRequest, Vec<u64>)> = vec![
         (between(Some(Revision(4)), None), (4..=12).collect()),
         (between(None, Some(Revision(4))), (1..=4).collect()),
         (
@@ -345,19 +359,24 @@ async fn events_are_listed_by_type_subject_actor_and_span_in_both_directions() {
         (between(None, Some(Position(2))), vec![1, 2]),
         (between(None, Some(Position(99))), (1..=12).collect()),
     ];
-    for (query, mut expected) in cases {
-        for newest_first in [false, true] {
-            for page_size in [0, 1, 2, 5] {
-                let query = ListEventsRequest {
-                    newest_first,
-                    page_size,
-                    ..query.clone()
-                };
-                let found = revisions(&listed(&daemon, &query).await);
-                assert_eq!(found, expected, "{query:?}");
-            }
-            expected.reverse();
+    for (query, expected) in cases {
+        finds(&daemon, query, expected).await;
+    }
+}
+
+/// Expects that a query finds these revisions, in both directions and however it is paged.
+async fn finds(daemon: &Daemon, query: ListEventsRequest, mut expected: Vec<u64>) {
+    for newest_first in [false, true] {
+        for page_size in [0, 1, 2, 5] {
+            let query = ListEventsRequest {
+                newest_first,
+                page_size,
+                ..query.clone()
+            };
+            let found = revisions(&listed(daemon, &query).await);
+            assert_eq!(found, expected, "{query:?}");
         }
+        expected.reverse();
     }
 }
 
@@ -402,7 +421,11 @@ async fn a_listed_event_tells_all_that_was_recorded_about_it() {
         "{}",
         events[4].summary
     );
+}
 
+#[tokio::test]
+async fn what_is_no_query_for_events_is_refused() {
+    let (_dir, daemon) = with_history().await;
     let refusal =
         |query: ListEventsRequest| async { refused(daemon.history().list_events(query).await) };
     let wrong = ListEventsRequest {
@@ -415,21 +438,24 @@ async fn a_listed_event_tells_all_that_was_recorded_about_it() {
     assert_eq!(wrong.kind(), MALFORMED);
     let fields: BTreeSet<_> = wrong.fields.iter().map(String::as_str).collect();
     assert_eq!(fields, ["actors", "event_types[1]", "subjects[0]"].into());
-    for (field, point) in [
-        ("from", at(point::Point::Revision(0))),
-        ("from", Some(Point::default())),
-    ] {
-        let query = ListEventsRequest {
-            from: point,
+    for point in [Point::default(), point(Revision(0)), point(Position(0))] {
+        let from = ListEventsRequest {
+            from: Some(point),
             ..about_growth()
         };
-        let refusal = refusal(query).await;
-        assert_eq!(refusal.kind(), MALFORMED);
-        assert_eq!(refusal.fields, [field]);
+        let to = ListEventsRequest {
+            to: Some(point),
+            ..about_growth()
+        };
+        for (query, field) in [(from, "from"), (to, "to")] {
+            let refusal = refusal(query).await;
+            assert_eq!(refusal.kind(), MALFORMED);
+            assert_eq!(refusal.fields, [field]);
+        }
     }
-    for point in [point::Point::Revision(13), point::Point::Position(12)] {
+    for beyond in [Revision(13), Position(12)] {
         let beyond = refusal(ListEventsRequest {
-            from: at(point),
+            from: Some(point(beyond)),
             ..about_growth()
         })
         .await;

@@ -186,7 +186,15 @@ async fn a_plan_as_large_as_it_may_be_is_shown_in_one_message() {
     assert_eq!(then.plan.expect("a plan").revision, revision);
     assert!(then.inside_commit);
 
-    // Pages of its events end early, and cover them all the same.
+    pages_cover_all(&daemon, plan.revision).await;
+    assert_eq!(
+        get_plan(&daemon, "growth").await.plan.expect("a plan"),
+        plan
+    );
+}
+
+/// Pages of large events end early, and cover them all the same.
+async fn pages_cover_all(daemon: &Daemon, revision: u64) {
     let (mut seen, mut pages) = (0, 0);
     let mut query = ListEventsRequest {
         page_size: 1_000,
@@ -202,10 +210,6 @@ async fn a_plan_as_large_as_it_may_be_is_shown_in_one_message() {
             break;
         }
     }
-    assert_eq!(seen as u64, plan.revision);
+    assert_eq!(seen as u64, revision);
     assert!(pages > 3, "{pages}");
-    assert_eq!(
-        get_plan(&daemon, "growth").await.plan.expect("a plan"),
-        plan
-    );
 }

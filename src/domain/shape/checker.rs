@@ -361,7 +361,7 @@ impl Checker {
     }
 
     pub(super) fn optional_time(&mut self, field: &'static str, time: Option<&Timestamp>) {
-        if let Some(time) = time.filter(|time| !is_in_range(time)) {
+        if let Some(time) = time.filter(|time| !Time::holds(time)) {
             self.fault(
                 field,
                 format_args!(
@@ -376,7 +376,7 @@ impl Checker {
     /// A time that has been, give or take what clocks differ.
     pub(super) fn past(&mut self, field: &'static str, time: Option<&Timestamp>) {
         self.optional_time(field, time);
-        let ahead = |time: &&Timestamp| is_in_range(time) && Time::from(**time) > self.latest;
+        let ahead = |time: &&Timestamp| Time::holds(time) && Time::from(**time) > self.latest;
         if let Some(time) = time.filter(ahead) {
             self.fault(
                 field,
@@ -487,9 +487,4 @@ pub(super) fn is_blank(text: &str) -> bool {
 /// Whether a character would act on a terminal or cut a text short instead of being shown.
 fn is_control(char: char) -> bool {
     char.is_control() && !matches!(char, '\t' | '\n' | '\r')
-}
-
-fn is_in_range(time: &Timestamp) -> bool {
-    (Time::MIN_SECONDS..=Time::MAX_SECONDS).contains(&time.seconds)
-        && (0..=999_999_999).contains(&time.nanos)
 }
