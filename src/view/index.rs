@@ -126,7 +126,8 @@ impl Index {
             .chunks
             .get(full)
             .map_or(0, |chunk| chunk.partition_point(&before));
-        full * CHUNK_COMMITS + within
+        // The last chunk need not be full.
+        (full * CHUNK_COMMITS + within).min(self.len())
     }
 }
 
