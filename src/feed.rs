@@ -23,6 +23,8 @@ use crate::{
 /// What one read of the journal may look through, in bytes. It bounds how long a reader whose
 /// filter matches nothing holds a blocking thread before it can be cancelled.
 const SCAN_BYTES: usize = 4 << 20;
+/// How many recent commits one read looks through: publishing waits meanwhile.
+const SCAN_COMMITS: usize = 1_024;
 
 /// A durable commit on its way to watchers.
 #[derive(Debug, Clone)]
@@ -51,8 +53,13 @@ impl Filter {
     /// Whether it takes a commit of this plan with events of these kinds.
     #[must_use]
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
-        self.kinds & kinds != 0
+        self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
+    }
+
+    fn takes_kinds(&self, kinds: u64) -> bool {
+        // Any kind is also one that this version does not know.
+        self.kinds == u64::MAX || self.kinds & kinds != 0
     }
 
     fn takes_all(&self) -> bool {
@@ -202,6 +209,8 @@ impl Feed {
         bytes_max: usize,
     ) -> Result<Stretch, FeedError> {
         if let Some(stretch) = self.read_recent(filter, from, to, bytes_max) {
+            // A reader that finds nothing reads on at once, and others want the thread too.
+            tokio::task::coop::consume_budget().await;
             return Ok(stretch);
         }
         let (feed, filter) = (self.clone(), filter.clone());
@@ -234,6 +243,7 @@ impl Feed {
             .ring
             .iter()
             .skip(skip)
+            .take(SCAN_COMMITS)
             .take_while(|recent| recent.position <= to)
         {
             stretch.next = recent.position + 1;
@@ -301,7 +311,7 @@ impl State {
     fn tell(&self, recent: &Recent) {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
-            if watcher.filter.kinds & recent.kinds != 0 {
+            if watcher.filter.takes_kinds(recent.kinds) {
                 watcher.tell(recent.position);
             }
         }
@@ -377,3 +387,6 @@ impl Drop for Watcher {
         self.feed.lock().forget(&self.shared);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ mod log_stream;
 pub mod page;
 pub mod plan_service;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use self::status::refuse;
 
@@ -166,22 +168,4 @@ fn parse_timeout(text: &str) -> Option<Duration> {
         "n" => Duration::from_nanos(amount),
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_calls_timeout_is_read_in_every_unit() {
-        assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
-        assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
-        assert_eq!(
-            parse_timeout("99999999H"),
-            Some(Duration::from_secs(99_999_999 * 3_600))
-        );
-        for bad in ["", "S", "5", "5s", "-5S", "123456789S", "5é"] {
-            assert_eq!(parse_timeout(bad), None, "{bad}");
-        }
-    }
 }

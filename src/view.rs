@@ -24,6 +24,8 @@ pub mod merkle;
 pub mod plans;
 mod recover;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use self::{
     directory::{Directory, DirectoryEntry},
@@ -119,11 +121,21 @@ struct State {
     stopping: bool,
 }
 
+/// What is not written yet, up to a position.
+struct Changes {
+    position: u64,
+    frontier: Frontier,
+    plans: <Plans as Projection>::Changes,
+    directory: <Directory as Projection>::Changes,
+}
+
 /// The view of one log.
 pub struct View {
     journal: Arc<dyn Journal>,
     store: Store,
     state: Mutex<State>,
+    /// Held by the one who writes: two at once would put older records over newer ones.
+    writing: Mutex<()>,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
 }
@@ -195,6 +207,13 @@ impl View {
     /// Writes changes about once a second, or sooner when they pile up, until
     /// [`stop_writing`](Self::stop_writing). Run it on a thread of its own.
     pub fn write_behind(&self) -> Result<(), ViewError> {
+        let ended = self.write_until_stopped();
+        // However it ends, nobody may wait for it any more.
+        self.stop_writing();
+        ended
+    }
+
+    fn write_until_stopped(&self) -> Result<(), ViewError> {
         loop {
             let state = self.lock();
             let (state, _) = self
@@ -220,31 +239,31 @@ impl View {
 
     /// Writes all changes and the checkpoint behind them.
     fn write(&self) -> Result<(), ViewError> {
-        let mut state = self.lock();
-        if state.written_position == state.position {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(changes) = self.lock().changes() else {
             return Ok(());
-        }
-        let (position, frontier) = (state.position, state.frontier.clone());
-        let plans = state.plans.changes();
-        let directory = state.directory.changes();
-        drop(state);
-
-        // A prefix of these survives a crash, so what is built on comes first: chunks of the index,
-        // then the directory that counts them, then the checkpoint that vouches for both.
-        let mut records = Vec::new();
-        Plans::records(&plans, &mut records)?;
-        plans::snapshot_records(&self.store, &plans, &mut records)?;
-        Directory::records(&directory, &mut records)?;
-        records.push(self.checkpoint(position, frontier)?);
-        self.store.write(records)?;
+        };
+        self.store.write(self.records(&changes)?)?;
 
         let mut state = self.lock();
-        state.plans.settled(plans);
-        state.directory.settled(directory);
-        state.written_position = position;
+        state.plans.settled(changes.plans);
+        state.directory.settled(changes.directory);
+        state.written_position = changes.position;
         drop(state);
         self.progress.notify_all();
         Ok(())
+    }
+
+    /// The records of changes. A prefix of them survives a crash, so what is built on comes first:
+    /// chunks of the index, then the directory that counts them, then the checkpoint that vouches
+    /// for both.
+    fn records(&self, changes: &Changes) -> Result<Vec<Record>, ViewError> {
+        let mut records = Vec::new();
+        Plans::records(&changes.plans, &mut records)?;
+        plans::snapshot_records(&self.store, &changes.plans, &mut records)?;
+        Directory::records(&changes.directory, &mut records)?;
+        records.push(self.checkpoint(changes.position, changes.frontier.clone())?);
+        Ok(records)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -264,6 +283,20 @@ impl State {
         self.directory.apply(applied);
         self.position = applied.position;
         self.last_recorded_at = Some(applied.recorded_at);
+    }
+
+    /// What is not written yet, if there is something.
+    fn changes(&mut self) -> Option<Changes> {
+        // Without a new commit there can still be records to be mended.
+        if self.written_position == self.position && self.plans.dirty_bytes() == 0 {
+            return None;
+        }
+        Some(Changes {
+            position: self.position,
+            frontier: self.frontier.clone(),
+            plans: self.plans.changes(),
+            directory: self.directory.changes(),
+        })
     }
 }
 

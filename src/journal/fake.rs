@@ -72,6 +72,11 @@ impl FakeJournal {
         Self::with(self.log_id, state.mark, left)
     }
 
+    /// The same log when it was empty, to take another way from there.
+    pub(crate) fn at_its_start(&self) -> Self {
+        Self::with(self.log_id, None, State::default())
+    }
+
     /// Makes the next append that would write fail so.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.state().fault = Some(fault);

@@ -11,7 +11,7 @@ use super::{
     log_stream::{self, Start},
     page,
     plan_service::required_id,
-    status::{self, malformed, malformed_field},
+    status::{self, malformed, malformed_field, quoted},
 };
 use crate::{
     domain::{event, shape::Violation, value::Subject},
@@ -56,14 +56,17 @@ impl HistoryService for History {
         let token = std::mem::take(&mut query.page_token);
         let min_position = std::mem::take(&mut query.min_position);
         query.page_size = 0;
-        let place = page::place(&query, &token)?.and_then(|place| place.try_into().ok());
+        let place = match page::place(&query, &token)? {
+            Some(place) => Some(place.try_into().map_err(|_| page::no_token())?),
+            None => None,
+        };
         let core = self.gate.core_at(min_position).await?;
         let (folded, position) = core.plan(&query.plan_id).await?;
         let mut revisions = revisions(&query, &folded, position)?;
         // A page goes on where the one before ended, whatever was recorded since.
         match place.map(u64::from_be_bytes) {
             Some(last) if query.newest_first => revisions.end = last.min(revisions.end),
-            Some(last) => revisions.start = (last + 1).max(revisions.start),
+            Some(last) => revisions.start = last.saturating_add(1).max(revisions.start),
             None => {}
         }
         let listing = Listing {
@@ -214,7 +217,7 @@ impl EventFilter {
                 subjects.push(subject);
             } else {
                 let field = format!("subjects[{number}]");
-                let description = format!("{text:?} is no subject, such as tactics/ID");
+                let description = format!("{} is no subject, such as tactics/ID", quoted(text));
                 violations.push(Violation { field, description });
             }
         }

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
-    status::{self, malformed, malformed_field},
+    status::{self, malformed, malformed_field, quoted},
     stopping,
 };
 use crate::{
@@ -127,7 +127,7 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String]) -> Result<Filt
             let field = format!("plan_ids[{number}]");
             violations.push(Violation {
                 field,
-                description: format!("{plan_id:?} is no id"),
+                description: format!("{} is no id", quoted(plan_id)),
             });
         }
     }
@@ -151,7 +151,7 @@ pub(super) fn kinds(field: &str, names: &[String], violations: &mut Vec<Violatio
         if let Some(bit) = event::type_bit(name) {
             kinds |= 1 << bit;
         } else {
-            let description = format!("{name:?} is no type of event, such as TacticFailed");
+            let description = format!("{} is no type of event, such as TacticFailed", quoted(name));
             violations.push(Violation {
                 field: format!("{field}[{number}]"),
                 description,

@@ -38,11 +38,16 @@ pub(super) fn place(query: &impl Message, token: &str) -> Result<Option<Vec<u8>>
     let bytes = hex::decode(token).unwrap_or_default();
     match bytes.split_first_chunk() {
         Some((mark, place)) if *mark == fingerprint(query) => Ok(Some(place.to_vec())),
-        Some(_) | None => Err(malformed_field(
-            "page_token",
-            "it is no next_page_token of this query; leave it empty to start again",
-        )),
+        Some(_) | None => Err(no_token()),
     }
+}
+
+/// The refusal of a token that was not given out.
+pub(super) fn no_token() -> Status {
+    malformed_field(
+        "page_token",
+        "it is no next_page_token of this query; leave it empty to start again",
+    )
 }
 
 /// Tells apart queries whose tokens must not be mixed up; `query` comes without token and size.

@@ -4,12 +4,12 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use prost::Message as _;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page, queue_deadline,
-    status::{self, malformed, malformed_field},
+    status::{self, malformed, malformed_field, quoted},
     stopping,
 };
 use crate::{
@@ -20,12 +20,15 @@ use crate::{
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
         point,
     },
-    view::{directory::DirectoryEntry, plans::Folded},
+    view::{View, directory::DirectoryEntry, plans::Folded},
     writer::{Answer, ExecuteError, Pending},
 };
 
 /// How many requests of one stream are on their way at most.
 const STREAM_IN_FLIGHT_MAX: usize = 1_024;
+/// And how many bytes they have: a stream whose answers are not read is not taken from for ever. An
+/// answer has about the bytes of its request.
+const STREAM_IN_FLIGHT_BYTES: u32 = 4 << 20;
 /// How many plans the directory hands over at a time.
 const SCAN_PLANS: usize = 256;
 /// How many plans one page looks at, at most; a page that matches little ends early.
@@ -54,7 +57,8 @@ impl Plans {
 
 /// What a stream of requests has come to.
 enum Step {
-    Answer(Box<Pending>),
+    /// A request on its way, and its share of the stream's bytes.
+    Answer(Box<Pending>, OwnedSemaphorePermit),
     /// A message of the stream that held no request.
     Refused(Status),
     /// The stream ends with this status.
@@ -96,7 +100,7 @@ impl PlanService for Plans {
         let answers = async_stream::try_stream! {
             while let Some(step) = taken.recv().await {
                 let outcome = match step {
-                    Step::Answer(pending) => match respond(pending.answer().await) {
+                    Step::Answer(pending, _share) => match respond(pending.answer().await) {
                         Ok(response) => Outcome::Response(response),
                         Err(refused) => Outcome::Error(to_proto(&refused)),
                     },
@@ -148,23 +152,50 @@ impl PlanService for Plans {
         let place = page::place(&query, &token)?;
         let core = self.gate.core_at(min_position).await?;
 
-        let text = |place: Vec<u8>| String::from_utf8(place).unwrap_or_default();
-        let mut after = place.map(|place| Id::from(text(place).as_str()));
+        let after = match place.map(String::from_utf8).transpose() {
+            Ok(after) => after.map(|after| Id::from(after.as_str())),
+            Err(_) => return Err(page::no_token()),
+        };
+        let listing = Listing {
+            query,
+            filter,
+            page_size,
+        };
+        // Thousands of texts may be searched: not on a thread that serves others.
+        let view = core.view.clone();
+        let response = blocking(move || Ok(listing.read(&view, after))).await?;
+        Ok(Response::new(response))
+    }
+}
+
+/// One page to be read.
+struct Listing {
+    /// The query that its token is bound to.
+    query: ListPlansRequest,
+    filter: ListFilter,
+    page_size: usize,
+}
+
+impl Listing {
+    fn read(&self, view: &View, mut after: Option<Id>) -> ListPlansResponse {
         let mut response = ListPlansResponse::default();
         let (mut scanned, mut bytes) = (0, 0);
         loop {
-            let (plans, position) = core.view.page(after.as_ref(), SCAN_PLANS);
-            response.position = position;
+            let (plans, position) = view.page(after.as_ref(), SCAN_PLANS);
+            // What the first plans show is what the whole answer is sure to reflect.
+            if scanned == 0 {
+                response.position = position;
+            }
             let last = plans.len() < SCAN_PLANS;
             for (plan_id, entry) in plans {
-                let full = response.plans.len() == page_size || bytes >= BATCH_BYTES;
+                let full = response.plans.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_PLANS_MAX {
                     let place = after.as_deref().unwrap_or_default();
-                    response.next_page_token = page::token(&query, place.as_bytes());
-                    return Ok(Response::new(response));
+                    response.next_page_token = page::token(&self.query, place.as_bytes());
+                    return response;
                 }
                 scanned += 1;
-                if filter.takes(&plan_id, &entry) {
+                if self.filter.takes(&plan_id, &entry) {
                     let summary = summary(&plan_id, &entry);
                     bytes += summary.encoded_len();
                     response.plans.push(summary);
@@ -172,7 +203,7 @@ impl PlanService for Plans {
                 after = Some(plan_id);
             }
             if last {
-                return Ok(Response::new(response));
+                return response;
             }
         }
     }
@@ -187,6 +218,7 @@ async fn take_requests(
     steps: mpsc::Sender<Step>,
 ) {
     let mut lane = core.writer.lane();
+    let shares = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_BYTES as usize));
     loop {
         let message = tokio::select! {
             message = requests.message() => message.map_err(status::documented),
@@ -201,10 +233,15 @@ async fn take_requests(
             Ok(Some(ExecuteStreamRequest {
                 execute: Some(request),
             })) => {
+                // No message is larger than all shares, and nobody closes the semaphore.
+                let bytes = u32::try_from(request.encoded_len()).unwrap_or(u32::MAX);
+                let bytes = bytes.min(STREAM_IN_FLIGHT_BYTES);
+                let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
+                    return;
+                };
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                Step::Answer(Box::new(
-                    lane.submit(request, actor.clone(), deadline).await,
-                ))
+                let pending = lane.submit(request, actor.clone(), deadline).await;
+                Step::Answer(Box::new(pending), share)
             }
         };
         let ends = matches!(step, Step::End(_));
@@ -296,7 +333,10 @@ pub(super) fn required_id(field: &str, id: &str) -> Result<(), Status> {
     let description = if id.is_empty() {
         "it is required".into()
     } else {
-        format!("{id:?} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end")
+        format!(
+            "{} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end",
+            quoted(id)
+        )
     };
     Err(malformed_field(field, description))
 }

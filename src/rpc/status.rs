@@ -7,7 +7,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
-    domain::{decide::Refusal, shape::Violation},
+    domain::{
+        decide::Refusal,
+        shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
+    },
     feed::FeedError,
     journal::JournalError,
     proto::ErrorReason,
@@ -17,6 +20,8 @@ use crate::{
 
 /// `ErrorInfo.domain` of every status.
 const DOMAIN: &str = "strata.v1";
+/// How much of a wrong value is quoted, in characters: statuses travel in headers.
+const QUOTED_CHARS_MAX: usize = 40;
 
 /// A status with a reason and nothing to add.
 pub(super) fn refuse(reason: ErrorReason, message: impl Into<String>) -> Status {
@@ -33,8 +38,9 @@ pub(super) fn with_metadata(
     Status::with_error_details(code(reason), message, details)
 }
 
-/// What the request alone shows wrong, all of it.
+/// What the request alone shows wrong, all of it as far as a header has room.
 pub(super) fn malformed(violations: Vec<Violation>) -> Status {
+    let violations = listed(violations);
     let message = match violations.as_slice() {
         [only] if only.field.is_empty() => only.description.clone(),
         [only] => format!("{}: {}", only.field, only.description),
@@ -56,6 +62,34 @@ pub(super) fn malformed(violations: Vec<Violation>) -> Status {
         .collect();
     details.set_bad_request(fields);
     Status::with_error_details(code(reason), message, details)
+}
+
+/// The violations that are listed, and how many are not.
+fn listed(mut violations: Vec<Violation>) -> Vec<Violation> {
+    let mut bytes = 0;
+    let fits = violations.iter().take_while(|violation| {
+        bytes += violation.field.len() + violation.description.len();
+        bytes <= VIOLATIONS_BYTES_MAX
+    });
+    let fit = fits.count().min(VIOLATIONS_MAX);
+    // A list that was cut before ends with a line that counts; it stays.
+    let unlisted = violations.len() - fit;
+    if unlisted > 1 {
+        violations.truncate(fit);
+        violations.push(Violation {
+            field: String::new(),
+            description: format!("and {unlisted} more, not listed"),
+        });
+    }
+    violations
+}
+
+/// A wrong value in quotes, cut when it is long.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
 }
 
 /// One violation.
@@ -297,6 +331,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(documented, 41);
+        let reasons = (1..).map_while(|number| ErrorReason::try_from(number).ok());
+        assert_eq!(documented, reasons.count());
     }
 }

@@ -42,28 +42,39 @@ impl View {
             if !unchanged {
                 continue;
             }
-            let folded = match loaded {
-                Some(folded) => Arc::new(folded),
-                None => {
-                    drop(state);
-                    tracing::warn!(
-                        plan_id,
-                        "the view's records of a plan are damaged: reading the log for it"
-                    );
-                    let folded = Arc::new(self.search_plan(&Id::from(plan_id), &entry)?);
-                    state = self.lock();
-                    folded
-                }
-            };
-            if state
-                .directory
-                .get(plan_id)
-                .is_some_and(|now| Arc::ptr_eq(now, &entry))
-            {
+            if let Some(folded) = loaded {
+                let folded = Arc::new(folded);
                 state.plans.keep(folded.clone());
                 return Ok(Some((folded, state.position)));
             }
+            drop(state);
+            if let Some(found) = self.mend(plan_id, &entry)? {
+                return Ok(Some(found));
+            }
         }
+    }
+
+    /// The plan from the log, when the view's records of it do not serve; nothing if the plan
+    /// changed meanwhile.
+    fn mend(
+        &self,
+        plan_id: &str,
+        entry: &Arc<DirectoryEntry>,
+    ) -> Result<Option<(Arc<Folded>, u64)>, ViewError> {
+        tracing::warn!(
+            plan_id,
+            "the view's records of a plan are damaged: reading the log for it"
+        );
+        let folded = Arc::new(self.search_plan(&Id::from(plan_id), entry)?);
+        let mut state = self.lock();
+        let unchanged = state
+            .directory
+            .get(plan_id)
+            .is_some_and(|now| Arc::ptr_eq(now, entry));
+        if unchanged {
+            state.plans.mend(folded.clone());
+        }
+        Ok(unchanged.then_some((folded, state.position)))
     }
 
     /// The plan as it was after the event of `revision`, which it must have.

@@ -111,6 +111,20 @@ impl Plans {
         self.clean.insert(folded.plan.plan_id.clone(), folded);
     }
 
+    /// Keeps a plan whose records turned out to be damaged, and has all of them written again.
+    pub(super) fn mend(&mut self, folded: Arc<Folded>) {
+        let plan_id = folded.plan.plan_id.clone();
+        self.clean.remove(&plan_id);
+        let (bytes, first_commit) = (folded.weight_bytes(), 0);
+        self.dirty.entry(plan_id).or_insert_with(|| {
+            self.dirty_bytes += bytes;
+            Dirty {
+                folded,
+                first_commit,
+            }
+        });
+    }
+
     /// About how many bytes the plans in memory take.
     pub(super) fn weight_bytes(&self) -> u64 {
         self.dirty_bytes as u64 + self.clean.weight()
@@ -119,6 +133,14 @@ impl Plans {
     /// About how many bytes the plans take that are not written yet.
     pub(super) fn dirty_bytes(&self) -> usize {
         self.dirty_bytes
+    }
+}
+
+#[cfg(test)]
+impl Plans {
+    /// As if so much were not written that publishing has to wait.
+    pub(super) fn press(&mut self) {
+        self.dirty_bytes += 2 * super::DIRTY_BYTES_HARD;
     }
 }
 
@@ -194,7 +216,12 @@ pub(super) fn snapshot_records(
             continue;
         }
         let plan_id = &folded.plan.plan_id;
-        let stored = store.get(&numbered_key(SNAPSHOT_TAG, plan_id, 0))?;
+        let stored = match store.get(&numbered_key(SNAPSHOT_TAG, plan_id, 0)) {
+            Ok(stored) => stored,
+            // A damaged snapshot is as good as none.
+            Err(StoreError::Damaged(_)) => None,
+            Err(error) => return Err(error),
+        };
         if is_due(folded, stored.as_deref().and_then(SnapshotHeader::read)) {
             push_snapshot(&folded.plan, records)?;
         }

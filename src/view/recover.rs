@@ -96,7 +96,7 @@ impl View {
     }
 
     /// The view as it is stored, brought up to the head; nothing if none is stored.
-    fn open_stored(
+    pub(super) fn open_stored(
         dir: &Path,
         journal: Arc<dyn Journal>,
         cache_bytes: u64,
@@ -127,6 +127,7 @@ impl View {
             journal,
             store,
             state: Mutex::new(state),
+            writing: Mutex::new(()),
             progress: Condvar::new(),
         }
     }
@@ -311,6 +312,18 @@ impl Checkpoint {
             return Ok(());
         };
         Err(ViewError::Incoherent(refused.into()))
+    }
+}
+
+/// The stored checkpoint as another version would have written it.
+#[cfg(test)]
+pub(super) fn checkpoint_of_another_format(store: &Store) -> Record {
+    let stored = store.get(CHECKPOINT_KEY).expect("sound").expect("stored");
+    let mut checkpoint: Checkpoint = postcard::from_bytes(&stored).expect("a checkpoint");
+    checkpoint.format += 1;
+    Record {
+        key: CHECKPOINT_KEY.to_vec(),
+        value: Some(super::encode(&checkpoint).expect("encoded")),
     }
 }
 

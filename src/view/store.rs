@@ -140,6 +140,24 @@ fn checksum(key: &[u8], value: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
+impl Store {
+    /// The keys that start with `prefix`, whatever their values are.
+    pub(super) fn scan_keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let keys = self.db.scan_prefix(prefix).keys();
+        keys.map(|key| Ok(key?.to_vec())).collect()
+    }
+
+    /// Puts these bytes in the place of a record, or nothing, as damage does.
+    pub(super) fn overwrite(&self, key: &[u8], bytes: Option<&[u8]>) {
+        let before = match bytes {
+            Some(bytes) => self.db.insert(key, bytes),
+            None => self.db.remove(key),
+        };
+        drop(before.expect("overwritten"));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
