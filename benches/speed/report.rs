@@ -141,10 +141,10 @@ fn megabytes(round: &Round) -> f64 {
 }
 
 fn latencies(rounds: &[Round]) -> String {
-    let at = |percent| {
+    let at = |percent: usize| {
         let of_round = |round: &Round| {
             let last = round.latencies.len().saturating_sub(1);
-            let latency = round.latencies.get(last * percent / 100);
+            let latency: Option<&Duration> = round.latencies.get(last * percent / 100);
             latency.copied().unwrap_or_default().as_secs_f64() * 1e3
         };
         Spread::of(rounds.iter().map(of_round)).median
