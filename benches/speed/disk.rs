@@ -1,29 +1,35 @@
-//! What a sync costs on the disk that the log is on, which is what a commit alone waits for and
-//! what a group shares.
+//! What a sync costs on the disk that the log is on: a commit alone waits for it, and a group shares
+//! it.
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io,
+    os::unix::fs::FileExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
 /// How many syncs are timed.
-const SYNCS: usize = 300;
+const SYNCS: u32 = 300;
 /// What is written before each, in bytes: a value of the log when groups are full.
-const WRITTEN_BYTES: usize = 12 << 10;
+const WRITTEN_BYTES: u32 = 12 << 10;
 
-/// The median time of a `fdatasync` of a file that has grown, in `dir`.
+/// The median time of a `fdatasync` in `dir`, of a file that has its size already, as the log's has.
 pub(crate) fn sync_time(dir: &Path) -> io::Result<Duration> {
-    let mut file = File::create(dir.join("synced"))?;
-    let written = vec![7; WRITTEN_BYTES];
-    let mut times = Vec::with_capacity(SYNCS);
-    for _ in 0..SYNCS {
-        file.write_all(&written)?;
+    let file = File::create(dir.join("synced"))?;
+    let written = vec![7; WRITTEN_BYTES as usize];
+    let offsets = || (0..SYNCS).map(|number| u64::from(number * WRITTEN_BYTES));
+    for offset in offsets() {
+        file.write_all_at(&written, offset)?;
+    }
+    file.sync_all()?;
+    let mut times = Vec::new();
+    for offset in offsets() {
+        file.write_all_at(&written, offset)?;
         let started = Instant::now();
         file.sync_data()?;
         times.push(started.elapsed());
     }
     times.sort_unstable();
-    Ok(times[SYNCS / 2])
+    Ok(times.get(times.len() / 2).copied().unwrap_or_default())
 }

@@ -40,11 +40,6 @@ impl Row {
         self.strata.push(strata);
         self.echo.push(echo);
     }
-
-    /// How many answers a second the daemon gave.
-    fn rate(&self) -> f64 {
-        Spread::of(self.strata.iter().map(rate)).median
-    }
 }
 
 /// Prints the table.
@@ -74,16 +69,6 @@ pub(crate) fn print(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         }
     }
     writeln!(out)
-}
-
-/// Prints how many commits a sync carried at least: no more syncs fit into a second.
-pub(crate) fn print_syncs(out: &mut impl Write, rows: &[Row], sync: Duration) -> io::Result<()> {
-    writeln!(out, "fdatasync of 12 KiB here: {} µs", sync.as_micros())?;
-    for row in rows.iter().filter(|row| row.work.records()) {
-        let commits = row.rate() * sync.as_secs_f64();
-        writeln!(out, "{}: at least {commits:.1} commits a sync", row.work)?;
-    }
-    Ok(())
 }
 
 fn print_row(
