@@ -145,12 +145,20 @@ impl SledJournal {
     /// Writes a group that begins at position `first` and makes it durable.
     fn store(&self, writer: &mut Writer, first: u64, group: &[Bytes]) -> Result<(), JournalError> {
         let held = writer.open.as_ref().ok_or(JournalError::Closed)?;
-        let batch = batch(first, group, &mut writer.value);
+        let mut runs = pack::runs(group);
+        let (run, rest) = (runs.next(), runs.next());
+        let alone = run.filter(|_| rest.is_none());
         self.with_db(|db| {
-            guarded(None, || {
-                db.apply_batch(batch)?;
-                db.flush()
-            })
+            if let Some(run) = alone {
+                // A value is atomic by itself, and sled writes a batch in two pieces.
+                pack::encode(first, run, &mut writer.value);
+                let value = writer.value.as_slice();
+                guarded(None, || db.insert(key(first), value))?;
+            } else {
+                let batch = batch(first, group, &mut writer.value);
+                guarded(None, || db.apply_batch(batch))?;
+            }
+            guarded(None, || db.flush())
         })?;
         held.file
             .sync_data()

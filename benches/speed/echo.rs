@@ -1,0 +1,134 @@
+//! The bare server: tonic and the same messages with nothing behind them. Its answers were given by
+//! the daemon before and are read from files, so that both servers send the same bytes.
+
+use std::{error::Error, fs, path::Path, pin::Pin};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use prost::Message;
+use strata::proto::{
+    ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse, GetPlanRequest,
+    GetPlanResponse, ListEventsRequest, ListEventsResponse, ListPlansRequest, ListPlansResponse,
+    ReadLogRequest, ReadLogResponse, WatchRequest, WatchResponse,
+    execute_stream_response::Outcome,
+    history_service_server::{HistoryService, HistoryServiceServer},
+    plan_service_server::{PlanService, PlanServiceServer},
+};
+use tokio::net::TcpListener;
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Server, server::TcpIncoming},
+};
+
+/// The file of the answer to Execute.
+pub(crate) const EXECUTE: &str = "execute.answer";
+/// The file of the answer to GetPlan.
+pub(crate) const PLAN: &str = "plan.answer";
+/// The file of the first message that ReadLog answers with.
+pub(crate) const LOG: &str = "log.answer";
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves the answers in a directory on a free port, which it says on stderr as the daemon does.
+pub(crate) async fn serve(answers: &Path) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    eprintln!(r#"{{"address":"{}"}}"#, listener.local_addr()?);
+    let plans = EchoPlans {
+        execute: read(&answers.join(EXECUTE))?,
+        plan: read(&answers.join(PLAN))?,
+    };
+    let history = EchoHistory {
+        log: read(&answers.join(LOG))?,
+    };
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .add_service(PlanServiceServer::new(plans))
+        .add_service(HistoryServiceServer::new(history))
+        .serve_with_incoming(incoming)
+        .await?;
+    Ok(())
+}
+
+fn read<T: Message + Default>(path: &Path) -> Result<T, Box<dyn Error>> {
+    Ok(T::decode(fs::read(path)?.as_slice())?)
+}
+
+struct EchoPlans {
+    execute: ExecuteResponse,
+    plan: GetPlanResponse,
+}
+
+#[tonic::async_trait]
+impl PlanService for EchoPlans {
+    async fn execute(
+        &self,
+        _request: Request<ExecuteRequest>,
+    ) -> Result<Response<ExecuteResponse>, Status> {
+        Ok(Response::new(self.execute.clone()))
+    }
+
+    type ExecuteStreamStream = Answers<ExecuteStreamResponse>;
+
+    async fn execute_stream(
+        &self,
+        request: Request<Streaming<ExecuteStreamRequest>>,
+    ) -> Result<Response<Self::ExecuteStreamStream>, Status> {
+        let answer = self.execute.clone();
+        let answers = request.into_inner().map(move |request| {
+            request.map(|_| ExecuteStreamResponse {
+                outcome: Some(Outcome::Response(answer.clone())),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get_plan(
+        &self,
+        _request: Request<GetPlanRequest>,
+    ) -> Result<Response<GetPlanResponse>, Status> {
+        Ok(Response::new(self.plan.clone()))
+    }
+
+    async fn list_plans(
+        &self,
+        _request: Request<ListPlansRequest>,
+    ) -> Result<Response<ListPlansResponse>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+}
+
+struct EchoHistory {
+    log: ReadLogResponse,
+}
+
+#[tonic::async_trait]
+impl HistoryService for EchoHistory {
+    async fn list_events(
+        &self,
+        _request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+
+    type ReadLogStream = Answers<ReadLogResponse>;
+
+    /// Sends the one message again and again until there are as many entries as were asked for.
+    async fn read_log(
+        &self,
+        request: Request<ReadLogRequest>,
+    ) -> Result<Response<Self::ReadLogStream>, Status> {
+        let entries = usize::try_from(request.into_inner().to_position).unwrap_or(usize::MAX);
+        let messages = entries.div_ceil(self.log.entries.len().max(1));
+        let log = self.log.clone();
+        let answers = stream::repeat_with(move || Ok(log.clone())).take(messages);
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type WatchStream = Answers<WatchResponse>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+}
