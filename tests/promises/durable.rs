@@ -21,7 +21,6 @@ const REQUESTS_A_CLIENT: usize = 10;
 const TRACED_BYTES: &str = "262144";
 
 #[tokio::test]
-#[ignore = "needs strace, which .ci/run installs"]
 async fn durable_each_answer_waits_for_the_sync_of_its_commit() {
     let (daemon, dir, trace) = traced().await;
     let mut client = daemon.plans();
@@ -38,7 +37,6 @@ async fn durable_each_answer_waits_for_the_sync_of_its_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs strace, which .ci/run installs"]
 async fn durable_each_answer_of_a_group_waits_for_the_sync_of_its_commit() {
     let (daemon, dir, trace) = traced().await;
     let mut clients = JoinSet::new();

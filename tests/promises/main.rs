@@ -8,6 +8,7 @@ mod browser;
 mod chance;
 mod crash;
 mod daemon;
+#[cfg(feature = "ci")]
 mod durable;
 mod execute;
 mod execute_stream;
@@ -16,6 +17,7 @@ mod loss;
 mod malformed;
 mod operators;
 mod queries;
+#[cfg(feature = "ci")]
 mod queue;
 mod read_log;
 mod reading;

@@ -21,7 +21,6 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const SLOW_SYNC: &str = "inject=fdatasync:delay_enter=100000";
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs strace, which .ci/run installs"]
 async fn a_full_queue_refuses_at_the_deadline_and_records_nothing_of_it() {
     let dir = tempdir().expect("a directory");
     let mut slow = strace();

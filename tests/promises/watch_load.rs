@@ -72,8 +72,9 @@ async fn watch_delivers_to_many_while_one_does_not_read() {
     deliver(load).await;
 }
 
+/// Takes more than a minute even when optimized.
+#[cfg(feature = "ci")]
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute even when optimized: .ci/run runs it in release"]
 async fn watch_delivers_20_000_commits_to_200_while_one_does_not_read_for_a_minute() {
     let load = Load {
         watchers: 200,
