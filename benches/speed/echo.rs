@@ -21,9 +21,9 @@ use tonic::{
 
 /// The file of the answer to Execute.
 pub(crate) const EXECUTE: &str = "execute.answer";
-/// The file of the answer to GetPlan.
+/// The file of the answer to `GetPlan`.
 pub(crate) const PLAN: &str = "plan.answer";
-/// The file of the first message that ReadLog answers with.
+/// The file of the first message that `ReadLog` answers with.
 pub(crate) const LOG: &str = "log.answer";
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

@@ -97,12 +97,12 @@ impl Server {
         Ok(server)
     }
 
-    /// A client of PlanService; neighbours in number use different connections.
+    /// A client of `PlanService`; neighbours in number use different connections.
     pub(crate) fn plans(&self, number: usize) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channels[number % CONNECTIONS].clone())
     }
 
-    /// A client of HistoryService.
+    /// A client of `HistoryService`.
     pub(crate) fn history(&self) -> HistoryServiceClient<Channel> {
         HistoryServiceClient::new(self.channels[0].clone())
     }
