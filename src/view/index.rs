@@ -72,7 +72,7 @@ impl Index {
     }
 
     /// The commits from number `from` on, counted from 0.
-    pub fn iter_from(&self, from: usize) -> impl DoubleEndedIterator<Item = &IndexEntry> {
+    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &IndexEntry> {
         let skipped_chunks = (from / CHUNK_COMMITS).min(self.chunks.len());
         let mut skip = from % CHUNK_COMMITS;
         self.chunks[skipped_chunks..].iter().flat_map(move |chunk| {
