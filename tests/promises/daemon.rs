@@ -262,6 +262,7 @@ pub(crate) fn serve_arguments(data_dir: &Path) -> Vec<String> {
 }
 
 /// The command that traces what comes after it and all its threads. Fails where there is no `strace`.
+#[cfg(feature = "ci")]
 pub(crate) fn strace() -> Command {
     let version = Command::new("strace").arg("--version").output();
     assert!(
