@@ -1,4 +1,4 @@
-//! PlanService: writing plans and showing what they are.
+//! `PlanService`: writing plans and showing what they are.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -58,7 +58,7 @@ impl Plans {
 /// What a stream of requests has come to.
 enum Step {
     /// A request on its way, and its share of the stream's bytes.
-    Answer(Pending, OwnedSemaphorePermit),
+    Answer(Box<Pending>, OwnedSemaphorePermit),
     /// A message of the stream that held no request.
     Refused(Status),
     /// The stream ends with this status.
@@ -235,7 +235,8 @@ async fn take_requests(
                     return;
                 };
                 let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                Step::Answer(lane.submit(request, actor.clone(), deadline).await, share)
+                let pending = lane.submit(request, actor.clone(), deadline).await;
+                Step::Answer(Box::new(pending), share)
             }
         };
         let ends = matches!(step, Step::End(_));
