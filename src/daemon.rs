@@ -108,7 +108,7 @@ pub async fn run(
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
 
-    let served = tokio::select! {
+    let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         // What failed is said by the thread itself, below.
         () = engine.ended.cancelled() => Ok(()),
@@ -134,7 +134,7 @@ pub async fn run(
         Ok(stopped) => stopped,
         Err(_) => Err(DaemonError::Thread("stop")),
     };
-    served.and(stopped)?;
+    ended.and(stopped)?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -372,6 +372,7 @@ impl Watcher {
 
     /// Where to read on for a watcher that has looked at everything before `next`: nothing that
     /// matches lies between. What it was told is taken as read from there on.
+    #[must_use = "what was told is forgotten"]
     pub fn skip_ahead(&self, next: u64) -> u64 {
         let _state = self.feed.lock();
         let head = self.feed.head();

@@ -149,9 +149,7 @@ fn queue_deadline<T>(request: &Request<T>) -> Instant {
         .get("grpc-timeout")
         .and_then(|value| value.to_str().ok())
         .and_then(parse_timeout)
-        .map_or(QUEUE_WAIT, |timeout| {
-            (timeout - timeout / 10).min(QUEUE_WAIT)
-        });
+        .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
 }
 

@@ -289,8 +289,8 @@ impl Writer {
     ) -> Result<Stage, ExecuteError> {
         // What a request comes to that amends the plan cannot be worked out while those before it
         // are on their way: the writer sends it back, and it is made ready again in its turn.
-        let prepares = turn.as_ref().is_none_or(Turn::is_next);
-        let ready = ready::make_ready(&self.view, &self.clock, request, prepares).await?;
+        let works_out = turn.as_ref().is_none_or(Turn::is_next);
+        let ready = ready::make_ready(&self.view, &self.clock, request, works_out).await?;
         let ready = match ready {
             ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
             ready::Outcome::Ready(ready) => ready,

@@ -1,4 +1,4 @@
-//! AdminService: what operators ask of a daemon.
+//! `AdminService`: what operators ask of a daemon.
 
 use tonic::{Request, Response, Status};
 

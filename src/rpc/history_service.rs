@@ -1,4 +1,4 @@
-//! HistoryService: what happened.
+//! `HistoryService`: what happened.
 
 use std::{ops::Range, pin::Pin, sync::Arc};
 

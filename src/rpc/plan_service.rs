@@ -1,4 +1,4 @@
-//! PlanService: writing plans and showing what they are.
+//! `PlanService`: writing plans and showing what they are.
 
 use std::{pin::Pin, sync::Arc};
 

@@ -76,7 +76,7 @@ impl World {
             recorded_at: Some(given::at(if position == 3 {
                 20
             } else {
-                10 * position as i64
+                10 * position.cast_signed()
             })),
             actor: "anonymous".into(),
             request_id: format!("request-{position}"),
@@ -408,7 +408,7 @@ async fn a_status_fits_its_headers_whatever_was_wrong() {
 #[tokio::test]
 async fn a_stream_starts_where_it_was_asked_to() {
     let world = World::new();
-    let time = |seconds| Start::Time(given::at(seconds).into());
+    let time = |seconds| Start::Time(given::at(seconds));
     let bookmark = Bookmark::at(world.core(), 2).expect("readable").to_bytes();
     let start_of_all = Bookmark::at(world.core(), 0).expect("readable").to_bytes();
     for (start, expected) in [
@@ -462,9 +462,9 @@ async fn the_first_commit_of_a_time_is_found_in_a_log_of_any_length() {
         }
         let head = world.journal.head();
         for position in 4..=head {
-            let exact = Start::Time(given::at(10 * position as i64).into());
+            let exact = Start::Time(given::at(10 * position.cast_signed()));
             assert_eq!(world.resolve(exact).await.expect("a place"), position);
-            let after = Start::Time(given::at(10 * position as i64 + 1).into());
+            let after = Start::Time(given::at(10 * position.cast_signed() + 1));
             assert_eq!(world.resolve(after).await.expect("a place"), position + 1);
         }
     }

@@ -20,8 +20,7 @@ impl RequestKey {
     #[must_use]
     pub fn of(request_id: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(request_id).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        Self([a, b, c, d, e, f, g, h])
+        Self(std::array::from_fn(|byte| digest[byte]))
     }
 }
 
@@ -72,6 +71,7 @@ impl Index {
     }
 
     /// The commits from number `from` on, counted from 0.
+    #[must_use = "it only looks"]
     pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &IndexEntry> {
         let skipped_chunks = (from / CHUNK_COMMITS).min(self.chunks.len());
         let mut skip = from % CHUNK_COMMITS;

@@ -251,13 +251,12 @@ impl View {
         }
         let mut index: Index = before.index.clone();
         index.push(index_entry(position, &commit));
-        let plan = match evolve::advance(before.plan.clone(), &commit.events) {
-            Some(plan) => plan,
-            None => {
-                let mut events = self.events(before, before.plan.revision)?;
-                events.extend(commit.events);
-                evolve::fold(before.plan.plan_id.clone(), &events)
-            }
+        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), &commit.events) {
+            plan
+        } else {
+            let mut events = self.events(before, before.plan.revision)?;
+            events.extend(commit.events);
+            evolve::fold(before.plan.plan_id.clone(), &events)
         };
         Ok(Folded { plan, index })
     }

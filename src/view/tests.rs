@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Writes the first `records` of what is due, as a crash may leave it.
-    fn write_prefix(&self, records: &Pick) {
+    fn write_prefix(&self, records: Pick) {
         let changes = self.view().lock().changes();
         let Some(changes) = changes else {
             return;
@@ -266,7 +266,7 @@ impl World {
             Step::Write => self.write(),
             // A crash follows, so what was taken for written is not missed.
             Step::WritePrefix(records) => {
-                self.write_prefix(records);
+                self.write_prefix(*records);
                 self.reopen();
             }
             Step::Reopen => self.reopen(),

@@ -112,7 +112,7 @@ impl GroupWriter {
                     break;
                 };
                 bytes += job.bytes;
-                jobs.push(job);
+                jobs.push(*job);
                 if jobs.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
                     next = queue.try_recv().ok();
                 }
@@ -123,7 +123,7 @@ impl GroupWriter {
     }
 
     /// Decides jobs in order, makes their commits durable, shows them and answers.
-    fn write(&mut self, mut jobs: Vec<Box<Job>>) -> Result<(), ViewError> {
+    fn write(&mut self, mut jobs: Vec<Job>) -> Result<(), ViewError> {
         // The caller has gone, and nothing is recorded yet: nobody misses it.
         jobs.retain(|job| !job.reply.is_closed());
         match self.settle(&mut jobs) {
@@ -151,7 +151,7 @@ impl GroupWriter {
 
     /// The replies to jobs, with all that they rest on durable and shown; nothing for those that
     /// must be made ready again.
-    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Option<Reply>>, ViewError> {
+    fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Option<Reply>>, ViewError> {
         loop {
             let mut group = Group::default();
             jobs.iter()

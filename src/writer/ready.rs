@@ -69,12 +69,13 @@ impl Ready {
     }
 }
 
-/// Makes a request ready. Unless it `prepares`, one that corrects or retracts is not worked out yet.
+/// Makes a request ready. One that corrects or retracts is only
+/// worked out if `works_out`.
 pub(super) async fn make_ready(
     view: &Arc<View>,
     clock: &Clock,
     request: CheckedRequest,
-    prepares: bool,
+    works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
     let plan_id = &request.request().plan_id;
     let in_memory = view.in_memory(plan_id).map(|(folded, _)| folded);
@@ -105,7 +106,7 @@ pub(super) async fn make_ready(
     }
     let (view, clock) = (view.clone(), clock.clone());
     let reading =
-        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request, prepares));
+        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request, works_out));
     match reading.await {
         Ok(outcome) => outcome,
         // The runtime is going down.
@@ -118,7 +119,7 @@ fn make_ready_blocking(
     view: &View,
     clock: &Clock,
     request: CheckedRequest,
-    prepares: bool,
+    works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
     let Some((folded, _)) = view.load(&request.request().plan_id)? else {
         let ready = Ready {
@@ -135,9 +136,10 @@ fn make_ready_blocking(
             return Ok(Outcome::Replay(answer));
         }
     }
-    let prepared = match prepares && request.amends() {
-        true => Some(prepare(view, clock, &folded, &request)?),
-        false => None,
+    let prepared = if works_out && request.amends() {
+        Some(prepare(view, clock, &folded, &request)?)
+    } else {
+        None
     };
     let searched_commits = folded.index.len();
     let ready = Ready {
