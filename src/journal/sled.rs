@@ -101,7 +101,7 @@ impl SledJournal {
         let (marks, mark) = Marks::open(&home.high_water_path(), home.log_id())?;
         let path = home.log_path();
         preflight::check(&path)?;
-        let db = open_engine(&path, options)?;
+        let db = open_log(&path, options)?;
         preflight::refuse_blobs(&path)?;
         let file = sync_all(home.dir(), &path)?;
         let cache = Cache::default();
@@ -413,7 +413,7 @@ fn missing(position: u64) -> JournalError {
     }
 }
 
-fn open_engine(path: &Path, options: SledOptions) -> Result<Db, JournalError> {
+fn open_log(path: &Path, options: SledOptions) -> Result<Db, JournalError> {
     let config = ::sled::Config::default()
         .path(path)
         .cache_capacity(options.cache_bytes.max(CACHE_BYTES_MIN))
@@ -422,6 +422,11 @@ fn open_engine(path: &Path, options: SledOptions) -> Result<Db, JournalError> {
         .segment_size(SEGMENT_BYTES)
         // Every append flushes. sled's own thread would only add writes in between.
         .flush_every_ms(None);
+    open_engine(&config)
+}
+
+/// Opens a database of ours that may just have been dropped.
+pub(crate) fn open_engine(config: &::sled::Config) -> Result<Db, JournalError> {
     let give_up = Instant::now() + ENGINE_LOCK_WAIT;
     loop {
         match guarded(None, || config.open()) {
@@ -437,7 +442,7 @@ fn open_engine(path: &Path, options: SledOptions) -> Result<Db, JournalError> {
 }
 
 fn create(path: &Path, options: SledOptions) -> Result<(), JournalError> {
-    let db = open_engine(path, options)?;
+    let db = open_log(path, options)?;
     guarded(None, || {
         db.flush()?;
         drop(db);
@@ -448,7 +453,7 @@ fn create(path: &Path, options: SledOptions) -> Result<(), JournalError> {
 
 /// sled writes its snapshot only when it opens.
 fn write_snapshot(path: &Path, options: SledOptions) -> Result<(), JournalError> {
-    let db = open_engine(path, options)?;
+    let db = open_log(path, options)?;
     guarded(None, || {
         drop(db);
         Ok(())
@@ -473,7 +478,7 @@ fn sync_all(dir: &Path, path: &Path) -> Result<File, JournalError> {
 }
 
 /// Calls sled, which panics on some damage instead of reporting it.
-fn guarded<T>(
+pub(crate) fn guarded<T>(
     position: Option<u64>,
     work: impl FnOnce() -> ::sled::Result<T>,
 ) -> Result<T, JournalError> {

@@ -417,14 +417,14 @@ async fn a_stream_starts_where_it_was_asked_to() {
         (Start::Now, 5),
         (Start::Bookmark(bookmark.clone()), 3),
         (Start::Bookmark(start_of_all), 1),
-        (time(i64::MIN), 1),
+        (time(crate::domain::value::Time::MIN_SECONDS), 1),
         (time(10), 1),
         (time(11), 2),
         (time(20), 2),
         (time(21), 4),
         (time(40), 4),
         (time(41), 5),
-        (time(i64::MAX), 5),
+        (time(crate::domain::value::Time::MAX_SECONDS), 5),
     ] {
         assert_eq!(world.resolve(start).await.expect("a place"), expected);
     }
@@ -443,6 +443,7 @@ async fn a_stream_starts_where_it_was_asked_to() {
     }
     for (start, code) in [
         (Start::Position(0), Code::InvalidArgument),
+        (time(i64::MAX), Code::InvalidArgument),
         (Start::Bookmark(vec![1, 2]), Code::InvalidArgument),
         (Start::Position(6), Code::OutOfRange),
     ] {

@@ -68,7 +68,8 @@ impl Directory {
         let mut entries = BTreeMap::new();
         for record in records {
             let (key, value) = record?;
-            let damaged = || StoreError::Damaged(key.escape_ascii().to_string());
+            let damaged =
+                || StoreError::Damaged(format!("entry {} makes no sense", key.escape_ascii()));
             let plan_id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
             let entry = postcard::from_bytes(&value).map_err(|_| damaged())?;
             entries.insert(Id::from(plan_id.ok_or_else(damaged)?), Arc::new(entry));

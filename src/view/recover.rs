@@ -109,8 +109,8 @@ impl View {
         let Some(stored) = store.get(CHECKPOINT_KEY)? else {
             return Ok(None);
         };
-        let checkpoint: Checkpoint =
-            postcard::from_bytes(&stored).map_err(|_| StoreError::Damaged("checkpoint".into()))?;
+        let checkpoint: Checkpoint = postcard::from_bytes(&stored)
+            .map_err(|_| StoreError::Damaged("its checkpoint makes no sense".into()))?;
         checkpoint.confirm(journal.as_ref())?;
         let mut state = State::empty(cache_bytes);
         state.directory = Directory::restore(store.scan(&[directory::TAG]))?;

@@ -2,7 +2,9 @@
 //! written in small batches so that the journal is never kept waiting for sled's shared lock, and
 //! made durable with the checkpoint in the last batch.
 
-use std::{fs, fs::File, io, panic::AssertUnwindSafe, path::Path};
+use std::{fs, fs::File, io, iter, path::Path};
+
+use crate::journal::{JournalError, sled as engine};
 
 /// Sled's batches of all databases share one lock; 64 keys hold it for milliseconds.
 const BATCH_KEYS_MAX: usize = 64;
@@ -30,13 +32,18 @@ pub enum StoreError {
     #[error("the view's database: {0}")]
     Io(#[from] io::Error),
     /// A record is not what was written.
-    #[error("the view's record {0} is damaged")]
+    #[error("the view is damaged: {0}")]
     Damaged(String),
 }
 
-impl From<sled::Error> for StoreError {
-    fn from(error: sled::Error) -> Self {
-        Self::Engine(error.to_string())
+impl From<JournalError> for StoreError {
+    /// The engine is the journal's, and so are its errors.
+    fn from(error: JournalError) -> Self {
+        if let JournalError::Damaged { what, .. } = error {
+            Self::Damaged(what)
+        } else {
+            Self::Engine(error.to_string())
+        }
     }
 }
 
@@ -55,9 +62,7 @@ impl Store {
             .cache_capacity(CACHE_BYTES)
             .segment_size(SEGMENT_BYTES)
             .flush_every_ms(None);
-        // Sled panics on some kinds of damage.
-        let db = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StoreError::Engine("opening it panicked".into()))??;
+        let db = engine::open_engine(&config)?;
         let file = File::options()
             .read(true)
             .write(true)
@@ -77,8 +82,7 @@ impl Store {
 
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db
-            .get(key)?
+        guarded(|| self.db.get(key))?
             .map(|stored| unseal(key, &stored))
             .transpose()
     }
@@ -88,7 +92,9 @@ impl Store {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
-        self.db.scan_prefix(prefix).map(|item| {
+        let mut found = self.db.scan_prefix(prefix);
+        let next = move || guarded(|| found.next().transpose()).transpose();
+        iter::from_fn(next).map(|item| {
             let (key, stored) = item?;
             let value = unseal(&key, &stored)?;
             Ok((key.to_vec(), value))
@@ -107,15 +113,22 @@ impl Store {
             }
             keys += 1;
             if keys == BATCH_KEYS_MAX {
-                self.db.apply_batch(std::mem::take(&mut batch))?;
+                let full = std::mem::take(&mut batch);
+                guarded(|| self.db.apply_batch(full))?;
                 keys = 0;
             }
         }
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
+        guarded(|| {
+            self.db.apply_batch(batch)?;
+            self.db.flush()
+        })?;
         self.file.sync_data()?;
         Ok(())
     }
+}
+
+fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    Ok(engine::guarded(None, work)?)
 }
 
 fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
@@ -130,7 +143,10 @@ fn unseal(key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
         Some((crc, value)) if u32::from_le_bytes(*crc) == checksum(key, value) => {
             Ok(value.to_vec())
         }
-        Some(_) | None => Err(StoreError::Damaged(key.escape_ascii().to_string())),
+        Some(_) | None => Err(StoreError::Damaged(format!(
+            "record {} is not what was written",
+            key.escape_ascii()
+        ))),
     }
 }
 
@@ -144,7 +160,7 @@ impl Store {
     /// The keys that start with `prefix`, whatever their values are.
     pub(super) fn scan_keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
         let keys = self.db.scan_prefix(prefix).keys();
-        keys.map(|key| Ok(key?.to_vec())).collect()
+        keys.map(|key| Ok(guarded(|| key)?.to_vec())).collect()
     }
 
     /// Puts these bytes in the place of a record, or nothing, as damage does.

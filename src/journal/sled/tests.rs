@@ -58,7 +58,7 @@ impl Case {
 
     /// Does something to the stored values behind the journal's back.
     fn tamper(&self, with: impl FnOnce(&Db)) {
-        let db = open_engine(&self.log_path(), SledOptions::default()).expect("sled opens");
+        let db = open_log(&self.log_path(), SledOptions::default()).expect("sled opens");
         with(&db);
         db.flush().expect("flushed");
     }
