@@ -2,7 +2,15 @@
 //! written in small batches so that the journal is never kept waiting for sled's shared lock, and
 //! made durable with the checkpoint in the last batch.
 
-use std::{fs, fs::File, io, panic::AssertUnwindSafe, path::Path};
+use std::{
+    fs,
+    fs::File,
+    io,
+    panic::AssertUnwindSafe,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Sled's batches of all databases share one lock; 64 keys hold it for milliseconds.
 const BATCH_KEYS_MAX: usize = 64;
@@ -11,6 +19,10 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// Large enough for any record to stay out of sled's blob files, which are never synced.
 const SEGMENT_BYTES: usize = 8 << 20;
 const CRC_BYTES: usize = 4;
+/// Sled's threads let go of its lock a moment after the database is dropped.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often the lock is tried meanwhile.
+const LOCK_RETRY: Duration = Duration::from_millis(2);
 
 /// A record to be written; no value removes the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +67,7 @@ impl Store {
             .cache_capacity(CACHE_BYTES)
             .segment_size(SEGMENT_BYTES)
             .flush_every_ms(None);
-        // Sled panics on some kinds of damage.
-        let db = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StoreError::Engine("opening it panicked".into()))??;
+        let db = open_unlocked(&config)?;
         let file = File::options()
             .read(true)
             .write(true)
@@ -115,6 +125,25 @@ impl Store {
         self.db.flush()?;
         self.file.sync_data()?;
         Ok(())
+    }
+}
+
+/// Opens the database once its lock is free.
+fn open_unlocked(config: &sled::Config) -> Result<sled::Db, StoreError> {
+    let give_up = Instant::now() + LOCK_WAIT;
+    loop {
+        // Sled panics on some kinds of damage.
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| StoreError::Engine("opening it panicked".into()))?;
+        match opened {
+            Err(error)
+                if error.to_string().contains("could not acquire lock")
+                    && Instant::now() < give_up =>
+            {
+                thread::sleep(LOCK_RETRY);
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 
