@@ -2,7 +2,7 @@
 //! full. Nothing else becomes of it, and what was refused was not recorded. `strace` holds up one
 //! sync of the disk, so that the queue is full for certain.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use strata::proto::{ExecuteResponse, GetStatusRequest};
 use tempfile::tempdir;
@@ -20,8 +20,6 @@ use crate::{
 const CALLS: usize = 150;
 /// A tenth of it is what the daemon leaves for its answer to arrive.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// Each thread's second sync takes so long, in microseconds: that of the writer's second group.
-const HELD_UP_SYNC: &str = "inject=fdatasync:delay_enter=6000000:when=2";
 /// A queue that is full for so many looks at it is not being emptied.
 const LOOKS: usize = 30;
 
@@ -29,24 +27,7 @@ const LOOKS: usize = 30;
 #[ignore = "needs strace, which .ci/run installs"]
 async fn a_full_queue_refuses_at_the_deadline_and_records_nothing_of_it() {
     let dir = tempdir().expect("a directory");
-    let mut held_up = strace();
-    held_up
-        .args([
-            "-e",
-            "trace=fdatasync",
-            "-e",
-            HELD_UP_SYNC,
-            "-o",
-            "/dev/null",
-        ])
-        .arg(env!("CARGO_BIN_EXE_stratad"))
-        .args(serve_arguments(dir.path()))
-        .args(["--queue-limit", "1"]);
-    let daemon = Daemon::spawn(held_up).await;
-    daemon.wait_until_serving().await;
-    let created = request("growth", "create", create_plan());
-    daemon.plans().execute(created).await.expect("recorded");
-
+    let daemon = held_up_after_one_commit(dir.path()).await;
     let mut patient = JoinSet::new();
     for number in 0.. {
         call(&mut patient, &daemon, format!("patient-{number}"), PATIENCE);
@@ -73,8 +54,33 @@ async fn a_full_queue_refuses_at_the_deadline_and_records_nothing_of_it() {
     daemon.stop().await;
 }
 
+/// A daemon with one commit, whose next group is held up on its way to the disk, and whose queue has
+/// one place.
+pub(crate) async fn held_up_after_one_commit(dir: &Path) -> Daemon {
+    // Each thread's second sync takes so long, in microseconds: that of the writer's second group.
+    let second_sync = "inject=fdatasync:delay_enter=6000000:when=2";
+    let mut held_up = strace();
+    held_up
+        .args([
+            "-e",
+            "trace=fdatasync",
+            "-e",
+            second_sync,
+            "-o",
+            "/dev/null",
+        ])
+        .arg(env!("CARGO_BIN_EXE_stratad"))
+        .args(serve_arguments(dir))
+        .args(["--queue-limit", "1"]);
+    let daemon = Daemon::spawn(held_up).await;
+    daemon.wait_until_serving().await;
+    let created = request("growth", "create", create_plan());
+    daemon.plans().execute(created).await.expect("recorded");
+    daemon
+}
+
 /// Whether the queue is full and nothing is taken from it.
-async fn stays_full(daemon: &Daemon) -> bool {
+pub(crate) async fn stays_full(daemon: &Daemon) -> bool {
     for _ in 0..LOOKS {
         let status = daemon.admin().get_status(GetStatusRequest {}).await;
         if status.expect("a status").into_inner().queued_requests == 0 {
