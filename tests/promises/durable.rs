@@ -8,10 +8,15 @@ use std::{
     time::Instant,
 };
 
+use strata::proto::{ExecuteRequest, GetPlanRequest};
 use tempfile::{TempDir, tempdir};
 use tokio::task::JoinSet;
 
-use crate::daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments, strace};
+use crate::{
+    daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments, strace},
+    queue::{held_up_after_one_commit, stays_full},
+    reading::{reason, whole_log},
+};
 
 const SEQUENTIAL: usize = 50;
 const CLIENTS: usize = 16;
@@ -64,6 +69,63 @@ async fn durable_each_answer_of_a_group_waits_for_the_sync_of_its_commit() {
         ended.expect("answered");
     }
     assert_synced_before_answered(daemon, &dir, &trace, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs strace, which .ci/run installs"]
+async fn only_durable_is_shown_while_a_sync_is_held_up() {
+    let dir = tempdir().expect("a directory");
+    let daemon = held_up_after_one_commit(dir.path()).await;
+    let send = |request: ExecuteRequest| {
+        let mut client = daemon.plans();
+        tokio::spawn(async move { client.execute(request).await })
+    };
+    let written = request("growth", "written", note("a note"));
+    let raced = ExecuteRequest {
+        expected_revision: Some(1),
+        ..request("growth", "raced", note("another"))
+    };
+    let first = send(written.clone());
+    let mut answers = vec![first];
+    while !stays_full(&daemon).await {
+        // The second one is refused by the first and the others replay it: none may say so yet.
+        answers.push(send(if answers.len() == 1 {
+            raced.clone()
+        } else {
+            written.clone()
+        }));
+    }
+    assert_eq!(daemon.head().await, 1);
+    assert_eq!(whole_log(&daemon).await.len(), 1);
+    let query = GetPlanRequest {
+        plan_id: "growth".into(),
+        ..Default::default()
+    };
+    let shown = daemon
+        .plans()
+        .get_plan(query)
+        .await
+        .expect("shown")
+        .into_inner();
+    assert_eq!(
+        (shown.position, shown.plan.expect("a plan").revision),
+        (1, 1)
+    );
+    assert!(stays_full(&daemon).await, "the sync is still held up");
+    assert!(answers.iter().all(|answer| !answer.is_finished()));
+
+    for (number, answer) in answers.into_iter().enumerate() {
+        let answer = answer.await.expect("called");
+        if number == 1 {
+            let refused = answer.expect_err("the plan has moved on");
+            assert_eq!(reason(&refused).as_deref(), Some("REVISION_CONFLICT"));
+        } else {
+            let answer = answer.expect("recorded").into_inner();
+            assert_eq!((answer.revision, answer.replayed), (2, number > 0));
+        }
+    }
+    assert_eq!(daemon.head().await, 2);
+    daemon.stop().await;
 }
 
 /// A daemon whose writes and syncs are traced to a file.

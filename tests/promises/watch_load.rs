@@ -38,9 +38,9 @@ const SMALL_CACHES: [&str; 6] = [
     "--recent-commits-bytes",
     "2MiB",
 ];
-/// The caches, what sled keeps beside its own, and two batches of 512 KiB for each of 200 watchers.
+/// The caches, what sled keeps beside its own, and a batch of 512 KiB on its way to each of 200 watchers.
 /// Buffered for each of them, the log of the full load would be 5 GB.
-const RESIDENT_KIB_MAX: u64 = 400 << 10;
+const RESIDENT_KIB_MAX: u64 = 300 << 10;
 /// How long all deliveries may take after the last commit.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -166,7 +166,7 @@ async fn deliver(load: Load) {
     sampling.store(false, Ordering::Relaxed);
     sampler.join().expect("sampled");
     let after_kib = resident_kib(daemon.pid());
-    let peak_kib = peak_kib.load(Ordering::Relaxed);
+    let peak_kib = peak_kib.load(Ordering::Relaxed).max(after_kib);
     eprintln!(
         "{} watchers, {} commits: written in {written:.1?}, delivered after {delivered:.1?}; \
          resident {before_kib} KiB before, at most {peak_kib}, {after_kib} after",
