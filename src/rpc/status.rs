@@ -179,7 +179,7 @@ pub(super) fn of_view(error: &ViewError) -> Status {
         ViewError::Store(_) => {
             tracing::error!(%error, "the view cannot be read");
             refuse(
-                ErrorReason::WriteFailed,
+                ErrorReason::ReadFailed,
                 "the daemon cannot read its view; operators see why",
             )
         }
@@ -209,7 +209,7 @@ fn of_journal(error: &JournalError) -> Status {
         | JournalError::Engine(_) => {
             tracing::error!(%error, "the log cannot be read");
             refuse(
-                ErrorReason::WriteFailed,
+                ErrorReason::ReadFailed,
                 "the daemon cannot read its log; operators see why",
             )
         }
@@ -269,7 +269,8 @@ fn code(reason: ErrorReason) -> Code {
         | ErrorReason::Starting
         | ErrorReason::Stopping
         | ErrorReason::WriteFailed
-        | ErrorReason::Contended => Code::Unavailable,
+        | ErrorReason::Contended
+        | ErrorReason::ReadFailed => Code::Unavailable,
         ErrorReason::LogDamaged => Code::DataLoss,
         // Never sent; if a bug sends it, it must not look like success or a client's fault.
         ErrorReason::Unspecified => Code::Internal,
