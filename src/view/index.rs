@@ -1,14 +1,18 @@
 //! The index of one plan's commits: for each its position, first revision and the digest of its
-//! request id, in chunks of 256. History, time travel, exactly-once and the filters by plan all read
-//! it. Chunks are shared, so that a copy which runs ahead of the disk costs little.
+//! request id. History, time travel, exactly-once and the filters by plan all read it. On disk it
+//! stands in chunks of 256; in memory in leaves that copies share, so that one which runs ahead of
+//! the disk costs no more than a leaf.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// How many commits a chunk holds.
-pub const CHUNK_COMMITS: usize = 256;
+/// How many commits a chunk holds on disk.
+pub(super) const CHUNK_COMMITS: usize = LEAF_COMMITS * LEAVES_A_CHUNK;
+/// How many commits a leaf holds: what a plan's next commit copies at most.
+const LEAF_COMMITS: usize = 32;
+const LEAVES_A_CHUNK: usize = 8;
 
 /// The first 8 bytes of the SHA-256 of a request id. Two ids may share it: what matches is confirmed
 /// against the commit itself.
@@ -39,15 +43,15 @@ pub struct IndexEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
     /// All full but the last.
-    chunks: Vec<Arc<Vec<IndexEntry>>>,
+    leaves: Vec<Arc<Vec<IndexEntry>>>,
 }
 
 impl Index {
     /// Adds the plan's next commit.
     pub fn push(&mut self, entry: IndexEntry) {
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK_COMMITS => Arc::make_mut(chunk).push(entry),
-            Some(_) | None => self.chunks.push(Arc::new(vec![entry])),
+        match self.leaves.last_mut() {
+            Some(leaf) if leaf.len() < LEAF_COMMITS => Arc::make_mut(leaf).push(entry),
+            Some(_) | None => self.leaves.push(Arc::new(vec![entry])),
         }
     }
 
@@ -60,39 +64,39 @@ impl Index {
     /// How many commits there are, to be counted from.
     #[must_use]
     pub fn len(&self) -> usize {
-        let last = self.chunks.last().map_or(0, |chunk| chunk.len());
-        self.chunks.len().saturating_sub(1) * CHUNK_COMMITS + last
+        let last = self.leaves.last().map_or(0, |leaf| leaf.len());
+        self.leaves.len().saturating_sub(1) * LEAF_COMMITS + last
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.leaves.is_empty()
     }
 
     /// The commits from number `from` on, counted from 0.
     #[must_use = "it only looks"]
     pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &IndexEntry> {
-        let skipped_chunks = (from / CHUNK_COMMITS).min(self.chunks.len());
-        let mut skip = from % CHUNK_COMMITS;
-        self.chunks[skipped_chunks..].iter().flat_map(move |chunk| {
-            let skipped = std::mem::take(&mut skip).min(chunk.len());
-            chunk[skipped..].iter()
+        let skipped_leaves = (from / LEAF_COMMITS).min(self.leaves.len());
+        let mut skip = from % LEAF_COMMITS;
+        self.leaves[skipped_leaves..].iter().flat_map(move |leaf| {
+            let skipped = std::mem::take(&mut skip).min(leaf.len());
+            leaf[skipped..].iter()
         })
     }
 
     /// The last commit.
     #[must_use]
     pub fn last(&self) -> Option<&IndexEntry> {
-        self.chunks.last().and_then(|chunk| chunk.last())
+        self.leaves.last().and_then(|leaf| leaf.last())
     }
 
     /// The commit of a number, counted from 0.
     #[must_use]
     pub fn get(&self, number: usize) -> Option<&IndexEntry> {
-        self.chunks
-            .get(number / CHUNK_COMMITS)?
-            .get(number % CHUNK_COMMITS)
+        self.leaves
+            .get(number / LEAF_COMMITS)?
+            .get(number % LEAF_COMMITS)
     }
 
     /// The number of the last commit whose first revision is at most `revision`: the one that holds
@@ -113,18 +117,22 @@ impl Index {
     pub(super) fn chunks_from(
         &self,
         from: usize,
-    ) -> impl Iterator<Item = (usize, &Arc<Vec<IndexEntry>>)> {
-        self.chunks.iter().enumerate().skip(from / CHUNK_COMMITS)
+    ) -> impl Iterator<Item = (usize, Vec<IndexEntry>)> {
+        let chunks = self.leaves.chunks(LEAVES_A_CHUNK).enumerate();
+        chunks.skip(from / CHUNK_COMMITS).map(|(number, leaves)| {
+            let commits = leaves.iter().flat_map(|leaf| leaf.iter().copied());
+            (number, commits.collect())
+        })
     }
 
     /// How many commits from the start satisfy `before`, which holds for a prefix of them.
     fn partition_point(&self, before: impl Fn(&IndexEntry) -> bool) -> usize {
         let full = self
-            .chunks
-            .partition_point(|chunk| chunk.last().is_some_and(&before));
-        match self.chunks.get(full) {
-            Some(chunk) => full * CHUNK_COMMITS + chunk.partition_point(&before),
-            // The last chunk need not be full.
+            .leaves
+            .partition_point(|leaf| leaf.last().is_some_and(&before));
+        match self.leaves.get(full) {
+            Some(leaf) => full * LEAF_COMMITS + leaf.partition_point(&before),
+            // The last leaf need not be full.
             None => self.len(),
         }
     }

@@ -181,7 +181,7 @@ impl Projection for Plans {
                 let key = numbered_key(INDEX_TAG, &folded.plan.plan_id, number);
                 records.push(Record {
                     key,
-                    value: Some(super::encode(chunk.as_ref())?),
+                    value: Some(super::encode(&chunk)?),
                 });
             }
         }
