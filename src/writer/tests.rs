@@ -36,7 +36,7 @@ async fn answers(pending: Vec<Pending>) -> Vec<Result<Answer, ExecuteError>> {
 }
 
 #[tokio::test]
-async fn a_group_is_one_append_and_nothing_of_it_is_shown_or_answered_before_it_is_durable() {
+async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
     let mut world = World::new();
     let everything = Filter {
         plan_ids: Vec::new(),
