@@ -27,6 +27,7 @@ pub mod history_service;
 mod log_stream;
 pub mod page;
 pub mod plan_service;
+mod query;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,7 @@
 
 use tonic::Status;
 
-use super::{
-    Core,
-    status::{malformed_field, refuse},
-};
+use super::{Core, status::refuse};
 use crate::{
     commit::{LeafHash, leaf_hash},
     journal::{JournalError, LogId},
@@ -69,13 +66,10 @@ impl Bookmark {
 }
 
 /// The position a bookmark stands at, if this log confirms it.
-pub(super) async fn confirm(core: &std::sync::Arc<Core>, bytes: &[u8]) -> Result<u64, Status> {
-    let Some(bookmark) = Bookmark::from_bytes(bytes) else {
-        return Err(malformed_field(
-            "bookmark",
-            "it is none that a watch has given out",
-        ));
-    };
+pub(super) async fn confirm(
+    core: &std::sync::Arc<Core>,
+    bookmark: Bookmark,
+) -> Result<u64, Status> {
     if bookmark.log_id != core.journal.log_id() || bookmark.position > core.feed.head() {
         return Err(diverged());
     }

@@ -10,15 +10,14 @@ use super::{
     BATCH_BYTES, Gate, blocking,
     log_stream::{self, Start},
     page,
-    plan_service::required_id,
-    status::{self, malformed, malformed_field, quoted},
+    query::Checks,
+    status::{self, quoted},
 };
 use crate::{
-    domain::{event, shape::Violation, value::Subject},
+    domain::{event, value::Subject},
     proto::{
-        Commit, Event, ListEventsRequest, ListEventsResponse, Point, ReadLogRequest,
-        ReadLogResponse, RecordedEvent, WatchRequest, WatchResponse,
-        history_service_server::HistoryService, point, read_log_request, watch_request,
+        Commit, Event, ListEventsRequest, ListEventsResponse, ReadLogRequest, ReadLogResponse,
+        RecordedEvent, WatchRequest, WatchResponse, history_service_server::HistoryService, point,
     },
     view::{View, ViewError, plans::Folded},
 };
@@ -27,8 +26,6 @@ use crate::{
 const READ_COMMITS: usize = 64;
 /// How many commits one page looks at, at most; a page that matches little ends early.
 const SCANNED_COMMITS_MAX: usize = 4_096;
-/// The longest list of filters.
-const FILTERS_MAX: usize = 64;
 
 /// The service.
 pub struct History {
@@ -50,9 +47,15 @@ impl HistoryService for History {
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
         let mut query = request.into_inner();
-        required_id("plan_id", &query.plan_id)?;
-        let filter = EventFilter::check(&query)?;
-        let page_size = page::size(query.page_size)?;
+        let mut check = Checks::default();
+        check.id("plan_id", &query.plan_id);
+        let filter = EventFilter::of(&query, &mut check);
+        let span = Span {
+            from: check.point("from", query.from),
+            to: check.point("to", query.to),
+        };
+        let page_size = page::size(&mut check, query.page_size);
+        check.finish()?;
         let token = std::mem::take(&mut query.page_token);
         let min_position = std::mem::take(&mut query.min_position);
         query.page_size = 0;
@@ -62,7 +65,7 @@ impl HistoryService for History {
         };
         let core = self.gate.core_at(min_position).await?;
         let (folded, position) = core.plan(&query.plan_id).await?;
-        let mut revisions = revisions(&query, &folded, position)?;
+        let mut revisions = span.revisions(&folded, position)?;
         // A page goes on where the one before ended, whatever was recorded since.
         match place.map(u64::from_be_bytes) {
             Some(last) if query.newest_first => revisions.end = last.min(revisions.end),
@@ -93,10 +96,10 @@ impl HistoryService for History {
         request: Request<ReadLogRequest>,
     ) -> Result<Response<Self::ReadLogStream>, Status> {
         let request = request.into_inner();
-        let filter = log_stream::filter(&request.plan_ids, &request.event_types)?;
-        if request.start == Some(read_log_request::Start::FromNow(false)) {
-            return Err(from_now_is_false());
-        }
+        let mut check = Checks::default();
+        let start = Start::of(request.start, &mut check);
+        let filter = log_stream::filter(&request.plan_ids, &request.event_types, &mut check);
+        check.finish()?;
         let core = self.gate.core_at(request.min_position).await?.clone();
         let head = core.feed.head();
         let to = match request.to_position {
@@ -104,7 +107,7 @@ impl HistoryService for History {
             to if to > head => return Err(status::beyond_head("position", to, head)),
             to => to,
         };
-        let from = Start::from(request.start).resolve(&core).await?;
+        let from = start.resolve(&core).await?;
         let stream = log_stream::read_log(self.gate.clone(), core, filter, from, to);
         Ok(Response::new(Box::pin(stream)))
     }
@@ -116,12 +119,12 @@ impl HistoryService for History {
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
-        let filter = log_stream::filter(&request.plan_ids, &request.event_types)?;
-        if request.start == Some(watch_request::Start::FromNow(false)) {
-            return Err(from_now_is_false());
-        }
+        let mut check = Checks::default();
+        let start = Start::of(request.start.map(Into::into), &mut check);
+        let filter = log_stream::filter(&request.plan_ids, &request.event_types, &mut check);
+        check.finish()?;
         let core = self.gate.core_at(request.min_position).await?.clone();
-        let from = Start::from(request.start).resolve(&core).await?;
+        let from = start.resolve(&core).await?;
         Ok(Response::new(Box::pin(log_stream::watch(
             self.gate.clone(),
             core,
@@ -131,59 +134,44 @@ impl HistoryService for History {
     }
 }
 
-fn from_now_is_false() -> Status {
-    malformed_field("from_now", "it must be true, or leave it out")
+/// Between which points a listing looks.
+struct Span {
+    from: Option<point::Point>,
+    to: Option<point::Point>,
 }
 
-/// The revisions that a listing covers.
-fn revisions(query: &ListEventsRequest, folded: &Folded, head: u64) -> Result<Range<u64>, Status> {
-    let point = |field: &str, point: Option<Point>| match point {
-        None => Ok(None),
-        Some(Point { point: Some(point) }) => Ok(Some(point)),
-        Some(Point { point: None }) => Err(malformed_field(
-            field,
-            "say a revision or a position, or leave it out",
-        )),
-    };
-    let last = folded.plan.revision;
-    let start = match point("from", query.from)? {
-        None => 1,
-        Some(point::Point::Revision(0) | point::Point::Position(0)) => {
-            return Err(malformed_field(
-                "from",
-                "revisions and positions start at 1",
-            ));
+impl Span {
+    /// The revisions it covers.
+    fn revisions(&self, folded: &Folded, head: u64) -> Result<Range<u64>, Status> {
+        let last = folded.plan.revision;
+        for point in self.from.iter().chain(&self.to) {
+            match *point {
+                point::Point::Revision(revision) if revision > last => {
+                    return Err(status::beyond_head("revision", revision, last));
+                }
+                point::Point::Position(position) if position > head => {
+                    return Err(status::beyond_head("position", position, head));
+                }
+                point::Point::Revision(_) | point::Point::Position(_) => {}
+            }
         }
-        Some(point::Point::Revision(revision)) if revision > last => {
-            return Err(status::beyond_head("revision", revision, last));
-        }
-        Some(point::Point::Revision(revision)) => revision,
-        Some(point::Point::Position(position)) if position > head => {
-            return Err(status::beyond_head("position", position, head));
-        }
-        Some(point::Point::Position(position)) => {
-            let before = folded.index.commits_up_to(position - 1);
-            folded
-                .index
-                .get(before)
-                .map_or(last + 1, |entry| entry.first_revision)
-        }
-    };
-    let end = match point("to", query.to)? {
-        None => last,
-        Some(point::Point::Revision(0) | point::Point::Position(0)) => {
-            return Err(malformed_field("to", "revisions and positions start at 1"));
-        }
-        Some(point::Point::Revision(revision)) => revision.min(last),
-        Some(point::Point::Position(position)) => {
-            let through = folded.index.commits_up_to(position);
-            folded
-                .index
-                .get(through)
-                .map_or(last, |entry| entry.first_revision - 1)
-        }
-    };
-    Ok(start..end + 1)
+        let index = &folded.index;
+        let first_after = |position| {
+            let next = index.get(index.commits_up_to(position));
+            next.map_or(last + 1, |entry| entry.first_revision)
+        };
+        let start = match self.from {
+            None => 1,
+            Some(point::Point::Revision(revision)) => revision,
+            Some(point::Point::Position(position)) => first_after(position - 1),
+        };
+        let end = match self.to {
+            None => last + 1,
+            Some(point::Point::Revision(revision)) => revision + 1,
+            Some(point::Point::Position(position)) => first_after(position),
+        };
+        Ok(start..end)
+    }
 }
 
 /// Which events a listing takes.
@@ -194,41 +182,23 @@ struct EventFilter {
 }
 
 impl EventFilter {
-    fn check(query: &ListEventsRequest) -> Result<Self, Status> {
-        let mut violations = Vec::new();
-        let lists = [
-            ("event_types", &query.event_types),
-            ("subjects", &query.subjects),
-            ("actors", &query.actors),
-        ];
-        for (field, list) in lists {
-            if list.len() > FILTERS_MAX {
-                let description = format!("{} are more than {FILTERS_MAX}", list.len());
-                violations.push(Violation {
-                    field: field.into(),
-                    description,
-                });
-            }
-        }
-        let kinds = log_stream::kinds("event_types", &query.event_types, &mut violations);
+    fn of(query: &ListEventsRequest, check: &mut Checks) -> Self {
+        let kinds = check.kinds("event_types", &query.event_types);
+        check.filters("subjects", query.subjects.len());
+        check.filters("actors", query.actors.len());
         let mut subjects = Vec::new();
         for (number, text) in query.subjects.iter().enumerate() {
             if let Some(subject) = Subject::parse(text) {
                 subjects.push(subject);
             } else {
-                let field = format!("subjects[{number}]");
                 let description = format!("{} is no subject, such as tactics/ID", quoted(text));
-                violations.push(Violation { field, description });
+                check.fault(format!("subjects[{number}]"), description);
             }
         }
-        if violations.is_empty() {
-            Ok(Self {
-                kinds,
-                subjects,
-                actors: query.actors.clone(),
-            })
-        } else {
-            Err(malformed(violations))
+        Self {
+            kinds,
+            subjects,
+            actors: query.actors.clone(),
         }
     }
 

@@ -4,23 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::Stream;
-use prost_types::Timestamp;
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
-    status::{self, malformed, malformed_field, quoted},
-    stopping,
+    query::Checks,
+    status, stopping,
 };
 use crate::{
     commit,
-    domain::{
-        event,
-        shape::Violation,
-        value::{Id, Time},
-    },
+    domain::value::{Id, Time},
     feed::{Filter, Stretch},
     proto::{
         LogEntry, ReadLogResponse, WatchResponse, read_log_request, watch_request,
@@ -33,62 +28,65 @@ use crate::{
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
 /// How many commits of the filter's plans are looked at in one go.
 const POSITIONS_MAX: usize = 4_096;
-/// The longest list of filters.
-const FILTERS_MAX: usize = 64;
 
 /// Where a stream starts.
 pub(super) enum Start {
     Position(u64),
-    Time(Timestamp),
+    Time(Time),
     Now,
-    Bookmark(Vec<u8>),
+    Bookmark(Bookmark),
 }
 
-impl From<Option<read_log_request::Start>> for Start {
-    fn from(start: Option<read_log_request::Start>) -> Self {
-        use read_log_request::Start as From;
-        match start {
-            None => Self::Position(1),
-            Some(From::FromPosition(position)) => Self::Position(position),
-            Some(From::FromTime(time)) => Self::Time(time),
-            Some(From::FromNow(_)) => Self::Now,
-            Some(From::Bookmark(bytes)) => Self::Bookmark(bytes.into()),
-        }
-    }
-}
-
-impl From<Option<watch_request::Start>> for Start {
-    fn from(start: Option<watch_request::Start>) -> Self {
+impl From<watch_request::Start> for read_log_request::Start {
+    fn from(start: watch_request::Start) -> Self {
         use watch_request::Start as From;
         match start {
-            None => Self::Position(1),
-            Some(From::FromPosition(position)) => Self::Position(position),
-            Some(From::FromTime(time)) => Self::Time(time),
-            Some(From::FromNow(_)) => Self::Now,
-            Some(From::Bookmark(bytes)) => Self::Bookmark(bytes.into()),
+            From::FromPosition(position) => Self::FromPosition(position),
+            From::FromTime(time) => Self::FromTime(time),
+            From::FromNow(now) => Self::FromNow(now),
+            From::Bookmark(bytes) => Self::Bookmark(bytes),
         }
     }
 }
 
 impl Start {
+    /// Where a request says that it starts; by itself at the first commit.
+    pub(super) fn of(start: Option<read_log_request::Start>, check: &mut Checks) -> Self {
+        use read_log_request::Start as From;
+        match start {
+            None => return Self::Position(1),
+            Some(From::FromPosition(0)) => check.fault("from_position", "positions start at 1"),
+            Some(From::FromPosition(position)) => return Self::Position(position),
+            Some(From::FromTime(time)) if Time::holds(&time) => return Self::Time(time.into()),
+            Some(From::FromTime(_)) => check.fault(
+                "from_time",
+                "a time of the years 1 to 9999, nanos 0 to 999999999",
+            ),
+            Some(From::FromNow(true)) => return Self::Now,
+            Some(From::FromNow(false)) => {
+                check.fault("from_now", "it must be true, or leave it out");
+            }
+            Some(From::Bookmark(bytes)) => match Bookmark::from_bytes(&bytes) {
+                Some(bookmark) => return Self::Bookmark(bookmark),
+                None => check.fault("bookmark", "it is none that a watch has given out"),
+            },
+        }
+        Self::Position(1)
+    }
+
     /// The position of the first commit to look at, from 1 to one past the head.
     pub(super) async fn resolve(self, core: &Arc<Core>) -> Result<u64, Status> {
         let head = core.feed.head();
         match self {
-            Self::Position(0) => Err(malformed_field("from_position", "positions start at 1")),
             Self::Position(position) if position > head + 1 => {
                 Err(status::beyond_head("position", position, head))
             }
             Self::Position(position) => Ok(position),
             Self::Now => Ok(head + 1),
-            Self::Bookmark(bytes) => Ok(bookmark::confirm(core, &bytes).await? + 1),
-            Self::Time(time) if !Time::holds(&time) => Err(malformed_field(
-                "from_time",
-                "a time of the years 1 to 9999, nanos 0 to 999999999",
-            )),
+            Self::Bookmark(bookmark) => Ok(bookmark::confirm(core, bookmark).await? + 1),
             Self::Time(time) => {
                 let core = core.clone();
-                blocking(move || first_recorded_from(&core.view, time.into(), head)).await
+                blocking(move || first_recorded_from(&core.view, time, head)).await
             }
         }
     }
@@ -110,55 +108,17 @@ fn first_recorded_from(view: &View, time: Time, head: u64) -> Result<u64, ViewEr
     Ok(low)
 }
 
-/// The checked filter of a stream.
-pub(super) fn filter(plan_ids: &[String], event_types: &[String]) -> Result<Filter, Status> {
-    let mut violations = Vec::new();
-    for (field, list) in [("plan_ids", plan_ids), ("event_types", event_types)] {
-        if list.len() > FILTERS_MAX {
-            let description = format!("{} are more than {FILTERS_MAX}", list.len());
-            violations.push(Violation {
-                field: field.into(),
-                description,
-            });
-        }
-    }
+/// The filter of a stream.
+pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Checks) -> Filter {
+    check.filters("plan_ids", plan_ids.len());
     for (number, plan_id) in plan_ids.iter().enumerate() {
-        if !Id::is_valid(plan_id) {
-            let field = format!("plan_ids[{number}]");
-            violations.push(Violation {
-                field,
-                description: format!("{} is no id", quoted(plan_id)),
-            });
-        }
+        check.id(format!("plan_ids[{number}]"), plan_id);
     }
-    let kinds = kinds("event_types", event_types, &mut violations);
-    if !violations.is_empty() {
-        return Err(malformed(violations));
-    }
+    let kinds = check.kinds("event_types", event_types);
     let mut plan_ids: Vec<Id> = plan_ids.iter().map(|id| Id::from(id.as_str())).collect();
     plan_ids.sort_unstable();
     plan_ids.dedup();
-    Ok(Filter { plan_ids, kinds })
-}
-
-/// Names of event types as bits; none named: all bits.
-pub(super) fn kinds(field: &str, names: &[String], violations: &mut Vec<Violation>) -> u64 {
-    if names.is_empty() {
-        return u64::MAX;
-    }
-    let mut kinds = 0;
-    for (number, name) in names.iter().enumerate() {
-        if let Some(bit) = event::type_bit(name) {
-            kinds |= 1 << bit;
-        } else {
-            let description = format!("{} is no type of event, such as TacticFailed", quoted(name));
-            violations.push(Violation {
-                field: format!("{field}[{number}]"),
-                description,
-            });
-        }
-    }
-    kinds
+    Filter { plan_ids, kinds }
 }
 
 /// Commits from `next` to `to`, then the end.

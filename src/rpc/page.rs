@@ -4,7 +4,7 @@
 use prost::Message;
 use tonic::Status;
 
-use super::status::malformed_field;
+use super::{query::Checks, status::malformed_field};
 
 /// The size of a page when none is asked for.
 const SIZE_DEFAULT: u32 = 50;
@@ -12,15 +12,12 @@ const SIZE_DEFAULT: u32 = 50;
 const SIZE_MAX: u32 = 1_000;
 
 /// The checked size of a page.
-pub(super) fn size(asked: u32) -> Result<usize, Status> {
-    match asked {
-        0 => Ok(SIZE_DEFAULT as usize),
-        1..=SIZE_MAX => Ok(asked as usize),
-        _ => Err(malformed_field(
-            "page_size",
-            format!("{asked} is more than {SIZE_MAX}"),
-        )),
+pub(super) fn size(check: &mut Checks, asked: u32) -> usize {
+    if asked > SIZE_MAX {
+        check.fault("page_size", format!("{asked} is more than {SIZE_MAX}"));
     }
+    let size = if asked == 0 { SIZE_DEFAULT } else { asked };
+    size as usize
 }
 
 /// A token for going on after `place` with the same `query`.

@@ -8,12 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page, queue_deadline,
-    status::{self, malformed, malformed_field, quoted},
+    ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page,
+    query::Checks,
+    queue_deadline,
+    status::{self, malformed_field},
     stopping,
 };
 use crate::{
-    domain::{plan::Plan, shape::Violation, show, value::Id},
+    domain::{plan::Plan, show, value::Id},
     proto::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
@@ -35,8 +37,6 @@ const SCAN_PLANS: usize = 256;
 const SCANNED_PLANS_MAX: usize = 20_000;
 /// The longest text to search for, in characters.
 const TEXT_CHARS_MAX: usize = 200;
-/// The longest list of filters.
-const FILTERS_MAX: usize = 64;
 
 /// The service.
 pub struct Plans {
@@ -118,16 +118,19 @@ impl PlanService for Plans {
         request: Request<GetPlanRequest>,
     ) -> Result<Response<GetPlanResponse>, Status> {
         let request = request.into_inner();
-        let view = PlanView::try_from(request.view)
-            .map_err(|_| malformed_field("view", format!("{} is no PlanView", request.view)))?;
-        required_id("plan_id", &request.plan_id)?;
+        let mut check = Checks::default();
+        check.id("plan_id", &request.plan_id);
+        let as_of = check.point("as_of", request.as_of);
+        let view = PlanView::try_from(request.view).unwrap_or_else(|_| {
+            check.fault("view", format!("{} is no PlanView", request.view));
+            PlanView::Unspecified
+        });
+        check.finish()?;
         let core = self.gate.core_at(request.min_position).await?;
         let (folded, position) = core.plan(&request.plan_id).await?;
-        let Some(point) = request.as_of.map(|as_of| as_of.point) else {
+        let Some(point) = as_of else {
             return Ok(shown(view, &folded.plan, position, false));
         };
-        let point =
-            point.ok_or_else(|| malformed_field("as_of", "say a revision or a position"))?;
         let revision = revision_at(point, &folded, position)?;
         let inside_commit = is_inside_commit(&folded, revision);
         let plan = if revision == folded.plan.revision {
@@ -144,8 +147,10 @@ impl PlanService for Plans {
         request: Request<ListPlansRequest>,
     ) -> Result<Response<ListPlansResponse>, Status> {
         let mut query = request.into_inner();
-        let filter = ListFilter::check(&query)?;
-        let page_size = page::size(query.page_size)?;
+        let mut check = Checks::default();
+        let filter = ListFilter::of(&query, &mut check);
+        let page_size = page::size(&mut check, query.page_size);
+        check.finish()?;
         let token = std::mem::take(&mut query.page_token);
         let min_position = std::mem::take(&mut query.min_position);
         query.page_size = 0;
@@ -291,13 +296,9 @@ fn shown(
 }
 
 /// The revision that a point of the plan's history names.
-pub(super) fn revision_at(point: point::Point, folded: &Folded, head: u64) -> Result<u64, Status> {
+fn revision_at(point: point::Point, folded: &Folded, head: u64) -> Result<u64, Status> {
     let last = folded.plan.revision;
     match point {
-        point::Point::Revision(0) | point::Point::Position(0) => Err(malformed_field(
-            "as_of",
-            "revisions and positions start at 1",
-        )),
         point::Point::Revision(revision) if revision > last => {
             Err(status::beyond_head("revision", revision, last))
         }
@@ -325,22 +326,6 @@ fn is_inside_commit(folded: &Folded, revision: u64) -> bool {
     revision < last
 }
 
-/// An id that must be given.
-pub(super) fn required_id(field: &str, id: &str) -> Result<(), Status> {
-    if Id::is_valid(id) {
-        return Ok(());
-    }
-    let description = if id.is_empty() {
-        "it is required".into()
-    } else {
-        format!(
-            "{} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end",
-            quoted(id)
-        )
-    };
-    Err(malformed_field(field, description))
-}
-
 /// Which plans a list takes.
 struct ListFilter {
     archived: Option<bool>,
@@ -350,42 +335,27 @@ struct ListFilter {
 }
 
 impl ListFilter {
-    fn check(query: &ListPlansRequest) -> Result<Self, Status> {
-        let mut violations = Vec::new();
-        let mut violate = |field: String, description: String| {
-            violations.push(Violation { field, description });
-        };
+    fn of(query: &ListPlansRequest, check: &mut Checks) -> Self {
         let archived = match PlanState::try_from(query.state) {
             Ok(PlanState::Unspecified) => None,
             Ok(PlanState::Active) => Some(false),
             Ok(PlanState::Archived) => Some(true),
             Err(_) => {
-                violate("state".into(), format!("{} is no PlanState", query.state));
+                check.fault("state", format!("{} is no PlanState", query.state));
                 None
             }
         };
-        if query.labels.len() > FILTERS_MAX {
-            violate(
-                "labels".into(),
-                format!("{} are more than {FILTERS_MAX}", query.labels.len()),
-            );
-        }
+        check.filters("labels", query.labels.len());
         for (number, label) in query.labels.iter().enumerate() {
             if label.split('=').next().is_none_or(str::is_empty) {
-                violate(
-                    format!("labels[{number}]"),
-                    "say `name` or `name=value`".into(),
-                );
+                check.fault(format!("labels[{number}]"), "say `name` or `name=value`");
             }
         }
         if query.text.chars().count() > TEXT_CHARS_MAX {
-            violate(
-                "text".into(),
+            check.fault(
+                "text",
                 format!("it has more than {TEXT_CHARS_MAX} characters"),
             );
-        }
-        if !violations.is_empty() {
-            return Err(malformed(violations));
         }
         let labels = query
             .labels
@@ -394,11 +364,11 @@ impl ListFilter {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (label.clone(), None),
             });
-        Ok(Self {
+        Self {
             archived,
             labels: labels.collect(),
             text: query.text.to_lowercase(),
-        })
+        }
     }
 
     fn takes(&self, plan_id: &Id, entry: &DirectoryEntry) -> bool {

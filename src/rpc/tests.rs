@@ -11,7 +11,8 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
-    bookmark::Bookmark, history_service::History, log_stream::Start, plan_service::Plans, *,
+    bookmark::Bookmark, history_service::History, log_stream::Start, plan_service::Plans,
+    query::Checks, *,
 };
 use crate::{
     domain::given,
@@ -19,6 +20,7 @@ use crate::{
     proto::{
         self, GetPlanRequest, ListEventsRequest, ListPlansRequest, PlanState, Point, event::Kind,
         history_service_server::HistoryService, plan_service_server::PlanService, point,
+        read_log_request::Start as StartAt,
     },
     writer::system_clock,
 };
@@ -128,7 +130,10 @@ impl World {
         Ok((revisions.collect(), listed.next_page_token))
     }
 
-    async fn resolve(&self, start: Start) -> Result<u64, Status> {
+    async fn resolve(&self, start: StartAt) -> Result<u64, Status> {
+        let mut check = Checks::default();
+        let start = Start::of(Some(start), &mut check);
+        check.finish()?;
         start.resolve(self.core()).await
     }
 }
@@ -356,9 +361,9 @@ async fn events_are_listed_between_two_points_and_by_what_they_are() {
         (Revision(2), Revision(4), &[2, 3, 4][..]),
         (Position(1), Position(1), &[1, 2, 3]),
         (Position(2), Position(2), &[]),
-        (Position(2), Position(9), &[4, 5]),
+        (Position(2), Position(4), &[4, 5]),
         (Revision(4), Revision(2), &[]),
-        (Revision(5), Revision(99), &[5]),
+        (Revision(5), Revision(5), &[5]),
     ] {
         let (revisions, _) = world.events(between(from, to)).await.expect("listed");
         assert_eq!(revisions, expected, "{from:?} to {to:?}");
@@ -369,6 +374,8 @@ async fn events_are_listed_between_two_points_and_by_what_they_are() {
         (Position(1), Position(0), Code::InvalidArgument),
         (Revision(6), Revision(9), Code::OutOfRange),
         (Position(5), Position(9), Code::OutOfRange),
+        (Revision(1), Revision(6), Code::OutOfRange),
+        (Position(1), Position(5), Code::OutOfRange),
     ] {
         let status = world.events(between(from, to)).await.expect_err("refused");
         assert_eq!(status.code(), code, "{from:?} to {to:?}");
@@ -408,15 +415,15 @@ async fn a_status_fits_its_headers_whatever_was_wrong() {
 #[tokio::test]
 async fn a_stream_starts_where_it_was_asked_to() {
     let world = World::new();
-    let time = |seconds| Start::Time(given::at(seconds));
+    let time = |seconds| StartAt::FromTime(given::at(seconds));
     let bookmark = Bookmark::at(world.core(), 2).expect("readable").to_bytes();
     let start_of_all = Bookmark::at(world.core(), 0).expect("readable").to_bytes();
     for (start, expected) in [
-        (Start::Position(1), 1),
-        (Start::Position(5), 5),
-        (Start::Now, 5),
-        (Start::Bookmark(bookmark.clone()), 3),
-        (Start::Bookmark(start_of_all), 1),
+        (StartAt::FromPosition(1), 1),
+        (StartAt::FromPosition(5), 5),
+        (StartAt::FromNow(true), 5),
+        (StartAt::Bookmark(bookmark.clone().into()), 3),
+        (StartAt::Bookmark(start_of_all.into()), 1),
         (time(crate::domain::value::Time::MIN_SECONDS), 1),
         (time(10), 1),
         (time(11), 2),
@@ -435,17 +442,18 @@ async fn a_stream_starts_where_it_was_asked_to() {
     let mut ahead = bookmark.clone();
     ahead[17] = 0xff;
     for bookmark in [elsewhere, rewritten, ahead] {
-        let answer = world.resolve(Start::Bookmark(bookmark)).await;
+        let answer = world.resolve(StartAt::Bookmark(bookmark.into())).await;
         assert_eq!(
             refused(answer),
             refusal(Code::FailedPrecondition, "LOG_DIVERGED")
         );
     }
     for (start, code) in [
-        (Start::Position(0), Code::InvalidArgument),
+        (StartAt::FromPosition(0), Code::InvalidArgument),
+        (StartAt::FromNow(false), Code::InvalidArgument),
         (time(i64::MAX), Code::InvalidArgument),
-        (Start::Bookmark(vec![1, 2]), Code::InvalidArgument),
-        (Start::Position(6), Code::OutOfRange),
+        (StartAt::Bookmark(vec![1, 2].into()), Code::InvalidArgument),
+        (StartAt::FromPosition(6), Code::OutOfRange),
     ] {
         assert_eq!(
             world.resolve(start).await.expect_err("refused").code(),
@@ -463,9 +471,9 @@ async fn the_first_commit_of_a_time_is_found_in_a_log_of_any_length() {
         }
         let head = world.journal.head();
         for position in 4..=head {
-            let exact = Start::Time(given::at(10 * position.cast_signed()));
+            let exact = StartAt::FromTime(given::at(10 * position.cast_signed()));
             assert_eq!(world.resolve(exact).await.expect("a place"), position);
-            let after = Start::Time(given::at(10 * position.cast_signed() + 1));
+            let after = StartAt::FromTime(given::at(10 * position.cast_signed() + 1));
             assert_eq!(world.resolve(after).await.expect("a place"), position + 1);
         }
     }

@@ -271,16 +271,7 @@ impl GroupWriter {
             .events
             .iter()
             .fold(0, |bits, event| bits | 1 << event::bit_of(event));
-        let commit = proto::Commit {
-            plan_id: request.plan_id.clone(),
-            first_revision: base.plan.revision + 1,
-            recorded_at: Some(recorded_at.into()),
-            actor: job.actor.to_string(),
-            on_behalf_of: request.actor.clone(),
-            request_id: request.request_id.clone(),
-            request_digest: Bytes::copy_from_slice(&job.request.digest()),
-            events: decision.events,
-        };
+        let commit = commit_of(job, base.plan.revision + 1, recorded_at, decision.events);
         let bytes = Bytes::from(commit.encode_to_vec());
         if bytes.len() > shape::COMMIT_BYTES_MAX {
             return Reply::TooLarge { bytes: bytes.len() };
@@ -352,5 +343,25 @@ impl GroupWriter {
         self.journal.mark(self.head, self.frontier.root())?;
         self.feed.publish(recent);
         Ok(())
+    }
+}
+
+/// The commit that records what a request came to.
+fn commit_of(
+    job: &Job,
+    first_revision: u64,
+    recorded_at: Time,
+    events: Vec<proto::Event>,
+) -> proto::Commit {
+    let request = job.request.request();
+    proto::Commit {
+        plan_id: request.plan_id.clone(),
+        first_revision,
+        recorded_at: Some(recorded_at.into()),
+        actor: job.actor.to_string(),
+        on_behalf_of: request.actor.clone(),
+        request_id: request.request_id.clone(),
+        request_digest: Bytes::copy_from_slice(&job.request.digest()),
+        events,
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use strata::proto::{
-    CreatePlan, ExecuteRequest, ListEventsRequest, ListPlansRequest, ListPlansResponse, PlanState,
-    Point, RecordedEvent, SetObjective,
+    CreatePlan, ExecuteRequest, GetPlanRequest, ListEventsRequest, ListPlansRequest,
+    ListPlansResponse, PlanState, Point, RecordedEvent, SetObjective, WatchRequest,
     command::Kind,
     point::Point::{self as At, Position, Revision},
+    watch_request,
 };
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
@@ -357,7 +358,7 @@ async fn events_are_listed_from_and_to_any_revision_or_position() {
         (between(Some(Position(5)), Some(Position(5))), vec![]),
         (between(Some(Position(11)), None), vec![]),
         (between(None, Some(Position(2))), vec![1, 2]),
-        (between(None, Some(Position(99))), (1..=12).collect()),
+        (between(None, Some(Position(11))), (1..=12).collect()),
     ];
     for (query, expected) in cases {
         finds(&daemon, query, expected).await;
@@ -454,18 +455,69 @@ async fn what_is_no_query_for_events_is_refused() {
         }
     }
     for beyond in [Revision(13), Position(12)] {
-        let beyond = refusal(ListEventsRequest {
+        let from = ListEventsRequest {
             from: Some(point(beyond)),
             ..about_growth()
-        })
-        .await;
-        assert_eq!(beyond.kind(), BEYOND_HEAD);
+        };
+        let to = ListEventsRequest {
+            to: Some(point(beyond)),
+            ..about_growth()
+        };
+        for query in [from, to] {
+            assert_eq!(refusal(query).await.kind(), BEYOND_HEAD);
+        }
     }
     let other = ListEventsRequest {
         page_token: "00ff".into(),
         ..about_growth()
     };
     assert_eq!(refusal(other).await.kind(), MALFORMED);
+}
+
+#[tokio::test]
+async fn all_violations_of_a_query_are_reported_at_once() {
+    let (_dir, daemon) = with_history().await;
+    let plan = refused(
+        daemon
+            .plans()
+            .get_plan(GetPlanRequest {
+                as_of: Some(point(Position(0))),
+                view: 9,
+                ..Default::default()
+            })
+            .await,
+    );
+    assert_eq!(plan.fields, ["plan_id", "as_of", "view"]);
+    let plans = refused(
+        daemon
+            .plans()
+            .list_plans(ListPlansRequest {
+                state: 9,
+                page_size: 1_001,
+                ..labelled("")
+            })
+            .await,
+    );
+    assert_eq!(plans.fields, ["state", "labels[0]", "page_size"]);
+    let events = ListEventsRequest {
+        plan_id: "No id".into(),
+        event_types: vec!["TeaMade".into()],
+        from: Some(point(Revision(0))),
+        to: Some(Point::default()),
+        page_size: 1_001,
+        ..Default::default()
+    };
+    let events = refused(daemon.history().list_events(events).await);
+    let fields = ["plan_id", "event_types[0]", "from", "to", "page_size"];
+    assert_eq!(events.fields, fields);
+    let watch = WatchRequest {
+        start: Some(watch_request::Start::FromNow(false)),
+        plan_ids: vec![String::new()],
+        event_types: vec!["TeaMade".into()],
+        ..Default::default()
+    };
+    let watch = refused(daemon.history().watch(watch).await);
+    assert_eq!(watch.fields, ["from_now", "plan_ids[0]", "event_types[0]"]);
 }
 
 #[tokio::test]

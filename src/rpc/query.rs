@@ -1,0 +1,92 @@
+//! What a query alone shows wrong. As with commands, all of it is reported at once, each with the
+//! path of its field; behind [`Checks::finish`] ids, points and lists are within their bounds.
+
+use tonic::Status;
+
+use super::status::{malformed, quoted};
+use crate::{
+    domain::{event, shape::Violation, value::Id},
+    proto::{self, point},
+};
+
+/// The longest list of filters.
+const FILTERS_MAX: usize = 64;
+
+/// Collects what is wrong with a query.
+#[derive(Default)]
+pub(super) struct Checks {
+    violations: Vec<Violation>,
+}
+
+impl Checks {
+    /// Reports a violation of a field.
+    pub(super) fn fault(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.violations.push(Violation {
+            field: field.into(),
+            description: description.into(),
+        });
+    }
+
+    /// An id that must be given.
+    pub(super) fn id(&mut self, field: impl Into<String>, id: &str) {
+        if id.is_empty() {
+            self.fault(field, "it is required");
+        } else if !Id::is_valid(id) {
+            let description = format!(
+                "{} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end",
+                quoted(id)
+            );
+            self.fault(field, description);
+        }
+    }
+
+    /// How many filters of one kind there are.
+    pub(super) fn filters(&mut self, field: &'static str, count: usize) {
+        if count > FILTERS_MAX {
+            self.fault(field, format!("{count} are more than {FILTERS_MAX}"));
+        }
+    }
+
+    /// Names of event types as bits; none named: all bits.
+    pub(super) fn kinds(&mut self, field: &'static str, names: &[String]) -> u64 {
+        self.filters(field, names.len());
+        if names.is_empty() {
+            return u64::MAX;
+        }
+        let mut kinds = 0;
+        for (number, name) in names.iter().enumerate() {
+            if let Some(bit) = event::type_bit(name) {
+                kinds |= 1 << bit;
+            } else {
+                let wrong = format!("{} is no type of event, such as TacticFailed", quoted(name));
+                self.fault(format!("{field}[{number}]"), wrong);
+            }
+        }
+        kinds
+    }
+
+    /// A point of a plan's history, from 1; nothing if none is asked for.
+    pub(super) fn point(
+        &mut self,
+        field: &'static str,
+        point: Option<proto::Point>,
+    ) -> Option<point::Point> {
+        match point?.point {
+            None => self.fault(field, "say a revision or a position, or leave it out"),
+            Some(point::Point::Revision(0) | point::Point::Position(0)) => {
+                self.fault(field, "revisions and positions start at 1");
+            }
+            Some(named) => return Some(named),
+        }
+        None
+    }
+
+    /// Refuses the query if anything is wrong with it.
+    pub(super) fn finish(self) -> Result<(), Status> {
+        if self.violations.is_empty() {
+            Ok(())
+        } else {
+            Err(malformed(self.violations))
+        }
+    }
+}
