@@ -132,9 +132,10 @@ pub trait Journal: Send + Sync {
     /// The commit at `position`, or nothing if it is 0 or beyond the durable head.
     fn get(&self, position: u64) -> Result<Option<Bytes>, JournalError>;
 
-    /// Remembers the current head and its digest, beside the log. Called by the writer after each
-    /// group. It reaches the disk within about a second, without making the writer wait.
-    fn mark(&self, root: [u8; 32]) -> Result<(), JournalError>;
+    /// Remembers a durable position and the digest of the log up to it, beside the log. Called by
+    /// the writer after each group. It reaches the disk within about a second, without making the
+    /// writer wait.
+    fn mark(&self, position: u64, root: [u8; 32]) -> Result<(), JournalError>;
 
     /// The mark that was found when the log was opened. A log that never had a commit marked has
     /// none. The position is never above the head at opening; whether the root is that of the log

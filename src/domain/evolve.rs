@@ -15,7 +15,7 @@ mod commitment;
 mod indicator;
 mod lifecycle;
 mod objective;
-mod size;
+pub(super) mod size;
 mod strategy;
 mod tactic;
 

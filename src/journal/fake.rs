@@ -226,9 +226,8 @@ impl Journal for FakeJournal {
         Ok(index.and_then(|index| state.written[..state.head].get(index).cloned()))
     }
 
-    fn mark(&self, root: [u8; 32]) -> Result<(), JournalError> {
+    fn mark(&self, position: u64, root: [u8; 32]) -> Result<(), JournalError> {
         let mut state = self.open_state()?;
-        let position = state.head as u64;
         state.mark = Some(HighWater {
             log_id: self.log_id,
             position,
@@ -293,7 +292,7 @@ mod tests {
         ] {
             let journal = FakeJournal::new();
             append(&journal, &["a"]).expect("appended");
-            journal.mark([1; 32]).expect("marked");
+            journal.mark(journal.head(), [1; 32]).expect("marked");
             journal.fail_next(fault);
             assert!(append(&journal, &["b"]).is_err());
             assert!(matches!(

@@ -251,11 +251,11 @@ impl Journal for SledJournal {
         })
     }
 
-    fn mark(&self, root: [u8; 32]) -> Result<(), JournalError> {
+    fn mark(&self, position: u64, root: [u8; 32]) -> Result<(), JournalError> {
         if self.writer().open.is_none() {
             return Err(JournalError::Closed);
         }
-        self.marks.write(self.head(), root)
+        self.marks.write(position, root)
     }
 
     fn recovered_mark(&self) -> Option<HighWater> {

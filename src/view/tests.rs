@@ -447,7 +447,10 @@ fn what_another_writer_appended_is_followed_and_handed_on_in_order() {
 fn a_log_that_is_not_the_acknowledged_one_is_not_served() {
     let mut world = World::new(NO_CACHE);
     world.note("a");
-    world.journal.mark([7; 32]).expect("marked");
+    world
+        .journal
+        .mark(world.journal.head(), [7; 32])
+        .expect("marked");
     let opened = world.open_on(Arc::new(world.journal.crash()));
     let refused = opened.err();
     assert!(

@@ -336,8 +336,8 @@ impl GroupWriter {
             head,
             "the tree has a leaf for each commit of the log"
         );
-        self.journal.mark(self.frontier.root())?;
         self.head = head;
+        self.journal.mark(head, self.frontier.root())?;
         self.view.publish(&group.applied, &self.frontier);
         self.feed.publish(group.recent);
         Ok(())
@@ -349,7 +349,7 @@ impl GroupWriter {
         self.head = self.view.position();
         self.frontier = self.view.frontier();
         self.last_recorded_at = self.view.last_recorded_at().unwrap_or_default();
-        self.journal.mark(self.frontier.root())?;
+        self.journal.mark(self.head, self.frontier.root())?;
         self.feed.publish(recent);
         Ok(())
     }

@@ -5,41 +5,15 @@ use strata::proto::{
     AddTactic, ArchivePlan, ConcludeAssumption, ExecuteRequest, GetPlanRequest, ListEventsRequest,
     PlanOutcome, RecordEvidence, StateAssumption, Verdict, command::Kind,
 };
-use tempfile::{TempDir, tempdir};
 use tonic::Code;
 
 use crate::{
-    daemon::{Daemon, create_plan, note, request},
+    daemon::{create_plan, note, request},
     language::{
-        Refused, add_tactic, cause, commands, execute, get_plan, measure, position, refused,
-        try_tactic,
+        add_tactic, cause, commands, execute, get_plan, malformed, measure, position, refusal_of,
+        refused, try_tactic, with_plans,
     },
 };
-
-/// A daemon with the plans `growth`, at revision 3 with a tactic, and `bakery`, at revision 1.
-async fn with_plans() -> (TempDir, Daemon) {
-    let dir = tempdir().expect("a directory");
-    let daemon = Daemon::start(dir.path()).await;
-    let begun = [create_plan(), add_tactic("samples"), note("Begun")];
-    execute(&daemon, commands("growth", "begun", begun)).await;
-    execute(&daemon, request("bakery", "begun", create_plan())).await;
-    (dir, daemon)
-}
-
-async fn refusal_of(daemon: &Daemon, request: ExecuteRequest) -> Refused {
-    refused(daemon.plans().execute(request).await)
-}
-
-/// Expects that a request is malformed in these fields, and that nothing comes of it.
-async fn malformed(daemon: &Daemon, request: ExecuteRequest, fields: &[&str]) {
-    let refusal = refusal_of(daemon, request).await;
-    assert_eq!(
-        refusal.kind(),
-        (Code::InvalidArgument, "MALFORMED_REQUEST"),
-        "{fields:?}"
-    );
-    assert_eq!(refusal.fields, fields);
-}
 
 fn asking(command: Kind) -> ExecuteRequest {
     request("growth", "asked", command)

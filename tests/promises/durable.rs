@@ -72,7 +72,6 @@ async fn durable_each_answer_of_a_group_waits_for_the_sync_of_its_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs strace, which .ci/run installs"]
 async fn only_durable_is_shown_while_a_sync_is_held_up() {
     let dir = tempdir().expect("a directory");
     let daemon = held_up_after_one_commit(dir.path()).await;

@@ -14,10 +14,11 @@ use strata::proto::{
     LogEntry, NoteRecorded, Point, ReadLogRequest, RecordMeasurement, TryTactic, command::Kind,
     event, plan_service_client::PlanServiceClient, point,
 };
+use tempfile::{TempDir, tempdir};
 use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, create_plan, note, request};
 
 /// What a status says to programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,4 +228,29 @@ pub(crate) fn from_now(seconds: i64) -> Timestamp {
         seconds: i64::try_from(since).expect("a clock of our time") + seconds,
         nanos: 0,
     }
+}
+
+/// A daemon with the plans `growth`, at revision 3 with a tactic, and `bakery`, at revision 1.
+pub(crate) async fn with_plans() -> (TempDir, Daemon) {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start(dir.path()).await;
+    let begun = [create_plan(), add_tactic("samples"), note("Begun")];
+    execute(&daemon, commands("growth", "begun", begun)).await;
+    execute(&daemon, request("bakery", "begun", create_plan())).await;
+    (dir, daemon)
+}
+
+pub(crate) async fn refusal_of(daemon: &Daemon, request: ExecuteRequest) -> Refused {
+    refused(daemon.plans().execute(request).await)
+}
+
+/// Expects that a request is malformed in these fields, and that nothing comes of it.
+pub(crate) async fn malformed(daemon: &Daemon, request: ExecuteRequest, fields: &[&str]) {
+    let refusal = refusal_of(daemon, request).await;
+    assert_eq!(
+        refusal.kind(),
+        (Code::InvalidArgument, "MALFORMED_REQUEST"),
+        "{fields:?}"
+    );
+    assert_eq!(refusal.fields, fields);
 }

@@ -7,44 +7,18 @@ use strata::proto::{
     CreatePlan, ExecuteRequest, MakeCommitment, RecordEvidence, RecordMeasurement, RecordNote,
     SetObjective, command::Kind,
 };
-use tempfile::{TempDir, tempdir};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    daemon::{Daemon, create_plan, note, request},
+    daemon::{Daemon, note, request},
     language::{
-        Refused, add_tactic, cause, commands, execute, fail_tactic, from_now, measure, refused,
-        try_tactic,
+        cause, execute, fail_tactic, from_now, malformed, measure, refusal_of, refused, try_tactic,
+        with_plans,
     },
 };
 
 const COMMIT_BYTES_MAX: usize = 65_536;
-
-/// A daemon with the plans `growth`, at revision 3 with a tactic, and `bakery`, at revision 1.
-async fn with_plans() -> (TempDir, Daemon) {
-    let dir = tempdir().expect("a directory");
-    let daemon = Daemon::start(dir.path()).await;
-    let begun = [create_plan(), add_tactic("samples"), note("Begun")];
-    execute(&daemon, commands("growth", "begun", begun)).await;
-    execute(&daemon, request("bakery", "begun", create_plan())).await;
-    (dir, daemon)
-}
-
-async fn refusal_of(daemon: &Daemon, request: ExecuteRequest) -> Refused {
-    refused(daemon.plans().execute(request).await)
-}
-
-/// Expects that a request is malformed in these fields, and that nothing comes of it.
-async fn malformed(daemon: &Daemon, request: ExecuteRequest, fields: &[&str]) {
-    let refusal = refusal_of(daemon, request).await;
-    assert_eq!(
-        refusal.kind(),
-        (Code::InvalidArgument, "MALFORMED_REQUEST"),
-        "{fields:?}"
-    );
-    assert_eq!(refusal.fields, fields);
-}
 
 /// Expects each of these commands to be malformed in its field.
 async fn all_malformed<const N: usize>(daemon: &Daemon, cases: [(Kind, &str); N]) {

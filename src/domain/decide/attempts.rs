@@ -1,16 +1,13 @@
 //! The attempts of tactics: begun, and ended in one of three ways.
 
 use super::{
-    super::{
-        plan::{Plan, Suggestion},
-        suggest::suggestion_for,
-    },
+    super::{plan::Plan, suggest::suggestion_for},
     CommandContext, Refusal, bounds,
     subjects::{
         assumptions_exist, strategy, strategy_is_live, tactic, tactic_is_live, tactic_rests,
     },
 };
-use crate::proto::{self, ErrorReason, SuggestionVerdict, event::Kind};
+use crate::proto::{self, ErrorReason, event::Kind};
 
 /// Begins an attempt, and records what the ranks suggested instead.
 pub(super) fn begin(
@@ -37,7 +34,7 @@ pub(super) fn begin(
         confidence: command.confidence,
         stop_rule: command.stop_rule.clone(),
         reason: command.reason.clone(),
-        suggestion: suggestion_for(plan, tried).map(recorded),
+        suggestion: suggestion_for(plan, tried).as_ref().map(Into::into),
     }))
 }
 
@@ -97,25 +94,6 @@ fn open_attempt(plan: &Plan, id: &str, context: &CommandContext<'_>) -> Result<u
     })
 }
 
-fn recorded(suggestion: Suggestion) -> proto::Suggestion {
-    let (verdict, tactic_id, followed) = match suggestion {
-        Suggestion::Try {
-            tactic_id,
-            followed,
-        } => (SuggestionVerdict::Try, tactic_id.to_string(), followed),
-        Suggestion::Wait => (SuggestionVerdict::Wait, String::new(), false),
-        Suggestion::AllSucceeded => (SuggestionVerdict::AllSucceeded, String::new(), false),
-        Suggestion::StrategyExhausted => {
-            (SuggestionVerdict::StrategyExhausted, String::new(), false)
-        }
-    };
-    proto::Suggestion {
-        verdict: verdict as i32,
-        tactic_id,
-        followed,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
@@ -126,6 +104,7 @@ mod tests {
         },
         *,
     };
+    use crate::proto::SuggestionVerdict;
 
     fn tried(world: &World, id: &str) -> proto::TacticTried {
         let mut events = world.when(attempt(id)).events();

@@ -2,7 +2,10 @@
 //! whole, so every part of it has a bound, and what ends things may go a little beyond: a full plan
 //! can always be brought to its end.
 
-use super::{super::plan::Plan, CommandContext, Refusal};
+use super::{
+    super::{evolve::size::MEASURED_ABOVE_BYTES, plan::Plan},
+    CommandContext, Refusal,
+};
 use crate::proto::{self, ErrorReason, event::Kind};
 
 /// Strategies that a plan ever had; nobody follows more.
@@ -20,7 +23,7 @@ pub const INDICATORS_MAX: usize = 64;
 /// Commitments of a plan that are open at one time.
 pub const OPEN_COMMITMENTS_MAX: usize = 512;
 /// The encoded plan: with room to spare under the 4 MiB that clients take in one message.
-pub const PLAN_BYTES_MAX: usize = 3 * 1_024 * 1_024;
+pub const PLAN_BYTES_MAX: usize = MEASURED_ABOVE_BYTES;
 /// What commands that end things may add beyond [`PLAN_BYTES_MAX`]: their texts need some room.
 pub const ENDING_BYTES_RESERVE: usize = 256 * 1_024;
 /// The events of a plan: a correction refolds them all.

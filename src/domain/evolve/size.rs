@@ -13,7 +13,7 @@ use crate::{
 
 /// When the bound passes this, the view is measured and the bound starts from there: what was
 /// replaced or retracted no longer counts. It is the size at which a plan takes nothing more.
-const MEASURED_ABOVE_BYTES: usize = 3 * 1024 * 1024;
+pub(in crate::domain) const MEASURED_ABOVE_BYTES: usize = 3 * 1024 * 1024;
 
 /// What an event can add to the view beyond its own bytes: tags, lengths, states, counts, two times
 /// and three revisions.

@@ -77,7 +77,7 @@ fn show_attempt(attempt: &Attempt) -> proto::Attempt {
         confidence: attempt.confidence,
         stop_rule: attempt.stop_rule.as_ref().map(stop_rule),
         reason: attempt.reason.clone(),
-        suggestion: attempt.suggestion.as_ref().map(suggestion),
+        suggestion: attempt.suggestion.as_ref().map(Into::into),
         tried_at: Some(attempt.tried_at.into()),
         tried_revision: attempt.tried_revision,
         ..proto::Attempt::default()
@@ -123,21 +123,23 @@ fn stop_rule(rule: &StopRule) -> proto::StopRule {
     }
 }
 
-fn suggestion(suggestion: &Suggestion) -> proto::Suggestion {
-    let (verdict, tactic_id, followed) = match suggestion {
-        Suggestion::Try {
+impl From<&Suggestion> for proto::Suggestion {
+    fn from(suggestion: &Suggestion) -> Self {
+        let (verdict, tactic_id, followed) = match suggestion {
+            Suggestion::Try {
+                tactic_id,
+                followed,
+            } => (SuggestionVerdict::Try, tactic_id.to_string(), *followed),
+            Suggestion::Wait => (SuggestionVerdict::Wait, String::new(), false),
+            Suggestion::AllSucceeded => (SuggestionVerdict::AllSucceeded, String::new(), false),
+            Suggestion::StrategyExhausted => {
+                (SuggestionVerdict::StrategyExhausted, String::new(), false)
+            }
+        };
+        Self {
+            verdict: verdict.into(),
             tactic_id,
             followed,
-        } => (SuggestionVerdict::Try, tactic_id.to_string(), *followed),
-        Suggestion::Wait => (SuggestionVerdict::Wait, String::new(), false),
-        Suggestion::AllSucceeded => (SuggestionVerdict::AllSucceeded, String::new(), false),
-        Suggestion::StrategyExhausted => {
-            (SuggestionVerdict::StrategyExhausted, String::new(), false)
         }
-    };
-    proto::Suggestion {
-        verdict: verdict.into(),
-        tactic_id,
-        followed,
     }
 }

@@ -50,7 +50,7 @@ impl Case {
         let journal = case.open();
         for text in texts {
             append(&journal, &group(&[text]));
-            journal.mark([7; 32]).expect("marked");
+            journal.mark(journal.head(), [7; 32]).expect("marked");
         }
         journal.close().expect("closed");
         case
@@ -108,7 +108,7 @@ fn what_was_acknowledged_survives_a_crash_and_a_clean_stop() {
     let journal = case.open();
     assert_eq!((journal.head(), journal.log_id()), (2, log_id));
     assert_eq!(append(&journal, &group(&["c"])), 3);
-    journal.mark([7; 32]).expect("marked");
+    journal.mark(journal.head(), [7; 32]).expect("marked");
     journal.close().expect("closed");
     // Then both kinds of stop kept everything.
     let journal = case.open();
@@ -223,7 +223,10 @@ fn a_closed_journal_says_so_and_lets_go_of_its_directory() {
     ));
     assert!(matches!(journal.read(1, 1), Err(JournalError::Closed)));
     assert!(matches!(journal.get(1), Err(JournalError::Closed)));
-    assert!(matches!(journal.mark([0; 32]), Err(JournalError::Closed)));
+    assert!(matches!(
+        journal.mark(journal.head(), [0; 32]),
+        Err(JournalError::Closed)
+    ));
     assert_eq!(commits(&case.open()), group(&["a"]));
 }
 
@@ -401,7 +404,7 @@ fn refuses_a_newest_segment_with(header: impl Fn(&mut [u8])) {
     let case = Case::new();
     let journal = case.open();
     append(&journal, &vec![filled(1, 60_000); 200]);
-    journal.mark([7; 32]).expect("marked");
+    journal.mark(journal.head(), [7; 32]).expect("marked");
     journal.close().expect("closed");
     let db = case.log_path().join("db");
     let mut bytes = fs::read(&db).expect("readable");

@@ -51,8 +51,8 @@ impl Journal for Noted {
         self.fake.get(position)
     }
 
-    fn mark(&self, root: [u8; 32]) -> Result<(), JournalError> {
-        self.fake.mark(root)
+    fn mark(&self, position: u64, root: [u8; 32]) -> Result<(), JournalError> {
+        self.fake.mark(position, root)
     }
 
     fn recovered_mark(&self) -> Option<HighWater> {
