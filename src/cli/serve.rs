@@ -148,6 +148,8 @@ impl Args for KeyFlags {
                 Arg::new(key.name)
                     .long(key.flag)
                     .value_name(key.value_name)
+                    // So that a negative number is refused with all else that is wrong.
+                    .allow_hyphen_values(true)
                     .help(format!(
                         "{} [default: {default}] [env: {variable}]",
                         key.meaning

@@ -151,11 +151,17 @@ pub(super) fn watch(
 ) -> impl Stream<Item = Result<WatchResponse, Status>> {
     async_stream::try_stream! {
         let watcher = core.feed.watch(filter.clone());
+        // What is added while the watch reads up to here is live already.
+        let behind = core.feed.head();
         let mut caught_up = false;
         let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
         loop {
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
+            }
+            if !caught_up && next > behind {
+                caught_up = true;
+                yield sent(Response::CaughtUp(CaughtUp { position: next - 1 }));
             }
             let head = core.feed.head();
             if next <= head {
@@ -164,7 +170,7 @@ pub(super) fn watch(
                 if !stretch.entries.is_empty() {
                     yield sent(Response::Entries(Entries { entries: stretch.entries }));
                 }
-            } else if caught_up {
+            } else {
                 tokio::select! {
                     () = watcher.told() => next = watcher.skip_ahead(next),
                     () = tokio::time::sleep_until(checkpoint_due) => {
@@ -172,9 +178,6 @@ pub(super) fn watch(
                     }
                     () = gate.stopping().cancelled() => {}
                 }
-            } else {
-                caught_up = true;
-                yield sent(Response::CaughtUp(CaughtUp { position: next - 1 }));
             }
             if Instant::now() >= checkpoint_due {
                 checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;

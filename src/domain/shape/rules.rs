@@ -128,7 +128,7 @@ fn description(
     summary: &mut String,
     labels: &mut BTreeMap<String, String>,
 ) {
-    check.statement("title", title);
+    check.text("title", title);
     check.optional_text("summary", summary);
     check.labels("labels", labels);
 }
