@@ -191,7 +191,11 @@ impl EventFilter {
             if let Some(subject) = Subject::parse(text) {
                 subjects.push(subject);
             } else {
-                let description = format!("{} is no subject, such as tactics/ID", quoted(text));
+                let description = format!(
+                    "plan, objective, or strategies/, tactics/, assumptions/, indicators/ or \
+                     commitments/ and an id; found {}",
+                    quoted(text)
+                );
                 check.fault(format!("subjects[{number}]"), description);
             }
         }

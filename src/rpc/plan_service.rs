@@ -233,7 +233,7 @@ async fn take_requests(
             Ok(None) => return,
             Err(end) => Step::End(end),
             Ok(Some(ExecuteStreamRequest { execute: None })) => {
-                Step::Refused(malformed_field("execute", "it is required"))
+                Step::Refused(malformed_field("execute", "required"))
             }
             Ok(Some(ExecuteStreamRequest {
                 execute: Some(request),

@@ -30,10 +30,10 @@ impl Checks {
     /// An id that must be given.
     pub(super) fn id(&mut self, field: impl Into<String>, id: &str) {
         if id.is_empty() {
-            self.fault(field, "it is required");
+            self.fault(field, "required");
         } else if !Id::is_valid(id) {
             let description = format!(
-                "{} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end",
+                "an id is 1 to 63 of a-z, 0-9 and -, with no - at its ends; found {}",
                 quoted(id)
             );
             self.fault(field, description);
@@ -58,7 +58,11 @@ impl Checks {
             if let Some(bit) = event::type_bit(name) {
                 kinds |= 1 << bit;
             } else {
-                let wrong = format!("{} is no type of event, such as TacticFailed", quoted(name));
+                let wrong = format!(
+                    "a type of event is the name of a message of strata.v1.Event, such as \
+                     TacticFailed; found {}",
+                    quoted(name)
+                );
                 self.fault(format!("{field}[{number}]"), wrong);
             }
         }
