@@ -49,7 +49,7 @@ pub struct Refusal {
 }
 
 impl Remote {
-    /// Reads a URL; `http://` may be left out.
+    /// Reads a URL with a port; `http://` may be left out.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = if text.contains("://") {
             text.trim_end_matches('/').to_owned()
@@ -60,7 +60,12 @@ impl Remote {
             return Err("only http:// is spoken".to_owned());
         }
         let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|error| format!("not a URL: {}", innermost(&error)))?
+            .map_err(|error| format!("not a URL: {}", innermost(&error)))?;
+        // Without one, and with one that is no port, the port would silently be that of the web.
+        if endpoint.uri().port_u16().is_none() {
+            return Err("it says no port, as localhost:7421 does".to_owned());
+        }
+        let endpoint = endpoint
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             .http2_keep_alive_interval(Duration::from_secs(KEEP_ALIVE_SECONDS));
         Ok(Self { url, endpoint })
@@ -203,6 +208,20 @@ mod tests {
             "",
         ] {
             assert!(Remote::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_may_not_be_left_out() {
+        for text in [
+            "localhost",
+            "7421",
+            "http://localhost/",
+            "localhost:99999",
+            "localhost:",
+        ] {
+            let error = Remote::parse(text).expect_err(text);
+            assert!(error.contains("localhost:7421"), "{text}: {error}");
         }
     }
 
