@@ -29,7 +29,7 @@ impl Published for proto::Commit {
 #[non_exhaustive]
 pub enum JsonError {
     /// The text is not JSON, or not JSON of this message; the words say where and why.
-    #[error(transparent)]
+    #[error("{}{}", blame(.0), .0)]
     Malformed(#[from] serde_json::Error),
     /// The message does not agree with the descriptors that this program was built with.
     #[error("{name} does not agree with the descriptors of this program: {reason}")]
@@ -68,6 +68,11 @@ pub fn to_json<T: Published>(message: &T) -> Result<String, JsonError> {
     let mut bytes = Vec::new();
     dynamic.serialize_with_options(&mut serde_json::Serializer::new(&mut bytes), &options)?;
     String::from_utf8(bytes).map_err(|error| disagreement::<T>(&error))
+}
+
+/// Says whether the text is at fault before it is a message: the reader's own words do not.
+fn blame(error: &serde_json::Error) -> &'static str {
+    if error.is_data() { "" } else { "not JSON: " }
 }
 
 fn descriptor<T: Published>() -> Result<MessageDescriptor, JsonError> {
@@ -114,6 +119,7 @@ mod tests {
             (r#"{"plan_id":1}"#, "line 1 column 12"),
             (r#"{"plan_id":"x"} {}"#, "trailing characters"),
             ("", "EOF"),
+            ("nothing", "not JSON: "),
             ("[]", "line 1 column"),
             (
                 r#"{"commands":[{"archive_plan":{"outcome":"MET"}}]}"#,
