@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::runtime;
 
 use crate::{
@@ -229,8 +229,15 @@ fn progress_bar(lines_count: u64) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} lines, {per_sec}, {eta} left {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{wide_bar} {pos}/{len} lines, {whole_per_sec}, {eta} left {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .with_key(
+        "whole_per_sec",
+        |state: &ProgressState, out: &mut dyn fmt::Write| {
+            write!(out, "{:.0}/s", state.per_sec()).ok();
+        },
+    );
     ProgressBar::new(lines_count).with_style(style)
 }
