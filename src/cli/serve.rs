@@ -148,6 +148,8 @@ impl Args for KeyFlags {
                 Arg::new(key.name)
                     .long(key.flag)
                     .value_name(key.value_name)
+                    // So that one is refused as a value, with all others, and not as a flag.
+                    .allow_negative_numbers(true)
                     .help(format!(
                         "{} [default: {default}] [env: {variable}]",
                         key.meaning
