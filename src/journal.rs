@@ -236,7 +236,7 @@ pub enum JournalError {
     #[error("the journal is closed")]
     Closed,
     /// The operating system refused.
-    #[error("{doing}: {source}")]
+    #[error("{doing} failed: {source}")]
     Io {
         /// What was being done, with the path where there is one.
         doing: String,

@@ -39,7 +39,10 @@ impl Home {
         dir: &Path,
         create_log: impl FnOnce(&Path) -> Result<(), JournalError>,
     ) -> Result<Self, JournalError> {
-        fs::create_dir_all(dir).map_err(io_error(format!("creating {}", dir.display())))?;
+        fs::create_dir_all(dir).map_err(io_error(format!(
+            "creating the directory {}",
+            dir.display()
+        )))?;
         let lock = lock(dir)?;
         let log_id = match (exists(dir, "FORMAT")?, exists(dir, "CREATING")?) {
             (true, creating) => {

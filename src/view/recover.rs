@@ -57,7 +57,9 @@ impl View {
     ) -> Result<Self, ViewError> {
         match Self::open_stored(dir, journal.clone(), cache_bytes, interrupt) {
             Ok(Some(view)) => return Ok(view),
-            Ok(None) => tracing::info!("there is no view of this log yet"),
+            // A new log has nothing that a view could show.
+            Ok(None) if journal.head() == 0 => {}
+            Ok(None) => tracing::info!("there is no view of this log; making it"),
             // The log itself cannot be read: making the view again would not help.
             Err(
                 error @ (ViewError::Journal(_)

@@ -132,8 +132,9 @@ fn target<'a>(
     let recorded = (1..=context.recorded_revision).contains(&revision);
     let Some(event) = event_at(revision, context).filter(|_| recorded) else {
         let message = format!(
-            "The plan `{}` has no event {revision} that is recorded already: mend the revision.",
-            plan.plan_id
+            "The plan `{}` has no event {revision} that is recorded already, its last is {}: mend the \
+             revision.",
+            plan.plan_id, context.recorded_revision
         );
         return Err(context
             .refuse(ErrorReason::RevisionNotFound, "revision", message)
