@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry;
+
 pub mod export;
 pub mod import;
 pub mod remote;
@@ -102,8 +104,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says on stderr why a command failed.
+/// Says on stderr why a command failed: as a line of the log where that is for programs.
 pub fn report(failure: &Failure) {
+    if telemetry::logs_json() {
+        tracing::error!("{failure}");
+        return;
+    }
     // Where stderr is closed nobody listens, and the exit status still speaks.
     writeln!(io::stderr(), "error: {failure}").ok();
 }

@@ -1,9 +1,15 @@
 //! What the program says about itself while it runs: the tracing subscriber, on stderr, so that
 //! stdout stays free for what a command was asked for.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tracing_subscriber::{EnvFilter, fmt};
+
+/// Whether this process logs in JSON: set once, with the subscriber, which is one a process too.
+static LOGS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +52,18 @@ pub fn init(filter: &str, format: LogFormat) {
     let outcome = if format.is_human() {
         lines.with_ansi(io::stderr().is_terminal()).try_init()
     } else {
-        lines.json().flatten_event(true).try_init()
+        let outcome = lines.json().flatten_event(true).try_init();
+        LOGS_JSON.store(outcome.is_ok(), Ordering::Relaxed);
+        outcome
     };
     // Tests start several daemons in one process, where the first subscriber serves them all.
     drop(outcome);
+}
+
+/// Whether who reads stderr expects JSON there, one object a line.
+#[must_use]
+pub fn logs_json() -> bool {
+    LOGS_JSON.load(Ordering::Relaxed) && tracing::enabled!(tracing::Level::ERROR)
 }
 
 /// Starts logging for a client command: only what its user should know of.
