@@ -93,7 +93,7 @@ impl Gate {
         self.core.get().ok_or_else(|| {
             refuse(
                 ErrorReason::Starting,
-                "the daemon is starting and recovers its log; try again",
+                "The daemon is starting and recovers its log: try again.",
             )
         })
     }
@@ -138,7 +138,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn stopping() -> Status {
-    refuse(ErrorReason::Stopping, "the daemon is stopping; try again")
+    refuse(ErrorReason::Stopping, "The daemon is stopping: try again.")
 }
 
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer

@@ -66,7 +66,9 @@ pub enum ExecuteError {
     #[error("{}", .0.message)]
     Refused(Refusal),
     /// Its id was recorded with other content.
-    #[error("request_id was recorded at position {position} with other content")]
+    #[error(
+        "The `request_id` was recorded at position {position} with other content: send the new content with a new id."
+    )]
     RequestIdReused {
         /// Where it was recorded.
         position: u64,
@@ -74,16 +76,18 @@ pub enum ExecuteError {
         revision: u64,
     },
     /// The queue was full until the deadline.
-    #[error("the queue was full until the deadline of the call")]
+    #[error("The queue was full until the deadline of the call: try again later, at a lower rate.")]
     QueueFull,
     /// The plan changed each time the request was ready.
-    #[error("the plan changed too often while the request was made ready")]
+    #[error("The plan changed too often while the request was made ready: try again.")]
     Contended,
     /// The daemon is stopping.
-    #[error("the daemon is stopping")]
+    #[error("The daemon is stopping: try again.")]
     Stopping,
     /// Writing failed: whether the commit was recorded is unknown until the next start.
-    #[error("writing failed; whether the request was recorded is unknown")]
+    #[error(
+        "Writing failed, and whether the request was recorded is unknown: send it again with the same `request_id`."
+    )]
     WriteFailed,
     /// The plan cannot be read.
     #[error(transparent)]

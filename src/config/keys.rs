@@ -76,7 +76,8 @@ pub const KEYS: [Key; 9] = [
         flag: "log",
         value_name: "FILTER",
         form: Form::Text,
-        meaning: "What is logged to stderr: a level, or levels by module.",
+        meaning: "What is logged to stderr: a level, or levels by module. With strata=debug each \
+                  refused request is logged, with the reason.",
         expected: "a filter such as info, warn or info,strata=debug",
         show: |config| config.log.clone(),
         set: |config, text| {

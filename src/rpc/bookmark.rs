@@ -93,7 +93,7 @@ pub(super) async fn confirm(core: &std::sync::Arc<Core>, bytes: &[u8]) -> Result
 fn diverged() -> Status {
     refuse(
         ErrorReason::LogDiverged,
-        "the bookmark is of another history than this log's; read it again from the start",
+        "The bookmark is of another history than this log's: read the log again from the start.",
     )
 }
 

@@ -217,7 +217,11 @@ impl EventFilter {
                 subjects.push(subject);
             } else {
                 let field = format!("subjects[{number}]");
-                let description = format!("{} is no subject, such as tactics/ID", quoted(text));
+                let description = format!(
+                    "plan, objective, or strategies/, tactics/, assumptions/, indicators/ or \
+                     commitments/ and an id; found {}",
+                    quoted(text)
+                );
                 violations.push(Violation { field, description });
             }
         }

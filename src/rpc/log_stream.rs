@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
-    status::{self, malformed, malformed_field, quoted},
+    status::{self, malformed, malformed_field, no_id, quoted},
     stopping,
 };
 use crate::{
@@ -127,7 +127,7 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String]) -> Result<Filt
             let field = format!("plan_ids[{number}]");
             violations.push(Violation {
                 field,
-                description: format!("{} is no id", quoted(plan_id)),
+                description: no_id(plan_id),
             });
         }
     }
@@ -151,7 +151,11 @@ pub(super) fn kinds(field: &str, names: &[String], violations: &mut Vec<Violatio
         if let Some(bit) = event::type_bit(name) {
             kinds |= 1 << bit;
         } else {
-            let description = format!("{} is no type of event, such as TacticFailed", quoted(name));
+            let description = format!(
+                "a type of event is the name of a message of strata.v1.Event, such as \
+                 TacticFailed; found {}",
+                quoted(name)
+            );
             violations.push(Violation {
                 field: format!("{field}[{number}]"),
                 description,

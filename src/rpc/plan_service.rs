@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page, queue_deadline,
-    status::{self, malformed, malformed_field, quoted},
+    status::{self, malformed, malformed_field, no_id, not_in_enum},
     stopping,
 };
 use crate::{
@@ -119,7 +119,7 @@ impl PlanService for Plans {
     ) -> Result<Response<GetPlanResponse>, Status> {
         let request = request.into_inner();
         let view = PlanView::try_from(request.view)
-            .map_err(|_| malformed_field("view", format!("{} is no PlanView", request.view)))?;
+            .map_err(|_| malformed_field("view", not_in_enum(request.view)))?;
         required_id("plan_id", &request.plan_id)?;
         let core = self.gate.core_at(request.min_position).await?;
         let (folded, position) = core.plan(&request.plan_id).await?;
@@ -228,7 +228,7 @@ async fn take_requests(
             Ok(None) => return,
             Err(end) => Step::End(end),
             Ok(Some(ExecuteStreamRequest { execute: None })) => {
-                Step::Refused(malformed_field("execute", "it is required"))
+                Step::Refused(malformed_field("execute", "required"))
             }
             Ok(Some(ExecuteStreamRequest {
                 execute: Some(request),
@@ -331,12 +331,9 @@ pub(super) fn required_id(field: &str, id: &str) -> Result<(), Status> {
         return Ok(());
     }
     let description = if id.is_empty() {
-        "it is required".into()
+        "required".into()
     } else {
-        format!(
-            "{} is no id: 1 to 63 of a-z, 0-9 and hyphen, no hyphen at either end",
-            quoted(id)
-        )
+        no_id(id)
     };
     Err(malformed_field(field, description))
 }
@@ -360,7 +357,7 @@ impl ListFilter {
             Ok(PlanState::Active) => Some(false),
             Ok(PlanState::Archived) => Some(true),
             Err(_) => {
-                violate("state".into(), format!("{} is no PlanState", query.state));
+                violate("state".into(), not_in_enum(query.state));
                 None
             }
         };

@@ -1,7 +1,10 @@
 //! Errors to statuses, in one place: each reason has one code, and every status carries
 //! `google.rpc` details for programs.
 
-use std::{collections::HashMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -35,6 +38,13 @@ pub(super) fn with_metadata(
     metadata: HashMap<String, String>,
 ) -> Status {
     let details = ErrorDetails::with_error_info(name(reason), DOMAIN, metadata);
+    refusal(reason, message, details)
+}
+
+/// Every status is made here. Operators who look for why a client is refused see it at `debug`.
+fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
+    let message = message.into();
+    tracing::debug!(reason = name(reason), %message, "refused");
     Status::with_error_details(code(reason), message, details)
 }
 
@@ -61,7 +71,7 @@ pub(super) fn malformed(violations: Vec<Violation>) -> Status {
         .map(|v| FieldViolation::new(v.field, v.description))
         .collect();
     details.set_bad_request(fields);
-    Status::with_error_details(code(reason), message, details)
+    refusal(reason, message, details)
 }
 
 /// The violations that are listed, and how many are not.
@@ -92,6 +102,19 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// What is wrong with a text that is no id.
+pub(super) fn no_id(text: &str) -> String {
+    format!(
+        "an id is 1 to 63 of a-z, 0-9 and -, with no - at its ends; found {}",
+        quoted(text)
+    )
+}
+
+/// What is wrong with a number that no value of an enumeration has.
+pub(super) fn not_in_enum(number: i32) -> String {
+    format!("not a value of this enumeration; found {number}")
+}
+
 /// One violation.
 pub(super) fn malformed_field(field: &str, description: impl Into<String>) -> Status {
     malformed(vec![Violation {
@@ -118,7 +141,7 @@ pub(super) fn documented(status: Status) -> Status {
 pub(super) fn no_plan(plan_id: &str) -> Status {
     with_metadata(
         ErrorReason::PlanNotFound,
-        format!("there is no plan {plan_id}"),
+        format!("There is no plan `{plan_id}`: mend the id."),
         metadata([("plan_id", plan_id)]),
     )
 }
@@ -127,7 +150,7 @@ pub(super) fn no_plan(plan_id: &str) -> Status {
 pub(super) fn no_plan_at(plan_id: &str, position: u64) -> Status {
     with_metadata(
         ErrorReason::PlanNotFound,
-        format!("there was no plan {plan_id} at position {position} yet"),
+        format!("There was no plan `{plan_id}` at position {position} yet: name a later one."),
         metadata([("plan_id", plan_id)]),
     )
 }
@@ -136,7 +159,7 @@ pub(super) fn no_plan_at(plan_id: &str, position: u64) -> Status {
 pub(super) fn beyond_head(what: &str, asked: u64, head: u64) -> Status {
     with_metadata(
         ErrorReason::BeyondHead,
-        format!("{what} {asked} lies beyond the head, which is {head}"),
+        format!("The {what} {asked} lies beyond the head, which is {head}: name one that exists."),
         metadata([("head", head)]),
     )
 }
@@ -145,7 +168,7 @@ pub(super) fn beyond_head(what: &str, asked: u64, head: u64) -> Status {
 pub(super) fn not_reached(position: u64) -> Status {
     with_metadata(
         ErrorReason::PositionNotReached,
-        format!("position {position} was not reached in time; try again"),
+        format!("The position {position} was not reached in time: try again."),
         metadata([("position", position)]),
     )
 }
@@ -155,12 +178,16 @@ pub(super) fn of_execute(error: ExecuteError) -> Status {
     let message = error.to_string();
     match error {
         ExecuteError::Malformed(violations) => malformed(violations),
-        ExecuteError::Refused(refusal) => of_refusal(refusal),
-        ExecuteError::RequestIdReused { position, revision } => with_metadata(
-            ErrorReason::RequestIdReused,
+        ExecuteError::Refused(refused) => of_refusal(refused),
+        ExecuteError::RequestIdReused { position, revision } => of_refusal(Refusal {
+            reason: ErrorReason::RequestIdReused,
+            field: "request_id".into(),
             message,
-            metadata([("position", position), ("revision", revision)]),
-        ),
+            metadata: BTreeMap::from([
+                ("position", position.to_string()),
+                ("revision", revision.to_string()),
+            ]),
+        }),
         ExecuteError::QueueFull => refuse(ErrorReason::QueueFull, message),
         ExecuteError::Contended => refuse(ErrorReason::Contended, message),
         ExecuteError::Stopping => refuse(ErrorReason::Stopping, message),
@@ -180,7 +207,7 @@ pub(super) fn of_view(error: &ViewError) -> Status {
             tracing::error!(%error, "the view cannot be read");
             refuse(
                 ErrorReason::ReadFailed,
-                "the daemon cannot read its view; operators see why",
+                "The daemon cannot read its view: operators find why in its log.",
             )
         }
     }
@@ -210,7 +237,7 @@ fn of_journal(error: &JournalError) -> Status {
             tracing::error!(%error, "the log cannot be read");
             refuse(
                 ErrorReason::ReadFailed,
-                "the daemon cannot read its log; operators see why",
+                "The daemon cannot read the log of commits: operators find why in its own log.",
             )
         }
     }
@@ -222,13 +249,13 @@ fn damaged(error: &dyn Display, position: Option<u64>) -> Status {
     with_metadata(ErrorReason::LogDamaged, error.to_string(), metadata)
 }
 
-fn of_refusal(refusal: Refusal) -> Status {
+fn of_refusal(refused: Refusal) -> Status {
     let Refusal {
         reason,
         field,
         message,
         metadata,
-    } = refusal;
+    } = refused;
     let owned: HashMap<_, _> = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -237,7 +264,7 @@ fn of_refusal(refusal: Refusal) -> Status {
     if !field.is_empty() {
         details.add_bad_request_violation(field, message.clone());
     }
-    Status::with_error_details(code(reason), message, details)
+    refusal(reason, message, details)
 }
 
 /// The name without its prefix.
