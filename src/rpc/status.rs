@@ -44,7 +44,7 @@ pub(super) fn with_metadata(
 /// Every status is made here. Operators who look for why a client is refused see it at `debug`.
 fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
     let message = message.into();
-    tracing::debug!(reason = name(reason), %message, "refused");
+    tracing::debug!(reason = name(reason), why = %message, "refused");
     Status::with_error_details(code(reason), message, details)
 }
 

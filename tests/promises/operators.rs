@@ -77,7 +77,8 @@ async fn why_a_client_is_refused_is_logged_for_those_who_ask() {
         assert_eq!(refused.expect_err("no plan").code(), Code::NotFound);
         let log = daemon.log_so_far();
         daemon.stop().await;
-        assert_eq!(log().contains("PLAN_NOT_FOUND"), said, "{}", log());
+        let line = r#""message":"refused","reason":"PLAN_NOT_FOUND","why":"There is no plan"#;
+        assert_eq!(log().contains(line), said, "{}", log());
     }
 }
 
