@@ -102,19 +102,6 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// What is wrong with a text that is no id.
-pub(super) fn no_id(text: &str) -> String {
-    format!(
-        "an id is 1 to 63 of a-z, 0-9 and -, with no - at its ends; found {}",
-        quoted(text)
-    )
-}
-
-/// What is wrong with a number that no value of an enumeration has.
-pub(super) fn not_in_enum(number: i32) -> String {
-    format!("not a value of this enumeration; found {number}")
-}
-
 /// One violation.
 pub(super) fn malformed_field(field: &str, description: impl Into<String>) -> Status {
     malformed(vec![Violation {
