@@ -13,6 +13,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{JournalError, LogId, high_water, io_error};
 
@@ -21,6 +23,10 @@ const FORMAT: u64 = 1;
 
 /// FORMAT is three lines, in bytes; a longer one is not ours.
 const FORMAT_BYTES_MAX: u64 = 4096;
+
+/// How long a lock that somebody holds is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// A data directory that this process holds.
 #[derive(Debug)]
@@ -107,7 +113,7 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .truncate(false)
         .open(&path)
         .map_err(failed())?;
-    match file.try_lock() {
+    match wait_for_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -126,6 +132,18 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(failed())?;
     Ok(file)
+}
+
+/// A daemon that was just killed, or a child that is only being started, may hold the lock for a
+/// moment longer.
+fn wait_for_lock(file: &File) -> Result<(), TryLockError> {
+    let give_up = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_RETRY),
+            locked => return locked,
+        }
+    }
 }
 
 fn exists(dir: &Path, name: &str) -> Result<bool, JournalError> {

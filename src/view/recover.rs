@@ -59,7 +59,7 @@ impl View {
             Ok(Some(view)) => return Ok(view),
             // A new log has nothing that a view could show.
             Ok(None) if journal.head() == 0 => {}
-            Ok(None) => tracing::info!("there is no view of this log; making it"),
+            Ok(None) => tracing::info!("there is no view of this log yet; making it"),
             // The log itself cannot be read: making the view again would not help.
             Err(
                 error @ (ViewError::Journal(_)

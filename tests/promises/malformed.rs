@@ -149,7 +149,7 @@ async fn a_malformed_text_is_refused_with_the_path_of_its_field() {
         (Kind::CreatePlan(titled("")), "create_plan.title"),
         (Kind::CreatePlan(titled(" \t\n")), "create_plan.title"),
         (
-            Kind::CreatePlan(titled(&"é".repeat(501))),
+            Kind::CreatePlan(titled(&"é".repeat(2_001))),
             "create_plan.title",
         ),
         (
@@ -172,7 +172,7 @@ async fn a_malformed_text_is_refused_with_the_path_of_its_field() {
     // What just fits is recorded.
     let full = noted("plan", "é".repeat(4_096));
     execute(&daemon, request("growth", "full", full)).await;
-    let full = Kind::CreatePlan(titled(&"é".repeat(500)));
+    let full = Kind::CreatePlan(titled(&"é".repeat(2_000)));
     execute(&daemon, request(&"a".repeat(63), "full", full)).await;
     assert_eq!(daemon.head().await, 4);
 }
