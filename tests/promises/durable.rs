@@ -8,14 +8,17 @@ use std::{
     time::Instant,
 };
 
-use strata::proto::{ExecuteRequest, GetPlanRequest};
+use strata::proto::{
+    ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, execute_stream_response::Outcome,
+};
 use tempfile::{TempDir, tempdir};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
+use tonic::Code;
 
 use crate::{
     daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments, strace},
     queue::{held_up_after_one_commit, stays_full},
-    reading::{reason, whole_log},
+    reading::whole_log,
 };
 
 const SEQUENTIAL: usize = 50;
@@ -84,15 +87,12 @@ async fn only_durable_is_shown_while_a_sync_is_held_up() {
         expected_revision: Some(1),
         ..request("growth", "raced", note("another"))
     };
-    let first = send(written.clone());
-    let mut answers = vec![first];
+    // On one stream, so that the second is decided after the first, by which it is refused.
+    let mut answered = on_one_stream(&daemon, [written.clone(), raced]);
+    let mut replays = Vec::new();
     while !stays_full(&daemon).await {
-        // The second one is refused by the first and the others replay it: none may say so yet.
-        answers.push(send(if answers.len() == 1 {
-            raced.clone()
-        } else {
-            written.clone()
-        }));
+        // These come to the first answer again. None of all may say so yet.
+        replays.push(send(written.clone()));
     }
     assert_eq!(daemon.head().await, 1);
     assert_eq!(whole_log(&daemon).await.len(), 1);
@@ -111,20 +111,47 @@ async fn only_durable_is_shown_while_a_sync_is_held_up() {
         (1, 1)
     );
     assert!(stays_full(&daemon).await, "the sync is still held up");
-    assert!(answers.iter().all(|answer| !answer.is_finished()));
+    assert!(answered.try_recv().is_err());
+    assert!(replays.iter().all(|answer| !answer.is_finished()));
 
-    for (number, answer) in answers.into_iter().enumerate() {
-        let answer = answer.await.expect("called");
-        if number == 1 {
-            let refused = answer.expect_err("the plan has moved on");
-            assert_eq!(reason(&refused).as_deref(), Some("REVISION_CONFLICT"));
-        } else {
-            let answer = answer.expect("recorded").into_inner();
-            assert_eq!((answer.revision, answer.replayed), (2, number > 0));
-        }
+    let mut recorded = Vec::new();
+    match answered.recv().await.expect("answered") {
+        Outcome::Response(answer) => recorded.push(answer),
+        Outcome::Error(refused) => panic!("refused: {refused:?}"),
     }
+    match answered.recv().await.expect("answered") {
+        Outcome::Response(answer) => panic!("recorded: {answer:?}"),
+        Outcome::Error(refused) => assert_eq!(refused.code, Code::Aborted as i32),
+    }
+    for answer in replays {
+        let answer = answer.await.expect("called").expect("recorded");
+        recorded.push(answer.into_inner());
+    }
+    assert!(recorded.iter().all(|answer| answer.revision == 2));
+    let first = recorded.iter().filter(|answer| !answer.replayed);
+    assert_eq!(first.count(), 1);
     assert_eq!(daemon.head().await, 2);
     daemon.stop().await;
+}
+
+/// What becomes of requests that are sent on one stream, as it is answered.
+fn on_one_stream<const N: usize>(
+    daemon: &Daemon,
+    requests: [ExecuteRequest; N],
+) -> mpsc::UnboundedReceiver<Outcome> {
+    let (answered, answers) = mpsc::unbounded_channel();
+    let mut client = daemon.plans();
+    tokio::spawn(async move {
+        let requests = requests.map(|request| ExecuteStreamRequest {
+            execute: Some(request),
+        });
+        let stream = client.execute_stream(tokio_stream::iter(requests)).await;
+        let mut stream = stream.expect("a stream").into_inner();
+        while let Some(answer) = stream.message().await.expect("answers") {
+            drop(answered.send(answer.outcome.expect("an outcome")));
+        }
+    });
+    answers
 }
 
 /// A daemon whose writes and syncs are traced to a file.
