@@ -279,14 +279,13 @@ impl View {
 
     /// Every commit belongs to one plan, so the plans' counts add up to the head.
     fn confirm_whole(&self, head: u64) -> Result<(), ViewError> {
-        let mut state = self.lock();
+        let state = self.lock();
         let (counted, tree) = (state.directory.commits(), state.frontier.size());
         if counted != head || tree != head {
             return Err(ViewError::Incoherent(format!(
                 "the log has {head} commits, the view counts {counted} and its tree {tree}"
             )));
         }
-        state.position = head;
         if head > 0 && state.last_recorded_at.is_none() {
             drop(state);
             let recorded_at = self.commit(head)?.recorded_at.unwrap_or_default().into();
