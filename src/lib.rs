@@ -9,12 +9,16 @@
 //! - [`writer`]: the one way to write;
 //! - [`view`]: what the log says of every plan, folded; all of it disposable;
 //! - [`feed`]: what watchers and readers of the log stand on;
+//! - [`backup`]: a stretch of the log as a file that vouches for itself;
 //! - [`journal`]: the log: bytes and positions, it knows no plan;
+//! - [`notary`]: signs what the log is, and checks such signatures;
+//! - [`merkle`]: the tree over the commits, by which a history is proved;
 //! - [`commit`]: a commit as the bytes that are stored, hashed and sent;
 //! - [`domain`]: pure rules: what may happen to a plan, and what a plan is;
 //! - [`json`]: the published language as proto3 JSON;
 //! - [`proto`]: the published language.
 
+pub mod backup;
 pub mod cli;
 pub mod commit;
 pub mod config;
@@ -23,6 +27,8 @@ pub mod domain;
 pub mod feed;
 pub mod journal;
 pub mod json;
+pub mod merkle;
+pub mod notary;
 pub mod proto;
 pub mod rpc;
 pub mod telemetry;

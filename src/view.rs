@@ -14,13 +14,13 @@ use crate::{
     commit::NotACommit,
     domain::value::{Id, Time},
     journal::{Journal, JournalError},
+    merkle::Frontier,
     proto,
 };
 
 pub mod directory;
 pub mod index;
 mod load;
-pub mod merkle;
 pub mod plans;
 mod recover;
 mod store;
@@ -29,7 +29,6 @@ mod tests;
 
 use self::{
     directory::{Directory, DirectoryEntry},
-    merkle::Frontier,
     plans::{Folded, Plans},
     store::{Record, Store},
 };

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The rooms in reading order. A room may name itself and those after it.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 16] = [
     "cli",
     "daemon",
     "config",
@@ -17,7 +17,10 @@ const ROOMS: [&str; 13] = [
     "writer",
     "view",
     "feed",
+    "backup",
     "journal",
+    "notary",
+    "merkle",
     "commit",
     "domain",
     "json",

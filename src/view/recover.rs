@@ -15,7 +15,6 @@ use super::{
     directory::{self, Directory},
     index::Index,
     load::index_entry,
-    merkle::Frontier,
     plans::{Folded, Plans},
     store::{Record, Store},
 };
@@ -24,6 +23,7 @@ use crate::{
     domain::{evolve, value::Id},
     feed::Recent,
     journal::{Entry, Journal},
+    merkle::Frontier,
     proto,
 };
 

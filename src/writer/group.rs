@@ -23,10 +23,9 @@ use crate::{
     },
     feed::{Feed, Recent},
     journal::{Append, Journal},
+    merkle::Frontier,
     proto::{self, LogEntry},
-    view::{
-        Applied, View, ViewError, index::RequestKey, index_entry, merkle::Frontier, plans::Folded,
-    },
+    view::{Applied, View, ViewError, index::RequestKey, index_entry, plans::Folded},
 };
 
 /// How many requests one group takes at most: more only makes the first of them wait longer.
