@@ -15,6 +15,7 @@ mod disk;
 mod echo;
 mod load;
 mod prepare;
+mod process;
 mod report;
 mod server;
 

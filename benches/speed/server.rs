@@ -1,17 +1,7 @@
 //! The two servers, each a process of its own that ends with this one: the daemon, and this program
 //! once more as the bare server.
 
-use std::{
-    env,
-    error::Error,
-    fs,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{env, error::Error, fs, path::Path, process::Command, time::Duration};
 
 use strata::proto::{
     GetStatusRequest, admin_service_client::AdminServiceClient,
@@ -19,19 +9,21 @@ use strata::proto::{
 };
 use tonic::transport::{Channel, Endpoint};
 
+use crate::process::Process;
+
 /// The argument that makes this program the bare server.
 pub(crate) const ECHO: &str = "echo-server";
 
 /// How many connections the clients share.
 const CONNECTIONS: usize = 8;
-/// How long a server may take to start.
+/// How long the daemon may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The unit of processor times in `/proc` on every Linux.
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// A running server.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     channels: Vec<Channel>,
 }
 
@@ -68,33 +60,14 @@ impl Server {
         Self::start(command).await
     }
 
-    async fn start(mut command: Command) -> Result<Self, Box<dyn Error>> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = child.stderr.take().ok_or("there is no stderr")?;
-        let mut server = Self {
-            child,
-            channels: Vec::new(),
-        };
-        let (listening, address) = mpsc::channel();
-        thread::spawn(move || {
-            // To the end, so that the server never waits for its log to be read.
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
-                    drop(listening.send(address));
-                }
-            }
-        });
-        let url = format!("http://{}", address.recv_timeout(PATIENCE)?);
+    async fn start(command: Command) -> Result<Self, Box<dyn Error>> {
+        let process = Process::start(command)?;
+        let mut channels = Vec::new();
         for _ in 0..CONNECTIONS {
-            server
-                .channels
-                .push(Endpoint::from_shared(url.clone())?.connect().await?);
+            let endpoint = Endpoint::from_shared(process.url().to_owned())?;
+            channels.push(endpoint.connect().await?);
         }
-        Ok(server)
+        Ok(Self { process, channels })
     }
 
     /// A client of `PlanService`; neighbours in number use different connections.
@@ -116,7 +89,7 @@ impl Server {
 
     /// What the process has used of the processors so far.
     pub(crate) fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
         // Fields are counted behind the name, which may hold spaces: user and system time are the
         // 12th and 13th.
         let (_, fields) = stat.rsplit_once(')').ok_or("no process")?;
@@ -128,31 +101,9 @@ impl Server {
     }
 
     /// Tells it to stop and waits until it has.
-    pub(crate) fn stop(mut self) -> Result<(), Box<dyn Error>> {
-        self.channels.clear();
-        let mut kill = Command::new("kill");
-        kill.args(["-TERM", &self.child.id().to_string()])
-            .status()?;
-        let status = self.child.wait()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("the server ended with {status}").into())
-        }
+    pub(crate) fn stop(self) -> Result<(), Box<dyn Error>> {
+        // It waits for calls under way, not for connections.
+        drop(self.channels);
+        self.process.stop()
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The address in the line with which a server says that it listens.
-fn address_in(line: &str) -> Option<String> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let fields = line.get("fields").unwrap_or(&line);
-    Some(fields.get("address")?.as_str()?.to_owned())
 }
