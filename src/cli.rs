@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry;
 
+pub mod data_dir;
 pub mod export;
 pub mod import;
+pub mod key;
 pub mod remote;
 pub mod serve;
 
@@ -48,6 +50,9 @@ pub enum Command {
     /// Write the history of a plan as requests that can be imported.
     #[command(long_about = export::LONG_ABOUT, after_help = export::AFTER_HELP)]
     Export(export::Arguments),
+    /// Show the public key of a log, and keep its secret key safe.
+    #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
+    Key(key::Arguments),
 }
 
 /// Why a command failed.
@@ -63,6 +68,9 @@ pub enum Failure {
     /// An export ended early.
     #[error(transparent)]
     Export(#[from] export::ExportError),
+    /// The key was not shown, copied or put back.
+    #[error(transparent)]
+    Key(#[from] key::KeyCommandError),
 }
 
 const LONG_ABOUT: &str = "\
@@ -88,8 +96,9 @@ impl Failure {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Serve(serve::ServeError::Config(_)) => EXIT_CONFIG,
-            Self::Serve(_) | Self::Import(_) | Self::Export(_) => EXIT_FAILED,
+            Self::Serve(serve::ServeError::Config(_))
+            | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
+            Self::Serve(_) | Self::Import(_) | Self::Export(_) | Self::Key(_) => EXIT_FAILED,
         }
     }
 }
@@ -100,6 +109,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
+        Command::Key(arguments) => key::run(&arguments)?,
     }
     Ok(())
 }
