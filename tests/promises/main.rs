@@ -12,6 +12,7 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+mod histories;
 mod language;
 mod loss;
 mod malformed;

@@ -1,0 +1,400 @@
+//! The model of one plan, as somebody would describe it who never saw the daemon: a list of commits,
+//! each bound to its request, a title, some tactics, and whether the plan is archived. All that calls
+//! say of a plan is checked against it by [`super::checker`], one plan at a time: plans share nothing
+//! that the calls of a history could see.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use strata::proto::{Commit, ExecuteRequest, ExecuteResponse, Plan, PlanState, command, event};
+
+use super::{
+    checker::{Model, Timed},
+    record::{Call, History, Log, Outcome, Refused, Request},
+};
+
+/// What a command of these histories does to a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Deed {
+    Create(String),
+    Describe(String),
+    Note(String),
+    AddTactic(String),
+    Archive,
+    Reopen(String),
+}
+
+/// A request to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Write {
+    request_id: String,
+    expected_revision: Option<u64>,
+    deeds: Arc<[Deed]>,
+}
+
+/// A call on one plan with its outcome.
+#[derive(Debug, Clone)]
+pub(super) enum PlanCall {
+    /// Recorded with this first and last revision.
+    Recorded(Write, u64, u64),
+    /// Recorded before, with this first and last revision.
+    Replayed(Write, u64, u64),
+    /// Found good, with this first and last revision, and not recorded.
+    Validated(Write, u64, u64),
+    /// Refused for a reason, with the number that the reason names.
+    Refused(Write, String, Option<u64>),
+    /// Nobody knows; if recorded, it was with this first revision.
+    Unknown(Write, u64),
+    /// Shown in full.
+    Shown(Box<Shown>),
+    /// Shown with this revision and title.
+    Listed(u64, String),
+    /// Shown with this last revision, whose event came with this request.
+    LastEvent(u64, String),
+    /// Not there.
+    Absent,
+}
+
+/// What of a shown plan the model knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    revision: u64,
+    title: String,
+    notes: u32,
+    tactics: BTreeSet<String>,
+    archived: bool,
+}
+
+/// A plan.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    shown: Shown,
+    /// What each request that was recorded did, and between which revisions.
+    recorded: Arc<BTreeMap<String, (Arc<[Deed]>, u64, u64)>>,
+    /// The request of the last commit.
+    last_request: String,
+    /// Stands for all commits so far, in their order.
+    chain: u64,
+}
+
+/// The sequential plan.
+pub(super) struct PlanModel;
+
+impl Model for PlanModel {
+    type State = State;
+    type Call = PlanCall;
+    type Key = (u64, u64);
+
+    fn initial(&self) -> State {
+        State {
+            shown: Shown {
+                revision: 0,
+                title: String::new(),
+                notes: 0,
+                tactics: BTreeSet::new(),
+                archived: false,
+            },
+            recorded: Arc::default(),
+            last_request: String::new(),
+            chain: 0,
+        }
+    }
+
+    fn step(&self, state: &State, call: &PlanCall) -> Option<State> {
+        match call {
+            PlanCall::Recorded(write, first, last) => match state.execute(write) {
+                Answer::Recorded(after) => state.between(&after, *first, *last).then_some(after),
+                Answer::Replayed(..) | Answer::Refused(..) => None,
+            },
+            PlanCall::Validated(write, first, last) => match state.execute(write) {
+                Answer::Recorded(after) => {
+                    state.between(&after, *first, *last).then(|| state.clone())
+                }
+                Answer::Replayed(..) | Answer::Refused(..) => None,
+            },
+            PlanCall::Replayed(write, first, last) => {
+                (state.execute(write) == Answer::Replayed(*first, *last)).then(|| state.clone())
+            }
+            PlanCall::Refused(write, reason, number) => match state.execute(write) {
+                Answer::Refused(why, named) if why == reason && (named == *number) => {
+                    Some(state.clone())
+                }
+                Answer::Recorded(_) | Answer::Replayed(..) | Answer::Refused(..) => None,
+            },
+            PlanCall::Unknown(write, first) => match state.execute(write) {
+                Answer::Recorded(after) => (state.shown.revision + 1 == *first).then_some(after),
+                Answer::Replayed(..) | Answer::Refused(..) => None,
+            },
+            PlanCall::Shown(shown) => (**shown == state.shown).then(|| state.clone()),
+            PlanCall::Listed(revision, title) => {
+                let same = *revision == state.shown.revision && *title == state.shown.title;
+                same.then(|| state.clone())
+            }
+            PlanCall::LastEvent(revision, request_id) => {
+                let same = *revision == state.shown.revision && *request_id == state.last_request;
+                same.then(|| state.clone())
+            }
+            PlanCall::Absent => (state.shown.revision == 0).then(|| state.clone()),
+        }
+    }
+
+    fn key(&self, state: &State) -> (u64, u64) {
+        (state.shown.revision, state.chain)
+    }
+}
+
+/// What the model answers.
+enum Answer {
+    Recorded(State),
+    /// With this first and last revision.
+    Replayed(u64, u64),
+    /// The reason, and the number that it names.
+    Refused(&'static str, Option<u64>),
+}
+
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Replayed(first, last), Self::Replayed(one, two)) => (first, last) == (one, two),
+            (Self::Refused(reason, number), Self::Refused(why, named)) => {
+                (reason, number) == (why, named)
+            }
+            (Self::Recorded(_) | Self::Replayed(..) | Self::Refused(..), _) => false,
+        }
+    }
+}
+
+impl State {
+    /// Replay, plan, archived, revision, then the first command that is refused.
+    fn execute(&self, write: &Write) -> Answer {
+        if let Some((deeds, first, last)) = self.recorded.get(&write.request_id) {
+            if *deeds == write.deeds {
+                return Answer::Replayed(*first, *last);
+            }
+            return Answer::Refused("REQUEST_ID_REUSED", Some(*last));
+        }
+        let revision = self.shown.revision;
+        let first_deed = write.deeds.first();
+        if let Some(refused) = first_deed.and_then(|deed| self.shown.refuses(deed)) {
+            return Answer::Refused(refused, None);
+        }
+        match write.expected_revision {
+            Some(expected) if expected > 0 && revision == 0 => {
+                return Answer::Refused("PLAN_NOT_FOUND", None);
+            }
+            Some(expected) if expected != revision => {
+                return Answer::Refused("REVISION_CONFLICT", Some(revision));
+            }
+            Some(_) | None => {}
+        }
+        let mut after = self.clone();
+        for deed in write.deeds.iter() {
+            if let Err(reason) = after.shown.apply(deed) {
+                return Answer::Refused(reason, None);
+            }
+        }
+        let recorded = (write.deeds.clone(), revision + 1, after.shown.revision);
+        Arc::make_mut(&mut after.recorded).insert(write.request_id.clone(), recorded);
+        after.last_request.clone_from(&write.request_id);
+        let mut chain = DefaultHasher::new();
+        (self.chain, &write.request_id, &write.deeds).hash(&mut chain);
+        after.chain = chain.finish();
+        Answer::Recorded(after)
+    }
+
+    fn between(&self, after: &Self, first: u64, last: u64) -> bool {
+        first == self.shown.revision + 1 && last == after.shown.revision
+    }
+}
+
+impl Shown {
+    fn refuses(&self, deed: &Deed) -> Option<&'static str> {
+        match deed {
+            Deed::Create(_) => (self.revision > 0).then_some("PLAN_EXISTS"),
+            _ if self.revision == 0 => Some("PLAN_NOT_FOUND"),
+            Deed::Reopen(_) => None,
+            Deed::Describe(_) | Deed::Note(_) | Deed::AddTactic(_) | Deed::Archive => {
+                self.archived.then_some("PLAN_ARCHIVED")
+            }
+        }
+    }
+
+    fn apply(&mut self, deed: &Deed) -> Result<(), &'static str> {
+        self.refuses(deed).map_or(Ok(()), Err)?;
+        match deed {
+            Deed::Create(title) | Deed::Describe(title) => self.title.clone_from(title),
+            Deed::Note(_) => self.notes += 1,
+            Deed::AddTactic(id) if !self.tactics.insert(id.clone()) => return Err("ID_TAKEN"),
+            Deed::AddTactic(_) => {}
+            Deed::Archive => self.archived = true,
+            Deed::Reopen(_) if !self.archived => return Err("PLAN_NOT_ARCHIVED"),
+            Deed::Reopen(_) => self.archived = false,
+        }
+        self.revision += 1;
+        Ok(())
+    }
+
+    fn of(plan: &Plan) -> Self {
+        Self {
+            revision: plan.revision,
+            title: plan.title.clone(),
+            notes: plan.notes,
+            tactics: plan.tactics.iter().map(|it| it.tactic_id.clone()).collect(),
+            archived: plan.state() == PlanState::Archived,
+        }
+    }
+}
+
+impl Write {
+    pub(super) fn of(request: &ExecuteRequest) -> Self {
+        let deeds = request
+            .commands
+            .iter()
+            .filter_map(|it| of_command(it.kind.as_ref()?));
+        Self {
+            request_id: request.request_id.clone(),
+            expected_revision: request.expected_revision,
+            deeds: deeds.collect(),
+        }
+    }
+}
+
+/// Whether a commit records what a request asks, all of it and in its order.
+pub(super) fn records(request: &ExecuteRequest, commit: &Commit) -> bool {
+    let recorded = commit.events.iter().map(|it| of_event(it.kind.as_ref()?));
+    let asked = request
+        .commands
+        .iter()
+        .map(|it| of_command(it.kind.as_ref()?));
+    request.plan_id == commit.plan_id && asked.eq(recorded)
+}
+
+fn of_command(kind: &command::Kind) -> Option<Deed> {
+    Some(match kind {
+        command::Kind::CreatePlan(it) => Deed::Create(it.title.clone()),
+        command::Kind::DescribePlan(it) => Deed::Describe(it.title.clone()),
+        command::Kind::RecordNote(it) => Deed::Note(it.text.clone()),
+        command::Kind::AddTactic(it) => Deed::AddTactic(it.tactic_id.clone()),
+        command::Kind::ArchivePlan(_) => Deed::Archive,
+        command::Kind::ReopenPlan(it) => Deed::Reopen(it.reason.clone()),
+        _ => return None,
+    })
+}
+
+fn of_event(kind: &event::Kind) -> Option<Deed> {
+    Some(match kind {
+        event::Kind::PlanCreated(it) => Deed::Create(it.title.clone()),
+        event::Kind::PlanDescribed(it) => Deed::Describe(it.title.clone()),
+        event::Kind::NoteRecorded(it) => Deed::Note(it.text.clone()),
+        event::Kind::TacticAdded(it) => Deed::AddTactic(it.tactic_id.clone()),
+        event::Kind::PlanArchived(_) => Deed::Archive,
+        event::Kind::PlanReopened(it) => Deed::Reopen(it.reason.clone()),
+        _ => return None,
+    })
+}
+
+/// What the calls of a history say of one plan. The log tells at which revision a request was
+/// recorded of which no answer came; one that is not in the log was not recorded.
+pub(super) fn calls_of(history: &History, log: &Log, plan_id: &str) -> Vec<Timed<PlanCall>> {
+    let timed = |call: &Call| {
+        let said = said_of(call, log, plan_id)?;
+        let unknown = matches!(said, PlanCall::Unknown(..));
+        Some(Timed {
+            invoked: call.invoked,
+            returned: (!unknown).then_some(call.returned),
+            call: said,
+        })
+    };
+    history.calls.iter().filter_map(timed).collect()
+}
+
+fn said_of(call: &Call, log: &Log, plan_id: &str) -> Option<PlanCall> {
+    match (&call.request, &call.outcome) {
+        (Request::Execute(request), outcome) if request.plan_id == plan_id => {
+            of_execute(request, outcome, log)
+        }
+        (Request::GetPlan(request), outcome)
+            if request.plan_id == plan_id && request.as_of.is_none() =>
+        {
+            match outcome {
+                Outcome::Plan(shown) => {
+                    Some(PlanCall::Shown(Box::new(Shown::of(shown.plan.as_ref()?))))
+                }
+                outcome => absent(outcome),
+            }
+        }
+        (Request::ListPlans(_), Outcome::Plans(listed)) => {
+            let found = listed.plans.iter().find(|it| it.plan_id == plan_id);
+            Some(found.map_or(PlanCall::Absent, |it| {
+                PlanCall::Listed(it.revision, it.title.clone())
+            }))
+        }
+        (Request::ListEvents(request), outcome)
+            if request.plan_id == plan_id && request.newest_first =>
+        {
+            match outcome {
+                Outcome::Events(page) => {
+                    let last = page.events.first()?;
+                    let revision = last.event.as_ref()?.revision;
+                    Some(PlanCall::LastEvent(revision, last.request_id.clone()))
+                }
+                outcome => absent(outcome),
+            }
+        }
+        _ => None,
+    }
+}
+
+fn absent(outcome: &Outcome) -> Option<PlanCall> {
+    match outcome {
+        Outcome::Refused(refused) if refused.reason == "PLAN_NOT_FOUND" => Some(PlanCall::Absent),
+        _ => None,
+    }
+}
+
+fn of_execute(request: &ExecuteRequest, outcome: &Outcome, log: &Log) -> Option<PlanCall> {
+    let write = Write::of(request);
+    match outcome {
+        Outcome::Executed(response) => {
+            let (first, last) = revisions(response)?;
+            Some(if response.replayed {
+                PlanCall::Replayed(write, first, last)
+            } else if request.validate_only {
+                PlanCall::Validated(write, first, last)
+            } else {
+                PlanCall::Recorded(write, first, last)
+            })
+        }
+        Outcome::Refused(refused) => {
+            let number = number(refused)?;
+            Some(PlanCall::Refused(write, refused.reason.clone(), number))
+        }
+        Outcome::Unknown(_) if request.validate_only => None,
+        Outcome::Unknown(_) => {
+            let (_, commit) = log.find(&request.plan_id, &request.request_id)?;
+            records(request, commit).then(|| PlanCall::Unknown(write, commit.first_revision))
+        }
+        Outcome::Plan(_) | Outcome::Plans(_) | Outcome::Events(_) | Outcome::Entries(_) => None,
+    }
+}
+
+fn revisions(response: &ExecuteResponse) -> Option<(u64, u64)> {
+    let commit = response.entry.as_ref()?.decode_commit().ok()?;
+    Some((commit.first_revision, response.revision))
+}
+
+/// The number that a refusal names which rests on the plan; nothing for a refusal that says nothing
+/// of the plan.
+fn number(refused: &Refused) -> Option<Option<u64>> {
+    match refused.reason.as_str() {
+        "REQUEST_ID_REUSED" => Some(refused.number("revision")),
+        "REVISION_CONFLICT" => Some(refused.number("current_revision")),
+        "PLAN_NOT_FOUND" | "PLAN_EXISTS" | "PLAN_ARCHIVED" | "PLAN_NOT_ARCHIVED" | "ID_TAKEN" => {
+            Some(None)
+        }
+        _ => None,
+    }
+}
