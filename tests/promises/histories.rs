@@ -13,6 +13,8 @@ mod checker;
 mod client;
 mod load;
 mod model;
+#[cfg(test)]
+mod mutations;
 mod record;
 mod requests;
 mod validators;
