@@ -73,7 +73,7 @@ impl Client {
         let recorder = self.recorder.clone();
         let stream = requests.clone().into_iter().map(move |request| {
             // Nobody listens any more when the daemon is gone.
-            drop(moments.send(recorder.now()));
+            let _gone = moments.send(recorder.now()).is_err();
             ExecuteStreamRequest {
                 execute: Some(request),
             }

@@ -87,7 +87,7 @@ pub(super) async fn record(dir: &Path, seed: u64) -> (History, Log) {
         (requests::watch_of(PLANS[1]), 1),
     ];
     for life in 0..LIVES {
-        let daemon = start(dir, &world.recorder).await;
+        let daemon = start_with(dir, &world.recorder, any_settings(&mut chance)).await;
         let from = chance.below(daemon.head().await + 1) + 1;
         watches.push((from_position(from), from));
         watches = live(daemon, &world, watches, life, &mut chance).await;
@@ -108,9 +108,27 @@ pub(super) async fn record(dir: &Path, seed: u64) -> (History, Log) {
     (world.recorder.history(), log)
 }
 
+/// Settings under which little is at hand or can wait, or those of everyday.
+fn any_settings(chance: &mut Chance) -> &'static [&'static str] {
+    match chance.below(4) {
+        0 => &[
+            "--plan-cache-bytes",
+            "64KiB",
+            "--recent-commits-bytes",
+            "64KiB",
+        ],
+        1 => &["--queue-limit", "1", "--drain-seconds", "0"],
+        _ => &[],
+    }
+}
+
 /// Starts the daemon and writes down what it found.
 pub(super) async fn start(dir: &Path, recorder: &Recorder) -> Daemon {
-    let daemon = Daemon::start(dir).await;
+    start_with(dir, recorder, &[]).await
+}
+
+async fn start_with(dir: &Path, recorder: &Recorder, settings: &[&str]) -> Daemon {
+    let daemon = Daemon::start_with(dir, settings).await;
     let at = recorder.now();
     let head = daemon.head().await;
     let log = whole_log(&daemon).await;

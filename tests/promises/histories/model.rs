@@ -9,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use strata::proto::{Commit, ExecuteRequest, ExecuteResponse, Plan, PlanState, command, event};
+use strata::proto::{
+    Commit, Event, ExecuteRequest, ExecuteResponse, Plan, PlanState, command, event,
+};
 
 use super::{
     checker::{Model, Timed},
@@ -25,6 +27,10 @@ pub(super) enum Deed {
     AddTactic(String),
     Archive,
     Reopen(String),
+    /// Corrects the text of the note of a revision.
+    Correct(u64, String),
+    /// Retracts the note of a revision.
+    Retract(u64),
 }
 
 /// A request to write.
@@ -63,7 +69,7 @@ pub(super) enum PlanCall {
 pub(super) struct Shown {
     revision: u64,
     title: String,
-    notes: u32,
+    notes: usize,
     tactics: BTreeSet<String>,
     archived: bool,
 }
@@ -72,6 +78,8 @@ pub(super) struct Shown {
 #[derive(Debug, Clone)]
 pub(super) struct State {
     shown: Shown,
+    /// The revisions of the notes that are not retracted.
+    notes: BTreeSet<u64>,
     /// What each request that was recorded did, and between which revisions.
     recorded: Arc<BTreeMap<String, (Arc<[Deed]>, u64, u64)>>,
     /// The request of the last commit.
@@ -97,6 +105,7 @@ impl Model for PlanModel {
                 tactics: BTreeSet::new(),
                 archived: false,
             },
+            notes: BTreeSet::new(),
             recorded: Arc::default(),
             last_request: String::new(),
             chain: 0,
@@ -192,7 +201,7 @@ impl State {
         }
         let mut after = self.clone();
         for deed in write.deeds.iter() {
-            if let Err(reason) = after.shown.apply(deed) {
+            if let Err(reason) = after.apply(deed) {
                 return Answer::Refused(reason, None);
             }
         }
@@ -203,6 +212,30 @@ impl State {
         (self.chain, &write.request_id, &write.deeds).hash(&mut chain);
         after.chain = chain.finish();
         Answer::Recorded(after)
+    }
+
+    fn apply(&mut self, deed: &Deed) -> Result<(), &'static str> {
+        let shown = &mut self.shown;
+        shown.refuses(deed).map_or(Ok(()), Err)?;
+        match deed {
+            Deed::Create(title) | Deed::Describe(title) => shown.title.clone_from(title),
+            Deed::Note(_) => drop(self.notes.insert(shown.revision + 1)),
+            Deed::AddTactic(id) if !shown.tactics.insert(id.clone()) => return Err("ID_TAKEN"),
+            Deed::AddTactic(_) => {}
+            Deed::Archive => shown.archived = true,
+            Deed::Reopen(_) if !shown.archived => return Err("PLAN_NOT_ARCHIVED"),
+            Deed::Reopen(_) => shown.archived = false,
+            Deed::Correct(revision, _) | Deed::Retract(revision)
+                if !self.notes.contains(revision) =>
+            {
+                return Err("NOT_CORRECTABLE");
+            }
+            Deed::Correct(..) => {}
+            Deed::Retract(revision) => drop(self.notes.remove(revision)),
+        }
+        shown.notes = self.notes.len();
+        shown.revision += 1;
+        Ok(())
     }
 
     fn between(&self, after: &Self, first: u64, last: u64) -> bool {
@@ -216,32 +249,20 @@ impl Shown {
             Deed::Create(_) => (self.revision > 0).then_some("PLAN_EXISTS"),
             _ if self.revision == 0 => Some("PLAN_NOT_FOUND"),
             Deed::Reopen(_) => None,
-            Deed::Describe(_) | Deed::Note(_) | Deed::AddTactic(_) | Deed::Archive => {
-                self.archived.then_some("PLAN_ARCHIVED")
-            }
+            Deed::Describe(_)
+            | Deed::Note(_)
+            | Deed::AddTactic(_)
+            | Deed::Archive
+            | Deed::Correct(..)
+            | Deed::Retract(_) => self.archived.then_some("PLAN_ARCHIVED"),
         }
-    }
-
-    fn apply(&mut self, deed: &Deed) -> Result<(), &'static str> {
-        self.refuses(deed).map_or(Ok(()), Err)?;
-        match deed {
-            Deed::Create(title) | Deed::Describe(title) => self.title.clone_from(title),
-            Deed::Note(_) => self.notes += 1,
-            Deed::AddTactic(id) if !self.tactics.insert(id.clone()) => return Err("ID_TAKEN"),
-            Deed::AddTactic(_) => {}
-            Deed::Archive => self.archived = true,
-            Deed::Reopen(_) if !self.archived => return Err("PLAN_NOT_ARCHIVED"),
-            Deed::Reopen(_) => self.archived = false,
-        }
-        self.revision += 1;
-        Ok(())
     }
 
     fn of(plan: &Plan) -> Self {
         Self {
             revision: plan.revision,
             title: plan.title.clone(),
-            notes: plan.notes,
+            notes: plan.notes as usize,
             tactics: plan.tactics.iter().map(|it| it.tactic_id.clone()).collect(),
             archived: plan.state() == PlanState::Archived,
         }
@@ -280,6 +301,8 @@ fn of_command(kind: &command::Kind) -> Option<Deed> {
         command::Kind::AddTactic(it) => Deed::AddTactic(it.tactic_id.clone()),
         command::Kind::ArchivePlan(_) => Deed::Archive,
         command::Kind::ReopenPlan(it) => Deed::Reopen(it.reason.clone()),
+        command::Kind::CorrectEvent(it) => of_correction(it.revision, it.replacement.as_ref()?)?,
+        command::Kind::RetractEvent(it) => Deed::Retract(it.revision),
         _ => return None,
     })
 }
@@ -292,8 +315,17 @@ fn of_event(kind: &event::Kind) -> Option<Deed> {
         event::Kind::TacticAdded(it) => Deed::AddTactic(it.tactic_id.clone()),
         event::Kind::PlanArchived(_) => Deed::Archive,
         event::Kind::PlanReopened(it) => Deed::Reopen(it.reason.clone()),
+        event::Kind::EventCorrected(it) => of_correction(it.revision, it.replacement.as_ref()?)?,
+        event::Kind::EventRetracted(it) => Deed::Retract(it.revision),
         _ => return None,
     })
+}
+
+fn of_correction(revision: u64, replacement: &Event) -> Option<Deed> {
+    match replacement.kind.as_ref()? {
+        event::Kind::NoteRecorded(it) => Some(Deed::Correct(revision, it.text.clone())),
+        _ => None,
+    }
 }
 
 /// What the calls of a history say of one plan. The log tells at which revision a request was
@@ -392,9 +424,8 @@ fn number(refused: &Refused) -> Option<Option<u64>> {
     match refused.reason.as_str() {
         "REQUEST_ID_REUSED" => Some(refused.number("revision")),
         "REVISION_CONFLICT" => Some(refused.number("current_revision")),
-        "PLAN_NOT_FOUND" | "PLAN_EXISTS" | "PLAN_ARCHIVED" | "PLAN_NOT_ARCHIVED" | "ID_TAKEN" => {
-            Some(None)
-        }
+        "PLAN_NOT_FOUND" | "PLAN_EXISTS" | "PLAN_ARCHIVED" | "PLAN_NOT_ARCHIVED" | "ID_TAKEN"
+        | "NOT_CORRECTABLE" => Some(None),
         _ => None,
     }
 }

@@ -3,12 +3,13 @@
 
 use strata::proto::{
     AddTactic, ArchivePlan, Command, CreatePlan, DescribePlan, ExecuteRequest, PlanOutcome,
-    ReopenPlan, WatchRequest, command::Kind,
+    ReopenPlan, RetractEvent, WatchRequest, command::Kind,
 };
 
 use crate::{
     chance::Chance,
     daemon::{note, request},
+    language::correct_note,
 };
 
 /// The plans: one that all write, some that fewer do, and one that is archived now and then.
@@ -47,7 +48,12 @@ pub(super) fn fresh(plan: usize, name: &str, revision: u64, chance: &mut Chance)
         _ => Some(revision.saturating_sub(1)),
     };
     let commands = (0..=chance.below(3)).map(|number| Command {
-        kind: Some(any_command(plan, &format!("{name} {number}"), chance)),
+        kind: Some(any_command(
+            plan,
+            &format!("{name} {number}"),
+            revision,
+            chance,
+        )),
     });
     ExecuteRequest {
         plan_id: PLANS[plan].to_owned(),
@@ -66,14 +72,21 @@ pub(super) fn watch_of(plan_id: &str) -> WatchRequest {
     }
 }
 
-fn any_command(plan: usize, text: &str, chance: &mut Chance) -> Kind {
+fn any_command(plan: usize, text: &str, revision: u64, chance: &mut Chance) -> Kind {
     match chance.below(40) {
         0..14 => Kind::DescribePlan(DescribePlan {
             title: text.to_owned(),
             ..Default::default()
         }),
         14..17 => note(&format!("{text} {}", "x".repeat(LONG_BYTES))),
-        17..32 => note(text),
+        17..29 => note(text),
+        // What stands there is a note or is not.
+        29..31 if revision > 0 => correct_note(chance.below(revision) + 1, text),
+        31 if revision > 0 => Kind::RetractEvent(RetractEvent {
+            revision: chance.below(revision) + 1,
+            reason: text.to_owned(),
+        }),
+        29..32 => note(text),
         32..37 => Kind::AddTactic(AddTactic {
             tactic_id: format!("tactic-{}", chance.below(TACTICS)),
             statement: text.to_owned(),
