@@ -112,7 +112,7 @@ impl Client {
     pub(super) async fn get_plan(&self, request: GetPlanRequest) -> Outcome {
         let invoked = self.recorder.now();
         let answer = self.plans.clone().get_plan(request.clone()).await;
-        let outcome = of_answer(answer, Outcome::Plan);
+        let outcome = of_answer(answer, |shown| Outcome::Plan(Box::new(shown)));
         self.note(invoked, None, Request::GetPlan(request), outcome)
     }
 

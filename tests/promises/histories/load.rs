@@ -100,8 +100,8 @@ pub(super) async fn record(dir: &Path, seed: u64) -> (History, Log) {
     for (request, from) in watches {
         let reached_head = |response: &Response| super::validators::reached(response) >= head;
         let watch = auditor.watch(request, from, reached_head);
-        let watched = tokio::time::timeout(PATIENCE, watch).await;
-        watched.expect("a watch reaches the head");
+        let ended = tokio::time::timeout(PATIENCE, watch).await;
+        ended.expect("a watch reaches the head");
     }
     let log = Log::of(whole_log(&daemon).await);
     daemon.stop().await;
@@ -150,10 +150,10 @@ async fn live(
     life: u64,
     chance: &mut Chance,
 ) -> Vec<Resumed> {
-    let mut watchers = JoinSet::new();
+    let mut onlookers = JoinSet::new();
     for (request, from) in watches {
         let client = Client::new(&daemon, &world.recorder, AUDITOR);
-        watchers.spawn(async move { client.watch(request, from, |_| false).await });
+        onlookers.spawn(async move { client.watch(request, from, |_| false).await });
     }
     let mut workers = JoinSet::new();
     for id in 0..CLIENTS {
@@ -179,7 +179,7 @@ async fn live(
         ended.expect("a worker");
     }
     let mut resumed = Vec::new();
-    while let Some(watch) = watchers.join_next().await {
+    while let Some(watch) = onlookers.join_next().await {
         resumed.push(watch.expect("a watcher"));
     }
     resumed

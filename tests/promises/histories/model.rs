@@ -15,8 +15,20 @@ use strata::proto::{
 
 use super::{
     checker::{Model, Timed},
-    record::{Call, History, Log, Outcome, Refused, Request},
+    record::{Call, History, Log, Outcome, Request},
 };
+
+/// The reasons that a plan gives; all others say nothing of it.
+const OF_THE_PLAN: [&str; 8] = [
+    "REQUEST_ID_REUSED",
+    "REVISION_CONFLICT",
+    "PLAN_NOT_FOUND",
+    "PLAN_EXISTS",
+    "PLAN_ARCHIVED",
+    "PLAN_NOT_ARCHIVED",
+    "ID_TAKEN",
+    "NOT_CORRECTABLE",
+];
 
 /// What a command of these histories does to a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,12 +93,15 @@ pub(super) struct State {
     /// The revisions of the notes that are not retracted.
     notes: BTreeSet<u64>,
     /// What each request that was recorded did, and between which revisions.
-    recorded: Arc<BTreeMap<String, (Arc<[Deed]>, u64, u64)>>,
+    recorded: Arc<BTreeMap<String, Recorded>>,
     /// The request of the last commit.
     last_request: String,
     /// Stands for all commits so far, in their order.
     chain: u64,
 }
+
+/// What was done, and the first and last revision of it.
+type Recorded = (Arc<[Deed]>, u64, u64);
 
 /// The sequential plan.
 pub(super) struct PlanModel;
@@ -221,7 +236,6 @@ impl State {
             Deed::Create(title) | Deed::Describe(title) => shown.title.clone_from(title),
             Deed::Note(_) => drop(self.notes.insert(shown.revision + 1)),
             Deed::AddTactic(id) if !shown.tactics.insert(id.clone()) => return Err("ID_TAKEN"),
-            Deed::AddTactic(_) => {}
             Deed::Archive => shown.archived = true,
             Deed::Reopen(_) if !shown.archived => return Err("PLAN_NOT_ARCHIVED"),
             Deed::Reopen(_) => shown.archived = false,
@@ -230,7 +244,7 @@ impl State {
             {
                 return Err("NOT_CORRECTABLE");
             }
-            Deed::Correct(..) => {}
+            Deed::AddTactic(_) | Deed::Correct(..) => {}
             Deed::Retract(revision) => drop(self.notes.remove(revision)),
         }
         shown.notes = self.notes.len();
@@ -293,6 +307,10 @@ pub(super) fn records(request: &ExecuteRequest, commit: &Commit) -> bool {
     request.plan_id == commit.plan_id && asked.eq(recorded)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "these histories hold few of all kinds"
+)]
 fn of_command(kind: &command::Kind) -> Option<Deed> {
     Some(match kind {
         command::Kind::CreatePlan(it) => Deed::Create(it.title.clone()),
@@ -307,6 +325,10 @@ fn of_command(kind: &command::Kind) -> Option<Deed> {
     })
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "these histories hold few of all kinds"
+)]
 fn of_event(kind: &event::Kind) -> Option<Deed> {
     Some(match kind {
         event::Kind::PlanCreated(it) => Deed::Create(it.title.clone()),
@@ -322,10 +344,10 @@ fn of_event(kind: &event::Kind) -> Option<Deed> {
 }
 
 fn of_correction(revision: u64, replacement: &Event) -> Option<Deed> {
-    match replacement.kind.as_ref()? {
-        event::Kind::NoteRecorded(it) => Some(Deed::Correct(revision, it.text.clone())),
-        _ => None,
-    }
+    let Some(event::Kind::NoteRecorded(note)) = &replacement.kind else {
+        return None;
+    };
+    Some(Deed::Correct(revision, note.text.clone()))
 }
 
 /// What the calls of a history say of one plan. The log tells at which revision a request was
@@ -344,47 +366,52 @@ pub(super) fn calls_of(history: &History, log: &Log, plan_id: &str) -> Vec<Timed
 }
 
 fn said_of(call: &Call, log: &Log, plan_id: &str) -> Option<PlanCall> {
-    match (&call.request, &call.outcome) {
-        (Request::Execute(request), outcome) if request.plan_id == plan_id => {
-            of_execute(request, outcome, log)
+    let absent = call
+        .refused()
+        .is_some_and(|it| it.reason == "PLAN_NOT_FOUND");
+    match &call.request {
+        Request::Execute(request) if request.plan_id == plan_id => {
+            of_execute(request, &call.outcome, log)
         }
-        (Request::GetPlan(request), outcome)
-            if request.plan_id == plan_id && request.as_of.is_none() =>
-        {
-            match outcome {
-                Outcome::Plan(shown) => {
-                    Some(PlanCall::Shown(Box::new(Shown::of(shown.plan.as_ref()?))))
-                }
-                outcome => absent(outcome),
-            }
+        Request::GetPlan(request) if request.plan_id == plan_id && request.as_of.is_none() => {
+            of_plan(&call.outcome).or(absent.then_some(PlanCall::Absent))
         }
-        (Request::ListPlans(_), Outcome::Plans(listed)) => {
-            let found = listed.plans.iter().find(|it| it.plan_id == plan_id);
-            Some(found.map_or(PlanCall::Absent, |it| {
-                PlanCall::Listed(it.revision, it.title.clone())
-            }))
+        Request::ListEvents(request) if request.plan_id == plan_id && request.newest_first => {
+            of_last_event(&call.outcome).or(absent.then_some(PlanCall::Absent))
         }
-        (Request::ListEvents(request), outcome)
-            if request.plan_id == plan_id && request.newest_first =>
-        {
-            match outcome {
-                Outcome::Events(page) => {
-                    let last = page.events.first()?;
-                    let revision = last.event.as_ref()?.revision;
-                    Some(PlanCall::LastEvent(revision, last.request_id.clone()))
-                }
-                outcome => absent(outcome),
-            }
-        }
-        _ => None,
+        Request::ListPlans(_) => of_list(&call.outcome, plan_id),
+        Request::Execute(_)
+        | Request::GetPlan(_)
+        | Request::ListEvents(_)
+        | Request::ReadLog(_) => None,
     }
 }
 
-fn absent(outcome: &Outcome) -> Option<PlanCall> {
-    match outcome {
-        Outcome::Refused(refused) if refused.reason == "PLAN_NOT_FOUND" => Some(PlanCall::Absent),
-        _ => None,
-    }
+fn of_plan(outcome: &Outcome) -> Option<PlanCall> {
+    let Outcome::Plan(shown) = outcome else {
+        return None;
+    };
+    let shown = Shown::of(shown.plan.as_ref()?);
+    Some(PlanCall::Shown(Box::new(shown)))
+}
+
+fn of_last_event(outcome: &Outcome) -> Option<PlanCall> {
+    let Outcome::Events(page) = outcome else {
+        return None;
+    };
+    let last = page.events.first()?;
+    let revision = last.event.as_ref()?.revision;
+    Some(PlanCall::LastEvent(revision, last.request_id.clone()))
+}
+
+fn of_list(outcome: &Outcome, plan_id: &str) -> Option<PlanCall> {
+    let Outcome::Plans(listed) = outcome else {
+        return None;
+    };
+    let found = listed.plans.iter().find(|it| it.plan_id == plan_id);
+    Some(found.map_or(PlanCall::Absent, |it| {
+        PlanCall::Listed(it.revision, it.title.clone())
+    }))
 }
 
 fn of_execute(request: &ExecuteRequest, outcome: &Outcome, log: &Log) -> Option<PlanCall> {
@@ -400,32 +427,29 @@ fn of_execute(request: &ExecuteRequest, outcome: &Outcome, log: &Log) -> Option<
                 PlanCall::Recorded(write, first, last)
             })
         }
-        Outcome::Refused(refused) => {
-            let number = number(refused)?;
+        Outcome::Refused(refused) if OF_THE_PLAN.contains(&refused.reason.as_str()) => {
+            let number = match refused.reason.as_str() {
+                "REQUEST_ID_REUSED" => refused.number("revision"),
+                "REVISION_CONFLICT" => refused.number("current_revision"),
+                _ => None,
+            };
             Some(PlanCall::Refused(write, refused.reason.clone(), number))
         }
-        Outcome::Unknown(_) if request.validate_only => None,
-        Outcome::Unknown(_) => {
+        Outcome::Unknown(_) if !request.validate_only => {
             let (_, commit) = log.find(&request.plan_id, &request.request_id)?;
-            records(request, commit).then(|| PlanCall::Unknown(write, commit.first_revision))
+            let unknown = PlanCall::Unknown(write, commit.first_revision);
+            records(request, commit).then_some(unknown)
         }
-        Outcome::Plan(_) | Outcome::Plans(_) | Outcome::Events(_) | Outcome::Entries(_) => None,
+        Outcome::Refused(_)
+        | Outcome::Unknown(_)
+        | Outcome::Plan(_)
+        | Outcome::Plans(_)
+        | Outcome::Events(_)
+        | Outcome::Entries(_) => None,
     }
 }
 
 fn revisions(response: &ExecuteResponse) -> Option<(u64, u64)> {
     let commit = response.entry.as_ref()?.decode_commit().ok()?;
     Some((commit.first_revision, response.revision))
-}
-
-/// The number that a refusal names which rests on the plan; nothing for a refusal that says nothing
-/// of the plan.
-fn number(refused: &Refused) -> Option<Option<u64>> {
-    match refused.reason.as_str() {
-        "REQUEST_ID_REUSED" => Some(refused.number("revision")),
-        "REVISION_CONFLICT" => Some(refused.number("current_revision")),
-        "PLAN_NOT_FOUND" | "PLAN_EXISTS" | "PLAN_ARCHIVED" | "PLAN_NOT_ARCHIVED" | "ID_TAKEN"
-        | "NOT_CORRECTABLE" => Some(None),
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 //! of the daemon found, and the roots of the log as an auditor computed them on the way.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +22,7 @@ use tonic_types::{RpcStatusExt as _, StatusExt as _, pb};
 pub(super) type Moment = u64;
 
 /// All that was seen from outside.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct History {
     /// The calls, in the order in which they returned.
     pub(super) calls: Vec<Call>,
@@ -65,7 +65,7 @@ pub(super) enum Request {
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
     Executed(ExecuteResponse),
-    Plan(GetPlanResponse),
+    Plan(Box<GetPlanResponse>),
     Plans(ListPlansResponse),
     Events(ListEventsResponse),
     Entries(Read),
@@ -130,7 +130,7 @@ pub(super) struct Root {
 }
 
 /// The log as it was read at the end.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Log {
     entries: Vec<(LogEntry, Commit)>,
 }
@@ -156,6 +156,26 @@ impl Recorder {
     /// The history so far.
     pub(super) fn history(&self) -> History {
         self.history.lock().expect("no recorder panicked").clone()
+    }
+}
+
+impl History {
+    /// Asserts what makes it a history: no two events in one moment, answers after their calls, and
+    /// one call of a client at a time.
+    #[track_caller]
+    pub(super) fn assert_coherent(&self) {
+        let mut free_since: HashMap<usize, Moment> = HashMap::new();
+        let mut moments = HashSet::new();
+        for call in &self.calls {
+            assert!(call.invoked < call.returned, "{call:?}");
+            assert!(moments.insert(call.invoked) && moments.insert(call.returned));
+            let since = free_since.insert(call.client, call.returned);
+            let alone = since.is_none_or(|since| since < call.invoked);
+            assert!(
+                alone || call.pipeline.is_some(),
+                "two calls at once: {call:?}"
+            );
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn create(plan: usize, client: usize) -> ExecuteRequest {
         ..Default::default()
     });
     ExecuteRequest {
-        expected_revision: (client % 2 == 0).then_some(0),
+        expected_revision: client.is_multiple_of(2).then_some(0),
         ..request(PLANS[plan], &name, begin)
     }
 }
@@ -79,14 +79,13 @@ fn any_command(plan: usize, text: &str, revision: u64, chance: &mut Chance) -> K
             ..Default::default()
         }),
         14..17 => note(&format!("{text} {}", "x".repeat(LONG_BYTES))),
-        17..29 => note(text),
         // What stands there is a note or is not.
-        29..31 if revision > 0 => correct_note(chance.below(revision) + 1, text),
-        31 if revision > 0 => Kind::RetractEvent(RetractEvent {
+        17..19 if revision > 0 => correct_note(chance.below(revision) + 1, text),
+        19 if revision > 0 => Kind::RetractEvent(RetractEvent {
             revision: chance.below(revision) + 1,
             reason: text.to_owned(),
         }),
-        29..32 => note(text),
+        17..32 => note(text),
         32..37 => Kind::AddTactic(AddTactic {
             tactic_id: format!("tactic-{}", chance.below(TACTICS)),
             statement: text.to_owned(),

@@ -63,8 +63,8 @@ fn shown_is_in(log: &Log, call: &Call) -> Verdict {
         (Request::Execute(request), Outcome::Refused(refused)) => {
             let revision = refused.number("current_revision");
             is_recorded(log, &request.plan_id, revision.unwrap_or(0))?;
-            let reused = refused.reason == "REQUEST_ID_REUSED";
-            if reused && log.find(&request.plan_id, &request.request_id).is_none() {
+            let is_taken = refused.reason == "REQUEST_ID_REUSED";
+            if is_taken && log.find(&request.plan_id, &request.request_id).is_none() {
                 return Err(format!("{} is said to be recorded", request.request_id));
             }
         }

@@ -128,8 +128,8 @@ pub(super) fn exactly_once(history: &History, log: &Log) -> Verdict {
         let Some((position, commit)) = log.find(&request.plan_id, &request.request_id) else {
             continue;
         };
-        let reused = refused.reason == "REQUEST_ID_REUSED";
-        if reused && (records(request, commit) || refused.number("position") != Some(position)) {
+        let is_taken = refused.reason == "REQUEST_ID_REUSED";
+        if is_taken && (records(request, commit) || refused.number("position") != Some(position)) {
             return Err(format!("{} was taken for another", request.request_id));
         }
     }
