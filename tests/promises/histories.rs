@@ -51,6 +51,8 @@ struct Counts {
     histories: u64,
     calls: usize,
     starts: usize,
+    /// Restarts after a kill; the others are after a stop.
+    kills: usize,
     watches: usize,
     commits: usize,
     /// Answers that came again.
@@ -79,6 +81,7 @@ async fn every_promise_holds_in_every_history() {
             let kept = keep(seed, &history, &log);
             panic!("STRATA_HISTORIES_SEED={seed}: {broken:#?}\nThe history is in {kept}");
         }
+        eprintln!("{seed}: {} calls", history.calls.len());
     }
     eprintln!("{:?}: {counts:#?}", started.elapsed());
 }
@@ -95,6 +98,7 @@ impl Counts {
         self.histories += 1;
         self.calls += history.calls.len();
         self.starts += history.starts.len();
+        self.kills += history.kills;
         self.watches += history.watches.len();
         self.commits += log.commits().count();
         for call in &history.calls {

@@ -66,10 +66,10 @@ impl Client {
         self.note(invoked, None, Request::Execute(request), outcome)
     }
 
-    /// Sends requests by one stream without waiting. Returns how many were answered.
+    /// Sends requests by one stream without waiting, and returns what came of each.
     pub(super) async fn pipeline(&self, requests: Vec<ExecuteRequest>) -> Vec<Outcome> {
         let pipeline = self.recorder.now();
-        let (moments, sent) = tokio::sync::mpsc::unbounded_channel();
+        let (moments, mut sent) = tokio::sync::mpsc::unbounded_channel();
         let recorder = self.recorder.clone();
         let stream = requests.clone().into_iter().map(move |request| {
             // Nobody listens any more when the daemon is gone.
@@ -84,7 +84,6 @@ impl Client {
             .execute_stream(tokio_stream::iter(stream))
             .await;
         let mut answers = answers.map(tonic::Response::into_inner).ok();
-        let mut sent = sent;
         let mut outcomes = Vec::new();
         for request in requests {
             let answer = match &mut answers {

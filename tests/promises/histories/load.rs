@@ -173,6 +173,7 @@ async fn live(
     if chance.below(2) == 0 {
         daemon.stop().await;
     } else {
+        world.recorder.note(|history| history.kills += 1);
         daemon.kill();
     }
     while let Some(ended) = workers.join_next().await {

@@ -208,6 +208,22 @@ async fn a_validator_objects_to_what_breaks_its_promise_and_to_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_lost_breaks_no_promise() {
+    let good = recorded().await;
+    let mut lost = 0;
+    for index in 0..good.history.calls.len() {
+        let mut case = good.clone();
+        let call = &mut case.history.calls[index];
+        if call.acknowledged().is_some() {
+            call.outcome = Outcome::Unknown(Unknown::Lost);
+            lost += 1;
+        }
+        assert_eq!(case.objections(), Vec::<&str>::new(), "{index}");
+    }
+    assert!(lost > 10, "{lost} answers were lost");
+}
+
+#[tokio::test]
 async fn a_history_that_no_order_explains_is_not_linearizable() {
     let good = recorded().await;
     let mutations: [fn(&mut Case); 5] = [

@@ -30,6 +30,8 @@ pub(super) struct History {
     pub(super) watches: Vec<Watching>,
     /// The starts of the daemon.
     pub(super) starts: Vec<Start>,
+    /// How often it was killed; else it was told to stop.
+    pub(super) kills: usize,
     /// What an auditor computed.
     pub(super) roots: Vec<Root>,
 }
