@@ -32,6 +32,11 @@ pub(super) fn durable(history: &History, log: &Log) -> Verdict {
 /// Every commit in the log is the whole of a request that was not refused, and no answer shows a
 /// plan in the middle of a commit without saying so.
 pub(super) fn atomic(history: &History, log: &Log) -> Verdict {
+    recorded_whole(history, log)?;
+    shown_whole(history, log)
+}
+
+fn recorded_whole(history: &History, log: &Log) -> Verdict {
     let mut asked: HashMap<(&str, &str), Vec<&Call>> = HashMap::new();
     for call in &history.calls {
         if let Some(request) = call.execute() {
@@ -54,6 +59,10 @@ pub(super) fn atomic(history: &History, log: &Log) -> Verdict {
             ));
         }
     }
+    Ok(())
+}
+
+fn shown_whole(history: &History, log: &Log) -> Verdict {
     let mut ends: HashMap<&str, HashSet<u64>> = HashMap::new();
     for (_, commit) in log.commits() {
         let ends = ends.entry(&commit.plan_id).or_default();
@@ -152,20 +161,7 @@ pub(super) fn isolated(history: &History, log: &Log) -> Verdict {
         }
         revisions.push(last_revision(commit));
     }
-    for (request, response) in history.calls.iter().filter_map(Call::acknowledged) {
-        let Some(entry) = response.entry.as_ref().filter(|_| !response.replayed) else {
-            continue;
-        };
-        let commit = entry.decode_commit().map_err(|error| error.to_string())?;
-        let decided_on = commit.first_revision - 1;
-        let expected = request.expected_revision.unwrap_or(decided_on);
-        if expected != decided_on {
-            return Err(format!(
-                "{} expected revision {expected} and was decided on {decided_on}",
-                request.request_id
-            ));
-        }
-    }
+    decided_as_expected(history)?;
     for call in &history.calls {
         let (Some(request), Some(refused)) = (call.execute(), call.refused()) else {
             continue;
@@ -188,6 +184,24 @@ pub(super) fn isolated(history: &History, log: &Log) -> Verdict {
     Ok(())
 }
 
+fn decided_as_expected(history: &History) -> Verdict {
+    for (request, response) in history.calls.iter().filter_map(Call::acknowledged) {
+        let Some(entry) = response.entry.as_ref().filter(|_| !response.replayed) else {
+            continue;
+        };
+        let commit = entry.decode_commit().map_err(|error| error.to_string())?;
+        let decided_on = commit.first_revision - 1;
+        let expected = request.expected_revision.unwrap_or(decided_on);
+        if expected != decided_on {
+            return Err(format!(
+                "{} expected revision {expected} and was decided on {decided_on}",
+                request.request_id
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Positions are 1, 2, 3, …, times do not run backwards along them, what was sent after an answer
 /// comes after it, what was sent in order on one stream is in that order, and an answer that says to
 /// reflect a position does.
@@ -202,6 +216,11 @@ pub(super) fn ordered(history: &History, log: &Log) -> Verdict {
         }
         time = recorded_at;
     }
+    in_order_of_calls(history)?;
+    reflected(history, log)
+}
+
+fn in_order_of_calls(history: &History) -> Verdict {
     let known = Known::acknowledged(history);
     let mut pipelines: HashMap<u64, u64> = HashMap::new();
     for call in &history.calls {
@@ -225,6 +244,10 @@ pub(super) fn ordered(history: &History, log: &Log) -> Verdict {
             }
         }
     }
+    Ok(())
+}
+
+fn reflected(history: &History, log: &Log) -> Verdict {
     for call in &history.calls {
         for (plan_id, revision, position) in shown_now(call) {
             reflects_position(log, plan_id, revision, position)?;
