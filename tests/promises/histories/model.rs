@@ -139,9 +139,10 @@ impl Model for PlanModel {
                 }
                 Answer::Replayed(..) | Answer::Refused(..) => None,
             },
-            PlanCall::Replayed(write, first, last) => {
-                (state.execute(write) == Answer::Replayed(*first, *last)).then(|| state.clone())
-            }
+            PlanCall::Replayed(write, first, last) => match state.execute(write) {
+                Answer::Replayed(one, two) if (one, two) == (*first, *last) => Some(state.clone()),
+                Answer::Recorded(_) | Answer::Replayed(..) | Answer::Refused(..) => None,
+            },
             PlanCall::Refused(write, reason, number) => match state.execute(write) {
                 Answer::Refused(why, named) if why == reason && (named == *number) => {
                     Some(state.clone())
@@ -177,18 +178,6 @@ enum Answer {
     Replayed(u64, u64),
     /// The reason, and the number that it names.
     Refused(&'static str, Option<u64>),
-}
-
-impl PartialEq for Answer {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Replayed(first, last), Self::Replayed(one, two)) => (first, last) == (one, two),
-            (Self::Refused(reason, number), Self::Refused(why, named)) => {
-                (reason, number) == (why, named)
-            }
-            (Self::Recorded(_) | Self::Replayed(..) | Self::Refused(..), _) => false,
-        }
-    }
 }
 
 impl State {
@@ -258,17 +247,22 @@ impl State {
 }
 
 impl Shown {
+    /// Why the plan as a whole does not take a deed.
     fn refuses(&self, deed: &Deed) -> Option<&'static str> {
+        let is_new = self.revision == 0;
         match deed {
-            Deed::Create(_) => (self.revision > 0).then_some("PLAN_EXISTS"),
-            _ if self.revision == 0 => Some("PLAN_NOT_FOUND"),
-            Deed::Reopen(_) => None,
+            Deed::Create(_) => (!is_new).then_some("PLAN_EXISTS"),
+            Deed::Reopen(_) => is_new.then_some("PLAN_NOT_FOUND"),
             Deed::Describe(_)
             | Deed::Note(_)
             | Deed::AddTactic(_)
             | Deed::Archive
             | Deed::Correct(..)
-            | Deed::Retract(_) => self.archived.then_some("PLAN_ARCHIVED"),
+            | Deed::Retract(_) => match (is_new, self.archived) {
+                (true, _) => Some("PLAN_NOT_FOUND"),
+                (false, true) => Some("PLAN_ARCHIVED"),
+                (false, false) => None,
+            },
         }
     }
 
