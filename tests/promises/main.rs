@@ -14,6 +14,7 @@ mod durable;
 mod execute;
 mod execute_stream;
 mod key;
+mod histories;
 mod language;
 mod loss;
 mod malformed;
