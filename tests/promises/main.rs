@@ -12,6 +12,8 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+#[cfg(feature = "ci")]
+mod flips;
 mod language;
 mod loss;
 mod malformed;

@@ -55,12 +55,20 @@ pub(super) fn find(
 ) -> Result<Found, Refusal> {
     let with = snapshot.map(|snapshot| recover(file, segments, Some(snapshot)));
     let refused = match with.map(|recovered| judge(file, recovered, marked)) {
-        Some(Ok(head)) => return Ok(Found { head, snapshot: true }),
+        Some(Ok(head)) => {
+            return Ok(Found {
+                head,
+                snapshot: true,
+            });
+        }
         Some(Err(refusal)) => Some(refusal),
         None => None,
     };
     match (judge(file, recover(file, segments, None), marked), refused) {
-        (Ok(head), _) => Ok(Found { head, snapshot: false }),
+        (Ok(head), _) => Ok(Found {
+            head,
+            snapshot: false,
+        }),
         (Err(without), Some(with)) if with.whole >= without.whole => Err(with),
         (Err(without), Some(_) | None) => Err(without),
     }
@@ -115,7 +123,10 @@ fn recover(file: &File, segments: &[Segment], snapshot: Option<Snapshot>) -> Rec
     let begin = end.unwrap_or(0) / SEGMENT * SEGMENT;
     let used = || segments.iter().filter(|segment| segment.lsn >= begin);
     let order: BTreeMap<u64, u64> = used().map(|s| (s.lsn, s.offset)).collect();
-    let (tail, torn) = tail(&order, used().filter_map(|s| s.stable).fold(begin, u64::max));
+    let (tail, torn) = tail(
+        &order,
+        used().filter_map(|s| s.stable).fold(begin, u64::max),
+    );
     let ended = Walk {
         file,
         stop: torn,

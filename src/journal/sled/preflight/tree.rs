@@ -61,12 +61,14 @@ impl Tree<'_> {
             if let Data::Leaf(values) = &leaf.data {
                 for (key, value) in values {
                     let expected = next.or((from == 1).then_some(1));
-                    let first = position(key)
-                        .ok_or_else(|| flaw("a key is not a position".into(), expected.unwrap_or(from)))?;
+                    let first = position(key).ok_or_else(|| {
+                        flaw("a key is not a position".into(), expected.unwrap_or(from))
+                    })?;
                     if let Some(expected) = expected.filter(|expected| *expected != first) {
                         return Err(flaw("its commit is missing".into(), expected));
                     }
-                    let count = count(first, value).map_err(|what| flaw(what.to_string(), first))?;
+                    let count =
+                        count(first, value).map_err(|what| flaw(what.to_string(), first))?;
                     next = Some(first + count);
                 }
             }
