@@ -126,7 +126,8 @@ pub trait Journal: Send + Sync {
 
     /// Reads consecutive entries from position `from` (0 counts as 1) to the durable head at
     /// most. It stops at the commit that brings the sum to `max_bytes`, and so returns at least one
-    /// entry if `from` is not beyond the head, and none if it is.
+    /// entry if `from` is not beyond the head, and none if it is. It also stops before one that cannot
+    /// be read; only a read from there fails.
     fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Entry>, JournalError>;
 
     /// The commit at `position`, or nothing if it is 0 or beyond the durable head.

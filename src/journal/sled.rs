@@ -217,10 +217,16 @@ impl Journal for SledJournal {
             let mut rest = db.range((Bound::Excluded(key(first)), Bound::Unbounded));
             while !reading.is_over() {
                 let position = reading.next;
-                let found = guarded(Some(position), || rest.next().transpose())?;
-                let (first, value) = expect_at(position, found)?;
-                self.cache.settle_value(db, first, value.len())?;
-                reading.take(first, value)?;
+                let found = guarded(Some(position), || rest.next().transpose())
+                    .and_then(|found| expect_at(position, found))
+                    .and_then(|(first, value)| {
+                        self.cache.settle_value(db, first, value.len())?;
+                        reading.take(first, value)
+                    });
+                // What comes before the damage is whole; who reads on meets it.
+                if found.is_err() {
+                    break;
+                }
             }
             Ok(reading.entries)
         })

@@ -1,5 +1,5 @@
 //! One damage in one file of a data directory, drawn by chance, many times: nothing is lost without
-//! a word. `STRATA_FLIPS` says how many are tried.
+//! a word. `STRATA_FLIPS` says how many are tried, and `STRATA_FLIPS_SEED` repeats them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How many are tried when nothing is said.
-const TRIALS: u64 = 120;
+const TRIALS: u64 = 300;
 /// Daemons that run side by side.
 const SIDE_BY_SIDE: usize = 2;
 /// A page of the disk, in bytes.
@@ -42,15 +42,15 @@ async fn loss_is_noticed_whichever_byte_is_flipped() {
     let trials = std::env::var("STRATA_FLIPS").map_or(TRIALS, |trials| {
         trials.parse().expect("STRATA_FLIPS is a number")
     });
-    let seed = std::env::var("STRATA_SEED").map(|seed| seed.parse().expect("a seed"));
+    let seed = std::env::var("STRATA_FLIPS_SEED").map(|seed| seed.parse().expect("a seed"));
     let mut chance = seed.map_or_else(|_| Chance::new(), Chance::of_seed);
     eprintln!("seed {}", chance.seed());
     let bases = [
         Arc::new(Base::written(4, 60, 900, &[Ending::Stopped]).await),
         Arc::new(Base::written(4, 60, 900, &[Ending::Killed]).await),
-        Arc::new(Base::written(6, 90, 7_500, &[Ending::Stopped]).await),
-        Arc::new(Base::written(6, 90, 7_500, &[Ending::Stopped, Ending::Killed]).await),
-        Arc::new(Base::written(6, 90, 7_500, &[Ending::Killed]).await),
+        Arc::new(Base::written(6, 100, 7_900, &[Ending::Stopped]).await),
+        Arc::new(Base::written(6, 100, 7_900, &[Ending::Stopped, Ending::Killed]).await),
+        Arc::new(Base::written(6, 100, 7_900, &[Ending::Killed]).await),
     ];
     let mut outcomes: BTreeMap<(String, Outcome), u64> = BTreeMap::new();
     let mut running = JoinSet::new();
@@ -425,7 +425,7 @@ fn request_of(plan: u64, number: u64, bytes_max: u64) -> ExecuteRequest {
     let mut text = format!("{plan} {number} ");
     let mut words = Chance::of_seed(plan << 32 | number);
     while (text.len() as u64) < bytes {
-        text += &format!("{:x}", words.below(u64::MAX));
+        text += &words.below(u64::MAX).to_string();
     }
     request(&plan_id(plan), &format!("note-{number}"), note(&text))
 }

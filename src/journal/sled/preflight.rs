@@ -171,7 +171,7 @@ fn segment(header: &[u8; SEGMENT_HEADER_BYTES], offset: u64) -> Option<Segment> 
 }
 
 /// What sled wrote to start faster, the newest last.
-fn snapshots(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
+pub(super) fn snapshots(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
     let mut found = named_snap(path)?;
     found.retain(|path| path.extension().is_none_or(|end| end != "generating"));
     found.sort();

@@ -13,8 +13,9 @@ use super::tree::{self, Flaw, Tree};
 
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
-/// How many positions before the mark are read at each start, however sled was stopped.
-const TAIL_POSITIONS: u64 = 1024;
+/// How many positions before the mark are read at each start, however sled was stopped: what a last
+/// write that went wrong may have hit, and the page to which the next one is added.
+const TAIL_POSITIONS: u64 = 64;
 
 /// The header of a segment.
 #[derive(Debug, Clone, Copy)]
