@@ -128,7 +128,8 @@ pub trait Journal: Send + Sync {
 
     /// Reads consecutive entries from position `from` (0 counts as 1) to the durable head at
     /// most. It stops at the commit that brings the sum to `max_bytes`, and so returns at least one
-    /// entry if `from` is not beyond the head, and none if it is.
+    /// entry if `from` is not beyond the head, and none if it is. It also stops before one that cannot
+    /// be read; only a read from there fails.
     fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Entry>, JournalError>;
 
     /// The commit at `position`, or nothing if it is 0 or beyond the durable head.
@@ -148,6 +149,12 @@ pub trait Journal: Send + Sync {
     /// answer [`JournalError::Closed`] from then on. Closing again does nothing.
     fn close(&self) -> Result<(), JournalError>;
 }
+
+/// Which command tells what is left of a damaged log.
+const VERIFY: &str = "and `stratad verify --data-dir COPY`, on a copy of it, tells what is whole";
+
+/// Which command brings a lost log back.
+const RESTORE: &str = "restore the last backup by `stratad restore BACKUP --data-dir NEW_DIR`";
 
 /// Why a journal cannot be opened, read or written.
 ///
@@ -170,7 +177,9 @@ pub enum JournalError {
     /// The data directory was written by a version that lays it out differently.
     #[error(
         "the data directory has format {found}, and this version reads format {supported}; run \
-         the version of stratad that wrote it, or export there and import here"
+         the version of stratad that wrote it, or export there and import here; if this version \
+         wrote it, its file FORMAT is damaged and the rest may be whole: put FORMAT back, or \
+         {RESTORE}"
     )]
     OtherFormat {
         /// The format of the directory.
@@ -180,8 +189,8 @@ pub enum JournalError {
     },
     /// The data directory holds data, but not the file that says which.
     #[error(
-        "{} holds {found} but no FORMAT file, so it is not known whose data that is; put FORMAT \
-         back, restore a backup, or choose an empty data directory",
+        "{} holds {found} but no FORMAT file, so it is not known whose data that is; nothing in it \
+         was looked at or changed; put FORMAT back, or {RESTORE}",
         dir.display()
     )]
     NoFormat {
@@ -192,8 +201,8 @@ pub enum JournalError {
     },
     /// Something stored is missing or is not what was written.
     #[error(
-        "the journal is damaged{}: {what}; keep the directory for examination and restore a backup \
-         into a new one",
+        "the journal is damaged{}: {what}; keep the directory as it is, {VERIFY}; to go on, \
+         {RESTORE}",
         at(*position)
     )]
     Damaged {
@@ -205,7 +214,7 @@ pub enum JournalError {
     /// The log ends before a position that was acknowledged.
     #[error(
         "the journal ends at position {head}, but position {marked} was acknowledged: commits are \
-         lost; keep the directory for examination and restore a backup into a new one"
+         lost, and positions 1 to {head} are whole; keep the directory as it is; to go on, {RESTORE}"
     )]
     Shorter {
         /// Where the log ends.
@@ -216,7 +225,8 @@ pub enum JournalError {
     /// The high-water mark was written for another log.
     #[error(
         "the high-water mark is that of log {found}, and the journal is log {expected}: files of \
-         two data directories were mixed; put back the files that belong together"
+         two data directories were mixed, and each may be whole; put back the files that belong \
+         together, or {RESTORE}"
     )]
     OtherLog {
         /// The log that the mark names.

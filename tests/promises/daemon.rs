@@ -63,6 +63,9 @@ impl Daemon {
         leave_out_what_tests_are_told(&mut command);
         let mut child = command
             .env("STRATA_LOG_FORMAT", "json")
+            // Meant for the test; a daemon refuses variables that it does not know.
+            .env_remove("STRATA_FLIPS")
+            .env_remove("STRATA_FLIPS_SEED")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

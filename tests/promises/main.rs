@@ -13,8 +13,10 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
-mod key;
+#[cfg(feature = "ci")]
+mod flips;
 mod histories;
+mod key;
 mod language;
 mod loss;
 mod malformed;

@@ -1,23 +1,82 @@
 //! What is looked at before sled opens its files. sled takes some damage for the end of its log
-//! and writes over what it did not understand, so that what can be refused is refused before.
+//! and writes over what it did not understand, so that what can be refused is refused before: its
+//! recovery is done over again without writing, and must lead to what was acknowledged.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::{JournalError, io_error};
 use super::SEGMENT_BYTES;
+use messages::SEGMENT_HEADER_BYTES;
+use pages::Snapshot;
+use recovery::{Found, Refusal, Segment};
 
-/// The header of one of sled's segments, in bytes.
-const HEADER_BYTES: usize = 20;
+mod messages;
+mod pages;
+mod recovery;
+mod tree;
 
-/// Refuses files that sled would misread, and removes what would keep it from opening.
-pub(super) fn check(path: &Path) -> Result<(), JournalError> {
+/// Refuses files that sled would misread, and removes what would keep it from opening. Returns the
+/// position at which the log ends; it is not below `marked`.
+pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     check_conf(&path.join("conf"))?;
-    check_segments(path)?;
     refuse_blobs(path)?;
-    remove_torn_snapshots(path)
+    let db = path.join("db");
+    let file = open(&db)?;
+    let headers = segments(&file, &db)?;
+    let snapshots = snapshots(path)?;
+    let snapshot = snapshots.last().and_then(|newest| Snapshot::read(newest));
+    let found = recovery::find(&file, &headers.whole, snapshot, marked);
+    if let Some(start) = headers.damaged {
+        let whole = match &found {
+            Ok(Found { head, .. }) => *head,
+            Err(Refusal { whole, .. }) => *whole,
+        };
+        let what = format!("has a damaged segment header at byte {start}");
+        return Err(damaged_up_to(&db, &what, None, whole, marked));
+    }
+    let found = found.map_err(|refusal| refused(&db, refusal, marked))?;
+    if !found.snapshot && !snapshots.is_empty() {
+        tracing::warn!("the storage engine's snapshot is damaged; the start is slower without it");
+        remove(&snapshots)?;
+    }
+    remove(&torn_snapshots(path)?)?;
+    Ok(found.head)
+}
+
+fn refused(db: &Path, refusal: Refusal, marked: u64) -> JournalError {
+    let Refusal { whole, flaw } = refusal;
+    match flaw {
+        Some(flaw) => damaged_up_to(db, &flaw.what, Some(flaw.position), whole, marked),
+        None => JournalError::Shorter {
+            head: whole,
+            marked,
+        },
+    }
+}
+
+/// The words for a file that sled must not open, and for what is whole in it.
+fn damaged_up_to(
+    db: &Path,
+    what: &str,
+    position: Option<u64>,
+    whole: u64,
+    marked: u64,
+) -> JournalError {
+    let whole = match whole {
+        0 => "no commit can be read".to_owned(),
+        whole => format!("positions 1 to {whole} are whole"),
+    };
+    JournalError::Damaged {
+        what: format!(
+            "{}: {what}; {whole}, and position {marked} was acknowledged; nothing was written to it",
+            db.display()
+        ),
+        position,
+    }
 }
 
 /// sled writes values to files of their own when they are too large for it, and never syncs those.
@@ -54,85 +113,94 @@ fn check_conf(conf: &Path) -> Result<(), JournalError> {
     }
 }
 
+/// The segments of the file by their headers.
+struct Headers {
+    whole: Vec<Segment>,
+    /// Where a header begins that is not what was written.
+    damaged: Option<u64>,
+}
+
 /// sled skips a segment whose header it cannot read, and may then take what comes before it for
 /// the end of the log and write over the rest. An empty file it takes for a new log.
-fn check_segments(path: &Path) -> Result<(), JournalError> {
-    let db = path.join("db");
+fn segments(file: &File, db: &Path) -> Result<Headers, JournalError> {
     let failed = || io_error(format!("reading {}", db.display()));
-    let file = open(&db)?;
     let length = file.metadata().map_err(failed())?.len();
-    let mut newest = None;
+    let mut headers = Headers {
+        whole: Vec::new(),
+        damaged: None,
+    };
+    let mut seen = HashSet::new();
     // A header that is cut off by the end of the file was never whole.
-    let starts = (0..length.saturating_sub(HEADER_BYTES as u64 - 1)).step_by(SEGMENT_BYTES);
+    let starts = (0..length.saturating_sub(SEGMENT_HEADER_BYTES as u64 - 1)).step_by(SEGMENT_BYTES);
     for start in starts {
-        let mut header = [0; HEADER_BYTES];
+        let mut header = [0; SEGMENT_HEADER_BYTES];
         file.read_exact_at(&mut header, start).map_err(failed())?;
-        if header == [0; HEADER_BYTES] {
+        if header == [0; SEGMENT_HEADER_BYTES] {
             // Not yet written, or cleared by sled when it recovered.
             continue;
         }
-        let Some(segment) = segment_number(&header) else {
-            return Err(damaged(
-                &db,
-                &format!("has a damaged segment header at byte {start}"),
-            ));
-        };
-        newest = newest.max(Some(segment));
+        match segment(&header, start) {
+            // Two of the same place in the log make sled panic.
+            Some(segment) if seen.insert(segment.lsn) => headers.whole.push(segment),
+            Some(_) | None => headers.damaged = headers.damaged.or(Some(start)),
+        }
     }
-    if newest.is_none() || newest < newest_snapshot(path)? {
-        return Err(damaged(&db, "has lost its newest segment"));
+    if headers.whole.is_empty() && headers.damaged.is_none() {
+        return Err(damaged(db, "holds no log"));
     }
-    Ok(())
+    Ok(headers)
 }
 
 /// crc32 u32 | log sequence number i64 | stable number i64; little-endian, all inverted. The log
 /// sequence number of a header counts bytes, in whole segments.
-fn segment_number(header: &[u8; HEADER_BYTES]) -> Option<u64> {
-    let (crc, rest) = header.split_first_chunk()?;
-    let lsn = u64::from_le_bytes(*rest.first_chunk()?) ^ i64::MAX.cast_unsigned();
-    let segment_bytes = SEGMENT_BYTES as u64;
-    let whole = u32::from_le_bytes(*crc) == !crc32(rest)
-        && lsn <= i64::MAX.cast_unsigned()
-        && lsn.is_multiple_of(segment_bytes);
-    whole.then_some(lsn / segment_bytes)
-}
-
-/// The checksum of zip and Ethernet, which sled uses. Few bytes go through it.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 }
-        })
+fn segment(header: &[u8; SEGMENT_HEADER_BYTES], offset: u64) -> Option<Segment> {
+    let (crc, numbers) = header.split_first_chunk()?;
+    let number = |bytes: &[u8]| {
+        let bytes = bytes.first_chunk()?;
+        u64::try_from(i64::from_le_bytes(*bytes) ^ i64::MAX).ok()
+    };
+    let lsn = number(numbers)?;
+    let whole = u32::from_le_bytes(*crc) == !crc32fast::hash(numbers)
+        && lsn.is_multiple_of(SEGMENT_BYTES as u64);
+    whole.then(|| Segment {
+        lsn,
+        // Nothing was stable before the first.
+        stable: numbers.get(8..).and_then(number),
+        offset,
     })
 }
 
-/// The segment in which the log ended when sled wrote its last snapshot, which is named after the
-/// end. Nothing if the end lay between two segments, for then the next may not be there yet.
-fn newest_snapshot(path: &Path) -> Result<Option<u64>, JournalError> {
-    let failed = || io_error(format!("reading {}", path.display()));
-    let mut newest = None;
-    for entry in fs::read_dir(path).map_err(failed())? {
-        let name = entry.map_err(failed())?.file_name();
-        let end = name.to_str().and_then(|name| name.strip_prefix("snap."));
-        newest = newest.max(end.and_then(|end| u64::from_str_radix(end, 16).ok()));
-    }
-    let segment_bytes = SEGMENT_BYTES as u64;
-    Ok(newest
-        .filter(|end| !end.is_multiple_of(segment_bytes))
-        .map(|end| end / segment_bytes))
+/// What sled wrote to start faster, the newest last.
+pub(super) fn snapshots(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    let mut found = named_snap(path)?;
+    found.retain(|path| path.extension().is_none_or(|end| end != "generating"));
+    found.sort();
+    Ok(found)
 }
 
 /// A snapshot that was being written when the process died is half there; sled would read it as
 /// a damaged one. It is a cache, and made again.
-fn remove_torn_snapshots(path: &Path) -> Result<(), JournalError> {
-    let failed = || io_error(format!("removing torn snapshots of {}", path.display()));
+fn torn_snapshots(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    let mut found = named_snap(path)?;
+    found.retain(|path| path.extension().is_some_and(|end| end == "generating"));
+    Ok(found)
+}
+
+fn named_snap(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    let failed = || io_error(format!("reading {}", path.display()));
+    let mut found = Vec::new();
     for entry in fs::read_dir(path).map_err(failed())? {
         let entry = entry.map_err(failed())?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(entry.path()).map_err(failed())?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            found.push(entry.path());
         }
+    }
+    Ok(found)
+}
+
+fn remove(files: &[PathBuf]) -> Result<(), JournalError> {
+    for path in files {
+        fs::remove_file(path).map_err(io_error(format!("removing {}", path.display())))?;
     }
     Ok(())
 }

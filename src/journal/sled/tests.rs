@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod damaged;
 mod killed;
 
 struct Case {
@@ -284,7 +285,7 @@ fn damage_under_a_running_journal_is_noticed_by_every_read() {
             .with_db(|db| guarded(None, || db.insert(key(2), value)))
             .expect("written");
         for read in [
-            journal.read(1, 100).err(),
+            journal.read(2, 100).err(),
             journal.read(2, 1).err(),
             journal.get(2).err(),
         ] {
@@ -300,6 +301,8 @@ fn damage_under_a_running_journal_is_noticed_by_every_read() {
             journal.get(1).expect("readable"),
             Some(Bytes::from_static(b"a"))
         );
+        // What comes before it is not held back.
+        assert_eq!(journal.read(1, 100).expect("readable").len(), 1);
     };
     damage(b"");
     damage(b"\x01 something else");
@@ -307,7 +310,7 @@ fn damage_under_a_running_journal_is_noticed_by_every_read() {
         .with_db(|db| guarded(None, || db.remove(key(2))))
         .expect("removed");
     for read in [
-        journal.read(1, 100).err(),
+        journal.read(2, 100).err(),
         journal.read(2, 1).err(),
         journal.get(2).err(),
     ] {
