@@ -2,12 +2,11 @@
 //! while it works, a model of a disk makes of the recording what power that fails at some moment
 //! may leave, and the real daemon has to start on it and to hold every commit it answered for.
 //!
-//! `TEST_CRASH_IMAGES` says how many images are tried, `TEST_CRASH_SEED` from which seed. An image
-//! that fails is kept, with the traces it was made of.
+//! `TEST_CRASH_IMAGES` says how many images are tried, `TEST_SEED` from which seed. An image that
+//! fails is kept, with the traces it was made of.
 
 use std::{
     collections::BTreeMap,
-    env,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -19,7 +18,7 @@ use std::{
 use tempfile::tempdir;
 use tokio::task::JoinSet;
 
-use crate::chance::Chance;
+use crate::chance::{Chance, times};
 use disk::{Image, Lie, Policy};
 use examination::{Failure, examine};
 use load::{Burst, burst, burst_until_killed};
@@ -40,10 +39,9 @@ const WORKERS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn durable_whatever_a_loss_of_power_leaves() {
-    let seed = number("TEST_CRASH_SEED").unwrap_or_else(|| Chance::new().seed());
-    let images =
-        number("TEST_CRASH_IMAGES").map_or(IMAGES, |n| usize::try_from(n).expect("small"));
-    eprintln!("seed {seed}: TEST_CRASH_SEED={seed} draws the same again, of another recording");
+    let seed = Chance::new().seed();
+    let images = times("TEST_CRASH_IMAGES", IMAGES);
+    eprintln!("seed {seed}: TEST_SEED={seed} draws the same again, of another recording");
     let recordings = Arc::new(recordings(seed).await);
     let began = Instant::now();
     let tally = Arc::new(Mutex::new(Tally::default()));
@@ -195,15 +193,6 @@ fn kept_directory() -> PathBuf {
         .tempdir()
         .expect("a directory")
         .keep()
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let value = env::var(variable).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{variable}={value} is no number")),
-    )
 }
 
 /// How many images were tried and what came of them.
