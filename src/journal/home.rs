@@ -218,9 +218,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
 /// not made by us.
 fn sync_parents(dir: &Path) -> Result<(), JournalError> {
     for parent in dir.ancestors().skip(1) {
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
         };
         match File::open(parent).and_then(|parent| parent.sync_all()) {
             Err(e)

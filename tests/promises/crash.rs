@@ -214,6 +214,7 @@ async fn look_on(mut client: HistoryServiceClient<Channel>, ledger: Arc<Ledger>)
 }
 
 /// How far a daemon had come when it was killed while it started.
+#[derive(Clone, Copy)]
 enum HowFar {
     Nowhere,
     Listening,
