@@ -212,7 +212,7 @@ fn create(
     let path = |name: &str| dir.join(name);
     write_whole(&path("CREATING"), b"this directory is being created\n")?;
     sync_dir(dir)?;
-    sync_parent(dir)?;
+    sync_parents(dir)?;
     match fs::remove_dir_all(log_path(dir)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             return Err(io_error("removing the remains of an interrupted creation")(
@@ -243,19 +243,31 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
         .map_err(io_error(format!("writing {}", path.display())))
 }
 
-/// The name of the data directory itself has to survive as well. A parent that may not be read
-/// was not made by us.
-fn sync_parent(dir: &Path) -> Result<(), JournalError> {
-    let parent = match dir.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    match File::open(parent).and_then(|parent| parent.sync_all()) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        Err(e) => Err(io_error(format!("syncing {}", parent.display()))(e)),
-        Ok(()) => Ok(()),
+/// The name of the data directory itself has to survive as well, and so do those of the
+/// directories above it, which may be as new. One that may not be read, or cannot be synced, was
+/// not made by us.
+fn sync_parents(dir: &Path) -> Result<(), JournalError> {
+    for parent in dir.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            Err(e)
+                if !matches!(
+                    e.kind(),
+                    io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::ReadOnlyFilesystem
+                        | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                return Err(io_error(format!("syncing {}", parent.display()))(e));
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
+    Ok(())
 }
 
 fn format_text(log_id: LogId) -> String {

@@ -101,6 +101,9 @@ impl SledJournal {
         let (marks, mark) = Marks::open(&home.high_water_path(), home.log_id())?;
         let path = home.log_path();
         let head = preflight::check(&path, mark.position)?;
+        // What a killed process left may still be in the system's memory. sled writes a snapshot of
+        // what it reads here, and a snapshot that outlives its log is damage.
+        sync_file(&path.join("db"))?;
         let db = open_log(&path, options)?;
         preflight::refuse_blobs(&path)?;
         let file = sync_all(home.dir(), &path)?;

@@ -1,6 +1,11 @@
-//! Chance for tests: numbers that differ from run to run, from a seed that a failure names.
+//! Chance for tests: numbers that differ from run to run, from a seed that a failure names and that
+//! `TEST_SEED` sets. How often a test tries its luck can be set likewise. The names do not begin
+//! as those of the daemon's settings do, for it refuses what it does not know.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::{
+    env,
+    hash::{BuildHasher as _, RandomState},
+};
 
 /// A stream of numbers.
 pub(crate) struct Chance {
@@ -9,9 +14,9 @@ pub(crate) struct Chance {
 }
 
 impl Chance {
-    /// Of a new seed.
+    /// Of the seed that is set, or of a new one.
     pub(crate) fn new() -> Self {
-        Self::of_seed(RandomState::new().hash_one(0))
+        Self::of_seed(set("TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0)))
     }
 
     /// Of a known seed.
@@ -32,4 +37,18 @@ impl Chance {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % bound.max(1)
     }
+}
+
+/// How often something is tried: as the environment says, or as is usual.
+pub(crate) fn times(variable: &str, usual: usize) -> usize {
+    set(variable).map_or(usual, |times| times.try_into().expect("so many"))
+}
+
+fn set(variable: &str) -> Option<u64> {
+    let value = env::var(variable).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable}={value} is no number")),
+    )
 }

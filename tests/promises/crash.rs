@@ -1,7 +1,9 @@
 //! What `kill -9` leaves: all that was acknowledged or shown, whole, in its place and once.
+//! `TEST_KILLS` says how often the daemon is killed, under load and while it starts.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    fmt,
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex, MutexGuard},
@@ -18,12 +20,15 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::transport::Channel;
 
 use crate::{
-    chance::Chance,
+    chance::{Chance, times},
     daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments},
     reading::{assert_sound, reason, whole_log},
 };
 
-const CYCLES: u32 = 22;
+/// A third of them while it starts.
+const KILLS: usize = 33;
+/// How many of a hundred come while a new directory comes into being.
+const CREATIONS_PERCENT: usize = 10;
 const WRITERS: usize = 8;
 /// The plan that all writers write; each has another of its own.
 const SHARED: &str = "shared";
@@ -46,11 +51,16 @@ async fn durable_atomic_exactly_once_and_ordered_whenever_the_daemon_is_killed()
     let dir = tempdir().expect("a directory");
     let ledger = Arc::new(Ledger::default());
     let mut chance = Chance::new();
-    eprintln!("seed {}", chance.seed());
-    let mut start_time = Duration::from_millis(100);
-    for cycle in 0..CYCLES {
-        if cycle % 2 == 1 {
-            kill_while_starting(dir.path(), moment(&mut chance, start_time)).await;
+    let kills = times("TEST_KILLS", KILLS);
+    let mut killed = Killed::default();
+    let mut start_time = Duration::from_millis(50);
+    let mut cycle = 0;
+    while killed.sum() < kills {
+        let creations = kills * CREATIONS_PERCENT / 100;
+        while killed.sum() < creations || chance.below(3) == 0 {
+            let after = moment(&mut chance, start_time);
+            let how_far = kill_while_starting(dir.path(), after).await;
+            *killed.starting(how_far) += 1;
         }
         let started = Instant::now();
         let daemon = Daemon::start(dir.path()).await;
@@ -71,11 +81,14 @@ async fn durable_atomic_exactly_once_and_ordered_whenever_the_daemon_is_killed()
         let answered = tokio::time::timeout(PATIENCE, answered).await;
         answered.expect("answered in time").expect("a ledger");
         daemon.kill();
+        killed.under_load += 1;
+        cycle += 1;
         while let Some(ended) = writers.join_next().await {
             ended.expect("a writer that found nothing wrong");
         }
     }
     settle(dir.path(), &ledger).await;
+    eprintln!("kills: {killed}, seed {}", chance.seed());
 }
 
 /// Sends what was never answered once more, and asserts that each request is recorded once.
@@ -89,7 +102,7 @@ async fn settle(dir: &Path, ledger: &Ledger) {
     let log = whole_log(&daemon).await;
     assert_kept(ledger, &log);
     assert_each_once(ledger, &log);
-    assert!(log.len() > CYCLES as usize, "{} commits", log.len());
+    assert!(log.len() > WRITERS, "{} commits", log.len());
     daemon.stop().await;
 }
 
@@ -200,19 +213,69 @@ async fn look_on(mut client: HistoryServiceClient<Channel>, ledger: Arc<Ledger>)
     }
 }
 
-/// Starts a daemon and kills it after a while, listening or not.
-async fn kill_while_starting(dir: &Path, after: Duration) {
+/// How far a daemon had come when it was killed while it started.
+#[derive(Clone, Copy)]
+enum HowFar {
+    Nowhere,
+    Listening,
+    Serving,
+}
+
+/// How often a daemon was killed, and when.
+#[derive(Default)]
+struct Killed {
+    under_load: usize,
+    before_it_listened: usize,
+    before_it_served: usize,
+    just_serving: usize,
+}
+
+impl Killed {
+    fn sum(&self) -> usize {
+        self.under_load + self.before_it_listened + self.before_it_served + self.just_serving
+    }
+
+    fn starting(&mut self, how_far: HowFar) -> &mut usize {
+        match how_far {
+            HowFar::Nowhere => &mut self.before_it_listened,
+            HowFar::Listening => &mut self.before_it_served,
+            HowFar::Serving => &mut self.just_serving,
+        }
+    }
+}
+
+impl fmt::Display for Killed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} under load; while starting: {} before it listened, {} while it opened its data, {} \
+             when it just served",
+            self.under_load, self.before_it_listened, self.before_it_served, self.just_serving
+        )
+    }
+}
+
+/// Starts a daemon, kills it after a while, and says how far it had come.
+async fn kill_while_starting(dir: &Path, after: Duration) -> HowFar {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stratad"))
         .args(serve_arguments(dir))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("stratad starts");
     // The moment is what the test varies: there is nothing to wait for.
     tokio::time::sleep(after).await;
     child.kill().expect("killed");
-    child.wait().expect("reaped");
+    let output = child.wait_with_output().expect("reaped");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !said.contains("listening") {
+        HowFar::Nowhere
+    } else if !said.contains("serving") {
+        HowFar::Listening
+    } else {
+        HowFar::Serving
+    }
 }
 
 fn moment(chance: &mut Chance, longest: Duration) -> Duration {

@@ -21,6 +21,8 @@ mod language;
 mod loss;
 mod malformed;
 mod operators;
+#[cfg(feature = "ci")]
+mod power;
 mod queries;
 #[cfg(feature = "ci")]
 mod queue;
