@@ -20,6 +20,7 @@
 
 use crate::{journal::LogId, merkle::Frontier};
 
+pub mod chain;
 pub mod decode;
 pub mod encode;
 #[cfg(test)]

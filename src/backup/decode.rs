@@ -31,6 +31,15 @@ pub enum Part {
     Trailer(Trailer),
 }
 
+/// What is known of a file that was read to its end without a flaw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// What it stands on.
+    pub header: Header,
+    /// Where it leads.
+    pub trailer: Trailer,
+}
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,7 +60,8 @@ pub struct Decoder {
     offset: u64,
     digest: Sha256,
     expected: Expected,
-    first: u64,
+    header: Option<Header>,
+    trailer: Option<Trailer>,
     /// The log's tree up to the last commit read.
     tree: Frontier,
 }
@@ -62,7 +72,7 @@ enum Expected {
     Header,
     CommitsOrTrailer,
     /// The file has ended.
-    Nothing(Trailer),
+    Nothing,
 }
 
 /// A file that is read from its beginning to its end.
@@ -79,7 +89,8 @@ impl Default for Decoder {
             offset: 0,
             digest: Sha256::new(),
             expected: Expected::Magic,
-            first: 1,
+            header: None,
+            trailer: None,
             tree: Frontier::default(),
         }
     }
@@ -114,23 +125,24 @@ impl Decoder {
                 self.expected = Expected::Header;
                 return self.part();
             }
-            Expected::Nothing(_) if self.buffer.is_empty() => return Ok(None),
-            Expected::Nothing(_) => return Err(self.damaged("there are bytes behind its end")),
+            Expected::Nothing if self.buffer.is_empty() => return Ok(None),
+            Expected::Nothing => return Err(self.damaged("there are bytes behind its end")),
             Expected::Header | Expected::CommitsOrTrailer => self.block()?,
         };
         Ok(part)
     }
 
     /// Says that there are no more bytes. Nothing may be left that [`part`](Self::part) would answer.
-    pub fn finish(&self) -> Result<Trailer, Flaw> {
-        match self.expected {
-            Expected::Nothing(trailer) => Ok(trailer),
-            Expected::Magic | Expected::Header | Expected::CommitsOrTrailer => {
-                Err(Flaw::Incomplete {
-                    byte: self.offset + self.buffer.len() as u64,
-                    position: self.position(),
-                })
-            }
+    pub fn finish(&self) -> Result<Whole, Flaw> {
+        match (&self.header, self.trailer) {
+            (Some(header), Some(trailer)) => Ok(Whole {
+                header: header.clone(),
+                trailer,
+            }),
+            _ => Err(Flaw::Incomplete {
+                byte: self.offset + self.buffer.len() as u64,
+                position: self.position(),
+            }),
         }
     }
 
@@ -190,7 +202,7 @@ impl Decoder {
         self.offset += block.len() as u64;
         self.expected = match part {
             Part::Header(_) | Part::Commits(_) => Expected::CommitsOrTrailer,
-            Part::Trailer(trailer) => Expected::Nothing(trailer),
+            Part::Trailer(_) => Expected::Nothing,
         };
         Ok(Some(part))
     }
@@ -236,13 +248,14 @@ impl Decoder {
             .filter(|size| *size <= POSITION_MAX)
             .and_then(|size| Frontier::from_subtrees(size, subtrees))
             .ok_or_else(|| self.damaged("the header makes no sense"))?;
-        self.first = from_position;
         self.tree = before.clone();
-        Ok(Header {
+        let header = Header {
             log_id: LogId::from_bytes(log_id),
             before,
             made_at_seconds,
-        })
+        };
+        self.header = Some(header.clone());
+        Ok(header)
     }
 
     fn entries(&self, payload: Bytes) -> Result<Vec<Entry>, Flaw> {
@@ -284,7 +297,7 @@ impl Decoder {
         Ok(entries)
     }
 
-    fn trailer(&self, mut payload: Bytes) -> Result<Trailer, Flaw> {
+    fn trailer(&mut self, mut payload: Bytes) -> Result<Trailer, Flaw> {
         if payload.len() != TRAILER_BYTES {
             return Err(self.damaged("the trailer has another length"));
         }
@@ -292,7 +305,11 @@ impl Decoder {
         let (mut root, mut digest) = ([0; 32], [0; 32]);
         payload.copy_to_slice(&mut root);
         payload.copy_to_slice(&mut digest);
-        if head != self.position() || count != head + 1 - self.first {
+        let before = self
+            .header
+            .as_ref()
+            .map_or(0, |header| header.before.size());
+        if head != self.position() || Some(count) != head.checked_sub(before) {
             return Err(self.damaged("commits are missing or are too many"));
         }
         if root != self.tree.root() {
@@ -301,7 +318,9 @@ impl Decoder {
         if digest != <[u8; 32]>::from(self.digest.clone().finalize()) {
             return Err(self.damaged("its blocks are not all of one file"));
         }
-        Ok(Trailer { head, count, root })
+        let trailer = Trailer { head, count, root };
+        self.trailer = Some(trailer);
+        Ok(trailer)
     }
 
     /// Damage in the block that begins where the checked bytes end.
@@ -324,7 +343,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next part; nothing behind the trailer, when all is known to be whole.
+    /// The next part; nothing at the end of the file, when all of it is known to be whole.
     pub fn part(&mut self) -> Result<Option<Part>, ReadError> {
         loop {
             if let Some(part) = self.decoder.part()? {
@@ -341,6 +360,11 @@ impl<R: Read> Reader<R> {
             self.decoder
                 .take_in(self.chunk.get(..bytes).unwrap_or_default());
         }
+    }
+
+    /// What the file is, once there is no further [`part`](Self::part).
+    pub fn finish(&self) -> Result<Whole, ReadError> {
+        Ok(self.decoder.finish()?)
     }
 
     /// How many bytes were read and checked.

@@ -330,7 +330,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(decoder.finish().expect("whole").root, log.tree(log.commits.len()).root());
+        prop_assert_eq!(decoder.finish().expect("whole").trailer.root, log.tree(log.commits.len()).root());
         prop_assert_eq!(entries, log.entries(from));
     }
 
