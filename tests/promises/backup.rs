@@ -102,9 +102,9 @@ pub(crate) fn names_in(dir: &Path) -> Vec<String> {
 }
 
 /// Records a plan with so many notes.
-pub(crate) async fn write(daemon: &Daemon, plan_id: &str, notes: usize) {
+pub(crate) async fn write(daemon: &Daemon, plan_id: &str, count: usize) {
     execute(daemon, request(plan_id, "create", create_plan())).await;
-    for number in 0..notes {
+    for number in 0..count {
         let noted = request(plan_id, &format!("note-{number}"), note("words"));
         execute(daemon, noted).await;
     }

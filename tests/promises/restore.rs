@@ -178,10 +178,10 @@ async fn what_cannot_be_restored_is_refused_and_nothing_is_touched() {
     let flipped = changed("flipped", &|path| flip(path, &[bytes / 2]));
     let cut = changed("cut", &|path| crate::view::cut(path, bytes - 1));
     let foreign = changed("foreign", &|path| {
-        fs::write(path, "letters").expect("written")
+        fs::write(path, "letters").expect("written");
     });
     let later = changed("later", &|path| {
-        fs::write(path, "strata backup 2\n").expect("written")
+        fs::write(path, "strata backup 2\n").expect("written");
     });
     let empty = changed("empty", &|path| fs::write(path, "").expect("written"));
     let missing = kept.path().join("missing");
@@ -278,9 +278,8 @@ async fn half_a_restore_is_never_served_and_can_be_done_again() {
         if data.join("RESTORING").exists() {
             let mut trial = Command::new(env!("CARGO_BIN_EXE_stratad"));
             trial.args(serve_arguments(&data));
-            let said = match Daemon::spawn(trial).await.serving_or_ended().await {
-                Ok(_) => panic!("half a restore is served"),
-                Err(said) => said,
+            let Err(said) = Daemon::spawn(trial).await.serving_or_ended().await else {
+                panic!("half a restore is served");
             };
             assert!(said.contains("holds a restore that did not end"), "{said}");
             assert!(said.contains("run `stratad restore` again"), "{said}");
