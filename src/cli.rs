@@ -5,13 +5,16 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry;
+use crate::{backup::restore::RestoreError, telemetry};
 
+pub mod backup;
 pub mod data_dir;
 pub mod export;
 pub mod import;
 pub mod key;
+pub mod progress;
 pub mod remote;
+pub mod restore;
 pub mod serve;
 
 /// The exit status of a command that failed.
@@ -50,6 +53,12 @@ pub enum Command {
     /// Write the history of a plan as requests that can be imported.
     #[command(long_about = export::LONG_ABOUT, after_help = export::AFTER_HELP)]
     Export(export::Arguments),
+    /// Take a backup from a running daemon.
+    #[command(long_about = backup::LONG_ABOUT, after_help = backup::AFTER_HELP)]
+    Backup(backup::Arguments),
+    /// Make a data directory from backups.
+    #[command(long_about = restore::LONG_ABOUT, after_help = restore::AFTER_HELP)]
+    Restore(restore::Arguments),
     /// Show the public key of a log, and keep its secret key safe.
     #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
     Key(key::Arguments),
@@ -68,6 +77,12 @@ pub enum Failure {
     /// An export ended early.
     #[error(transparent)]
     Export(#[from] export::ExportError),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    /// A backup was not restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The key was not shown, copied or put back.
     #[error(transparent)]
     Key(#[from] key::KeyCommandError),
@@ -98,7 +113,12 @@ impl Failure {
         match self {
             Self::Serve(serve::ServeError::Config(_))
             | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
-            Self::Serve(_) | Self::Import(_) | Self::Export(_) | Self::Key(_) => EXIT_FAILED,
+            Self::Serve(_)
+            | Self::Import(_)
+            | Self::Export(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Key(_) => EXIT_FAILED,
         }
     }
 }
@@ -109,6 +129,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
+        Command::Backup(arguments) => backup::run(&arguments)?,
+        Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,
     }
     Ok(())

@@ -23,6 +23,7 @@ use crate::{
 
 pub mod admin_service;
 pub mod audit_service;
+mod backup_stream;
 pub mod bookmark;
 pub mod documented;
 pub mod history_service;

@@ -24,6 +24,7 @@ use cache::Cache;
 
 mod cache;
 mod preflight;
+mod restore;
 
 /// sled moves a page above a quarter of its segment to a blob file, which it never syncs. A leaf
 /// of 17 of our largest values stays below that with this size, in bytes.
@@ -97,7 +98,10 @@ impl SledJournal {
     /// that came since sled's last snapshot, which it writes when it opens, is read and checked
     /// before sled reads it once more. What is older is checked by those who read it.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, JournalError> {
-        let home = Home::open(dir, |path| create(path, options))?;
+        Self::open_home(Home::open(dir, |path| create(path, options))?, options)
+    }
+
+    fn open_home(home: Home, options: SledOptions) -> Result<Self, JournalError> {
         let (marks, mark) = Marks::open(&home.high_water_path(), home.log_id())?;
         let path = home.log_path();
         let head = preflight::check(&path, mark.position)?;

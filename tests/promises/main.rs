@@ -3,6 +3,7 @@
 
 mod amendments;
 mod audit;
+mod backup;
 mod bad_input;
 mod beginning;
 mod browser;
@@ -29,6 +30,7 @@ mod queue;
 mod read_log;
 mod reading;
 mod real_history;
+mod restore;
 mod serving;
 mod stopping;
 mod view;
