@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -14,6 +15,8 @@ mod high_water;
 mod home;
 mod pack;
 pub mod sled;
+mod space;
+mod underway;
 
 /// The longest commit a journal takes, in bytes. The API allows 64 KiB an encoded commit; the
 /// rest is room for the envelope. Values of sled stay far below the size at which sled would
@@ -79,6 +82,15 @@ pub struct HighWater {
     pub root: [u8; 32],
 }
 
+/// A sync of the disk under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syncing {
+    /// What is synced.
+    pub file: PathBuf,
+    /// When it began.
+    pub since: Instant,
+}
+
 /// What became of a group that was handed to [`Journal::append`] without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Append {
@@ -142,6 +154,12 @@ pub trait Journal: Send + Sync {
     /// is for the caller to compare.
     fn recovered_mark(&self) -> Option<HighWater>;
 
+    /// The sync under way that began first, so that one which does not return is noticed. A log
+    /// without a disk has none.
+    fn syncing(&self) -> Option<Syncing> {
+        None
+    }
+
     /// Stops cleanly, so that the next start is fast, and lets go of the log. Reads and appends
     /// answer [`JournalError::Closed`] from then on. Closing again does nothing.
     fn close(&self) -> Result<(), JournalError>;
@@ -187,6 +205,20 @@ pub enum JournalError {
         dir: PathBuf,
         /// A name that was found in it.
         found: &'static str,
+    },
+    /// The disk has too little room left for what opening the log writes.
+    #[error(
+        "the disk of {} has {free_bytes} bytes left, and opening the log may write {needed_bytes}; \
+         make room there and start again",
+        dir.display()
+    )]
+    NoRoom {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is left.
+        free_bytes: u64,
+        /// What must be.
+        needed_bytes: u64,
     },
     /// Something stored is missing or is not what was written.
     #[error(

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{HighWater, JournalError, LogId, io_error};
+use super::{HighWater, JournalError, LogId, Syncing, io_error, underway::UnderWay};
 
 /// Each slot has a page of its own, in bytes, so that writing one never touches the other on
 /// disk; and lies within the first sector of its page, which a disk writes whole.
@@ -75,6 +75,7 @@ struct Shared {
     log_id: LogId,
     state: Mutex<State>,
     changed: Condvar,
+    syncs: UnderWay,
 }
 
 struct State {
@@ -120,6 +121,7 @@ impl Marks {
             log_id,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            syncs: UnderWay::new(path.to_owned()),
         });
         let syncer = std::thread::Builder::new()
             .name("high-water".to_owned())
@@ -156,6 +158,11 @@ impl Marks {
             self.shared.changed.notify_all();
         }
         Ok(())
+    }
+
+    /// The sync under way.
+    pub(super) fn syncing(&self) -> Option<Syncing> {
+        self.shared.syncs.syncing()
     }
 
     /// Syncs what is not yet synced and ends the thread. Stopping again does nothing.
@@ -198,7 +205,9 @@ impl Shared {
 
     fn sync_until_stopped(&self) {
         while self.wait_for_a_mark() {
+            let under_way = self.syncs.begin();
             let synced = self.file.sync_data();
+            drop(under_way);
             let mut state = self.state();
             match synced {
                 Ok(()) => state.slot = (state.slot + 1) % SLOTS,
