@@ -85,7 +85,7 @@ struct State {
     unsynced: bool,
     stopping: bool,
     /// A failed sync cannot be repeated: the system may have dropped what it could not write.
-    failed: Option<io::ErrorKind>,
+    failed: Option<io::Error>,
 }
 
 impl Marks {
@@ -175,7 +175,7 @@ impl Marks {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if syncer.is_some_and(|syncer| syncer.join().is_err()) {
-            self.shared.state().failed = Some(io::ErrorKind::Other);
+            self.shared.state().failed = Some(io::ErrorKind::Other.into());
         }
         self.shared.refuse_after_failure(&self.shared.state())
     }
@@ -195,11 +195,11 @@ impl Shared {
     }
 
     fn refuse_after_failure(&self, state: &State) -> Result<(), JournalError> {
-        match state.failed {
+        match &state.failed {
             None => Ok(()),
-            Some(kind) => Err(io_error(format!("syncing {}", self.path.display()))(
-                kind.into(),
-            )),
+            Some(error) => Err(io_error(format!("syncing {}", self.path.display()))(same(
+                error,
+            ))),
         }
     }
 
@@ -213,7 +213,7 @@ impl Shared {
                 Ok(()) => state.slot = (state.slot + 1) % SLOTS,
                 Err(e) => {
                     tracing::error!(error = %e, "the high-water mark cannot be synced");
-                    state.failed = Some(e.kind());
+                    state.failed = Some(e);
                     return;
                 }
             }
@@ -235,6 +235,12 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut state.unsynced)
     }
+}
+
+/// An error to be told again.
+fn same(error: &io::Error) -> io::Error {
+    let code = error.raw_os_error();
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn newest(file: &File, path: &Path) -> Result<(usize, HighWater), JournalError> {

@@ -12,9 +12,12 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+#[cfg(feature = "ci")]
+mod faults;
 mod language;
 mod loss;
 mod malformed;
+mod metrics;
 mod operators;
 mod queries;
 #[cfg(feature = "ci")]
