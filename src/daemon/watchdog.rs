@@ -13,6 +13,7 @@ use crate::{
     journal::Syncing,
     rpc::Core,
     telemetry::figures::{self, Figures},
+    writer::clock::Leap,
 };
 
 /// How often it looks: soon enough for who is woken by it, and next to nothing in work.
@@ -78,6 +79,6 @@ fn show(core: &Core, stalled: Option<&Syncing>) {
         sync_stalled_seconds: stalled.map_or(0.0, |sync| sync.since.elapsed().as_secs_f64()),
         disk_free_bytes: condition.free_bytes,
         disk_reserve_bytes: condition.reserve_bytes,
-        clock_leap_seconds: condition.leap.map_or(0.0, |leap| leap.seconds()),
+        clock_leap_seconds: condition.leap.map_or(0.0, Leap::seconds),
     });
 }

@@ -25,6 +25,7 @@ use cache::Cache;
 
 mod cache;
 mod preflight;
+mod read_through;
 
 /// sled moves a page above a quarter of its segment to a blob file, which it never syncs. A leaf
 /// of 17 of our largest values stays below that with this size, in bytes.
@@ -104,6 +105,7 @@ impl SledJournal {
         let (marks, mark) = Marks::open(&home.high_water_path(), home.log_id())?;
         let path = home.log_path();
         preflight::check(&path)?;
+        read_through::check(&path)?;
         let db = open_log(&path, options)?;
         preflight::refuse_blobs(&path)?;
         let file = sync_all(home.dir(), &path)?;

@@ -207,18 +207,19 @@ impl Guard {
             return;
         }
         state.said_disk = below.is_some();
-        match below {
-            Some(free_bytes) => tracing::error!(
+        if let Some(free_bytes) = below {
+            tracing::error!(
                 free_bytes,
                 reserve_bytes = self.reserve_bytes,
                 "the disk has less room than is kept in reserve: writes are refused and reads go \
                  on; make room, and writing resumes by itself"
-            ),
-            None => tracing::info!(
+            );
+        } else {
+            tracing::info!(
                 free_bytes = state.free_bytes,
                 reserve_bytes = self.reserve_bytes,
                 "the disk has room again: writing resumes"
-            ),
+            );
         }
     }
 
@@ -234,15 +235,16 @@ fn say_clock(state: &mut State) {
         return;
     }
     state.said_clock = leap.is_some();
-    match leap {
-        Some(Leap { clock, expected }) => tracing::error!(
+    if let Some(Leap { clock, expected }) = leap {
+        tracing::error!(
             clock = %prost_types::Timestamp::from(clock),
             expected = %prost_types::Timestamp::from(expected),
-            "the clock leapt: writes are refused and reads go on; set the machine's clock right, and \
-             writing resumes by itself; if it is right already, confirm it: grpcurl -plaintext \
+            "the clock leapt: writes are refused and reads go on; set the machine's clock right, \
+             and writing resumes by itself; if it is right already, confirm it: grpcurl -plaintext \
              ADDRESS strata.v1.AdminService/ConfirmClock"
-        ),
-        None => tracing::info!("the clock is believed again: writing resumes"),
+        );
+    } else {
+        tracing::info!("the clock is believed again: writing resumes");
     }
 }
 
