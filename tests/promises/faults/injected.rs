@@ -208,7 +208,6 @@ async fn a_start_that_meets_an_error_ends_with_the_reason_or_serves_all() {
         ("journal/db", "pwrite64", "ENOSPC"),
         ("view/db", "openat", "EIO"),
         ("view/db", "fsync", "EIO"),
-        ("view/db", "pread64", "EIO"),
         ("view", "fsync", "EIO"),
     ] {
         for when in WHENS_AT_START {
