@@ -36,6 +36,12 @@ pub struct Config {
     pub recent_commits_bytes: usize,
     /// How long calls under way may take once the daemon was told to stop.
     pub drain_seconds: u64,
+    /// With fewer free bytes on the disk nothing is written; 0: it is written until it is full.
+    pub disk_reserve_bytes: u64,
+    /// A sync of the disk that takes longer is reported.
+    pub sync_stall_seconds: u64,
+    /// Where metrics are served; a loopback address. Nothing: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// A configuration file, as far as it could be read.
@@ -76,6 +82,9 @@ impl Default for Config {
             journal_cache_bytes: 64 << 20,
             recent_commits_bytes: 32 << 20,
             drain_seconds: 10,
+            disk_reserve_bytes: 256 << 20,
+            sync_stall_seconds: 10,
+            metrics_listen: None,
         }
     }
 }

@@ -4,7 +4,8 @@
 
 use std::{
     future::Future,
-    path::Path,
+    io,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
@@ -43,9 +44,15 @@ use crate::{
         audit_service::Audit, documented::Documented, history_service::History,
         plan_service::Plans,
     },
+    telemetry::figures::{self, FiguresError},
     view::{View, ViewError},
-    writer::{WriteFailure, Writer, system_clock},
+    writer::{
+        WriteFailure, Writer,
+        guard::{Guard, Machine},
+    },
 };
+
+mod watchdog;
 
 /// An idle connection is asked this often whether it still lives.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -61,6 +68,10 @@ const HEALTH_OF: [&str; 5] = [
     AdminServiceServer::<Admin>::NAME,
     "",
 ];
+
+/// Those of them that are not well while no commit can be made durable. Reads go on, and so does
+/// the health of the services that only read.
+const WRITING_HEALTH_OF: [&str; 2] = [PlanServiceServer::<Plans>::NAME, ""];
 
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +89,17 @@ pub enum DaemonError {
     /// A commit could not be written.
     #[error("{0}; restart stratad, which recovers the log")]
     Write(#[from] WriteFailure),
+    /// The disk of the data directory cannot be asked for its room.
+    #[error("opening {}: {source}; see to the rights of the directory", dir.display())]
+    Disk {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no place for the metrics.
+    #[error(transparent)]
+    Figures(#[from] FiguresError),
     /// The server failed.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
@@ -96,6 +118,7 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
+    config.metrics_listen.map_or(Ok(()), figures::serve)?;
     let gate = Gate::default();
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -120,6 +143,7 @@ pub async fn run(
         () = stop.cancelled() => Ok(()),
         // What failed is said by the thread itself, below.
         () = engine.ended.cancelled() => Ok(()),
+        () = watchdog::look_on(engine.core.clone(), health.clone()) => Ok(()),
         ended = &mut server => match ended {
             Ok(ended) => ended.map_err(DaemonError::from),
             Err(_) => Err(DaemonError::Thread("server")),
@@ -181,13 +205,20 @@ impl Engine {
             config.plan_cache_bytes,
             interrupt,
         )?);
+        let machine =
+            Machine::with_disk_of(&config.data_dir).map_err(|source| DaemonError::Disk {
+                dir: config.data_dir.clone(),
+                source,
+            })?;
+        let last_recorded_at = view.last_recorded_at().unwrap_or_default();
+        let guard = Guard::new(machine, config.disk_reserve_bytes, last_recorded_at);
         let feed = Feed::new(journal.clone(), config.recent_commits_bytes);
         let (writer, write) = Writer::new(
             journal.clone(),
             view.clone(),
             feed.clone(),
             config.queue_limit,
-            system_clock(),
+            guard.clone(),
         );
         let ended = CancellationToken::new();
         let behind = view.clone();
@@ -199,6 +230,8 @@ impl Engine {
             feed,
             writer,
             signing_key,
+            guard,
+            sync_stall: Duration::from_secs(config.sync_stall_seconds),
             started_at: SystemTime::now(),
             plan_cache_bytes: config.plan_cache_bytes,
         };

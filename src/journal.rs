@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -14,6 +15,8 @@ mod high_water;
 mod home;
 mod pack;
 pub mod sled;
+mod space;
+mod underway;
 
 pub use self::home::{Held, hold, log_id_of};
 
@@ -81,6 +84,15 @@ pub struct HighWater {
     pub root: [u8; 32],
 }
 
+/// A sync of the disk under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syncing {
+    /// What is synced.
+    pub file: PathBuf,
+    /// When it began.
+    pub since: Instant,
+}
+
 /// What became of a group that was handed to [`Journal::append`] without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Append {
@@ -144,6 +156,12 @@ pub trait Journal: Send + Sync {
     /// none. The position is never above the head at opening; whether the root is that of the log
     /// is for the caller to compare.
     fn recovered_mark(&self) -> Option<HighWater>;
+
+    /// The sync under way that began first, so that one which does not return is noticed. A log
+    /// without a disk has none.
+    fn syncing(&self) -> Option<Syncing> {
+        None
+    }
 
     /// Stops cleanly, so that the next start is fast, and lets go of the log. Reads and appends
     /// answer [`JournalError::Closed`] from then on. Closing again does nothing.
@@ -220,6 +238,20 @@ pub enum JournalError {
         dir: PathBuf,
         /// A name that was found in it.
         found: String,
+    },
+    /// The disk has too little room left for what opening the log writes.
+    #[error(
+        "the disk of {} has {free_bytes} bytes left, and opening the log may write {needed_bytes}; \
+         make room there and start again",
+        dir.display()
+    )]
+    NoRoom {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is left.
+        free_bytes: u64,
+        /// What must be.
+        needed_bytes: u64,
     },
     /// Something stored is missing or is not what was written.
     #[error(

@@ -14,11 +14,11 @@ use tonic::{Request, Status};
 use crate::{
     domain::value::Id,
     feed::Feed,
-    journal::Journal,
+    journal::{Journal, Syncing},
     notary::key::SigningKey,
     proto::ErrorReason,
     view::{View, ViewError, plans::Folded},
-    writer::{QUEUE_WAIT, Writer},
+    writer::{QUEUE_WAIT, Writer, guard::Guard},
 };
 
 pub mod admin_service;
@@ -61,6 +61,10 @@ pub struct Core {
     pub writer: Writer,
     /// What checkpoints are signed with.
     pub signing_key: SigningKey,
+    /// What is known of disk and clock.
+    pub guard: Arc<Guard>,
+    /// How long a sync of the disk may take before it counts as held up.
+    pub sync_stall: Duration,
     /// When the daemon was started.
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.
@@ -119,6 +123,13 @@ impl Gate {
 }
 
 impl Core {
+    /// The sync of the disk that is held up, if one is.
+    #[must_use]
+    pub fn stalled_sync(&self) -> Option<Syncing> {
+        let syncing = self.journal.syncing()?;
+        (syncing.since.elapsed() > self.sync_stall).then_some(syncing)
+    }
+
     /// The plan, from memory or disk, and the position it is shown at.
     async fn plan(&self, plan_id: &str) -> Result<(Arc<Folded>, u64), Status> {
         if let Some(found) = self.view.in_memory(plan_id) {

@@ -1,5 +1,5 @@
 //! What the program says about itself while it runs: the tracing subscriber, on stderr, so that
-//! stdout stays free for what a command was asked for.
+//! stdout stays free for what a command was asked for. Figures are in a file of their own.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -7,6 +7,8 @@ use std::{
 };
 
 use tracing_subscriber::{EnvFilter, fmt};
+
+pub mod figures;
 
 /// Whether this process logs in JSON: set once, with the subscriber, which is one a process too.
 static LOGS_JSON: AtomicBool = AtomicBool::new(false);

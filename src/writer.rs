@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::{
@@ -20,7 +20,6 @@ use crate::{
     domain::{
         decide::Refusal,
         shape::{self, Violation},
-        value::Time,
     },
     feed::Feed,
     journal::Journal,
@@ -28,7 +27,9 @@ use crate::{
     view::{View, ViewError, plans::Folded},
 };
 
+pub mod clock;
 mod group;
+pub mod guard;
 mod ready;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ mod turn;
 
 use self::{
     group::GroupWriter,
+    guard::{Guard, Hindrance},
     ready::Prepared,
     turn::{Order, Turn},
 };
@@ -78,6 +80,9 @@ pub enum ExecuteError {
     /// The queue was full until the deadline.
     #[error("The queue was full until the deadline of the call: try again later, at a lower rate.")]
     QueueFull,
+    /// The machine is not as it must be for writing. Nothing was recorded.
+    #[error("{}", words_of(.0))]
+    Hindered(Hindrance),
     /// The plan changed each time the request was ready.
     #[error("The plan changed too often while the request was made ready: try again.")]
     Contended,
@@ -136,6 +141,7 @@ enum Reply {
     TooLarge {
         bytes: usize,
     },
+    Hindered(Hindrance),
     /// The plan, or what is known of the request's id, moved on: make it ready again.
     Again(Box<shape::CheckedRequest>),
     Stopping,
@@ -147,7 +153,7 @@ enum Reply {
 pub struct Writer {
     queue: mpsc::Sender<Message>,
     view: Arc<View>,
-    clock: Clock,
+    guard: Arc<Guard>,
     /// Whether the thread ended because it was told to: what it left unanswered is not recorded.
     stopped: Arc<AtomicBool>,
 }
@@ -159,23 +165,6 @@ pub struct Lane {
     order: Arc<Order>,
     /// How many requests were queued.
     queued: u64,
-}
-
-/// The time of day, handed in so that tests can set it.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
-
-/// The machine's clock.
-#[must_use]
-pub fn system_clock() -> Clock {
-    Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => Time {
-            seconds: i64::try_from(since.as_secs()).unwrap_or(Time::MAX_SECONDS),
-            // Below 10^9, so it fits.
-            nanos: since.subsec_nanos().cast_signed(),
-        },
-        // A clock before 1970 is as good as none.
-        Err(_) => Time::default(),
-    })
 }
 
 /// A request on its way: handed in, not answered yet.
@@ -199,18 +188,18 @@ impl Writer {
         view: Arc<View>,
         feed: Arc<Feed>,
         queue_limit: usize,
-        clock: Clock,
+        guard: Arc<Guard>,
     ) -> (
         Self,
         impl FnOnce() -> Result<(), WriteFailure> + Send + use<>,
     ) {
         let (queue, jobs) = mpsc::channel(queue_limit);
-        let group_writer = GroupWriter::new(journal, view.clone(), feed, clock.clone());
+        let group_writer = GroupWriter::new(journal, view.clone(), feed, guard.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let writer = Self {
             queue,
             view,
-            clock,
+            guard,
             stopped: stopped.clone(),
         };
         (writer, move || group_writer.run(jobs, &stopped))
@@ -265,7 +254,7 @@ impl Writer {
         if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }
-        let stage = match shape::check(request, (self.clock)()) {
+        let stage = match shape::check(request, self.guard.now()) {
             Ok(request) => {
                 self.enqueue(request, actor.clone(), deadline, turn.clone())
                     .await
@@ -294,7 +283,7 @@ impl Writer {
         // What a request comes to that amends the plan cannot be worked out while those before it
         // are on their way: the writer sends it back, and it is made ready again in its turn.
         let works_out = turn.as_ref().is_none_or(Turn::is_next);
-        let ready = ready::make_ready(&self.view, &self.clock, request, works_out).await?;
+        let ready = ready::make_ready(&self.view, &self.guard, request, works_out).await?;
         let ready = match ready {
             ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
             ready::Outcome::Ready(ready) => ready,
@@ -339,6 +328,7 @@ impl Pending {
                 Ok(Reply::Recorded(answer)) => return Ok(answer),
                 Ok(Reply::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
                 Ok(Reply::TooLarge { bytes }) => return Err(too_large(bytes)),
+                Ok(Reply::Hindered(hindrance)) => return Err(ExecuteError::Hindered(hindrance)),
                 Ok(Reply::Stopping) => return Err(ExecuteError::Stopping),
                 // It came to the queue after the last look at it.
                 Err(_) if self.writer.stopped.load(Ordering::Acquire) => {
@@ -369,6 +359,21 @@ impl Pending {
         // A task that is gone went down with the runtime.
         let stage = enqueued.unwrap_or(Err(ExecuteError::Stopping));
         stage.unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))))
+    }
+}
+
+fn words_of(hindrance: &Hindrance) -> String {
+    match hindrance {
+        Hindrance::DiskReserve {
+            free_bytes,
+            reserve_bytes,
+        } => format!(
+            "The disk has {free_bytes} bytes left and {reserve_bytes} are kept in reserve, so \
+             nothing was recorded: try again when an operator has made room."
+        ),
+        Hindrance::ClockLeapt(_) => "The daemon's clock leapt, so nothing was recorded: try again \
+                                     when it is right or an operator has confirmed it."
+            .to_owned(),
     }
 }
 

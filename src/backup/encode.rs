@@ -8,7 +8,11 @@ use super::{
     BLOCK_BYTES_MAX, FRAME_BYTES, HEAD_BYTES, HEADER_BYTES, Header, Kind, MAGIC, TRAILER_BYTES,
     commit_checksum, head_checksum,
 };
-use crate::{commit::leaf_hash, journal::Entry, merkle::Frontier};
+use crate::{
+    commit::leaf_hash,
+    journal::Entry,
+    merkle::{Frontier, Hash},
+};
 
 /// A file that is being written.
 pub struct Encoder {
@@ -47,6 +51,12 @@ impl Encoder {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// The root of the log's tree up to the last commit written.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.tree.root()
     }
 
     /// Takes as many commits off the front of `entries` as fit a piece, and makes it of them.

@@ -122,7 +122,8 @@ impl Refusal {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.code == Code::Unavailable
-            || (self.code == Code::ResourceExhausted && self.reason == "QUEUE_FULL")
+            || (self.code == Code::ResourceExhausted
+                && ["QUEUE_FULL", "DISK_RESERVE"].contains(&self.reason.as_str()))
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Form {
 }
 
 /// Everything that can be configured, in the order in which it is shown.
-pub const KEYS: [Key; 9] = [
+pub const KEYS: [Key; 12] = [
     Key {
         name: "listen",
         flag: "listen",
@@ -164,6 +164,55 @@ pub const KEYS: [Key; 9] = [
         show: |config| config.drain_seconds.to_string(),
         set: |config, text| {
             config.drain_seconds = value::number(text, 0..=600)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "disk_reserve_bytes",
+        flag: "disk-reserve-bytes",
+        value_name: "SIZE",
+        form: Form::Size,
+        // Room for what the view may hold unwritten (128 MiB), for a snapshot of the log's store
+        // and for whoever must act.
+        meaning: "What is kept free on the disk of the data directory. With less, requests that \
+                  would be recorded are refused with RESOURCE_EXHAUSTED until there is room \
+                  again; reads go on. 0 writes until the disk is full, which stops the daemon.",
+        expected: "0, or a size from 64 KiB to 1024 GiB, such as 268435456 or 256MiB",
+        show: |config| value::reserve_text(config.disk_reserve_bytes),
+        set: |config, text| {
+            config.disk_reserve_bytes = value::reserve_bytes(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "sync_stall_seconds",
+        flag: "sync-stall-seconds",
+        value_name: "SECONDS",
+        form: Form::Number,
+        meaning: "How long a sync of the disk may take. One that takes longer is logged, and \
+                  health says NOT_SERVING for PlanService and for the whole until it returns.",
+        expected: "a whole number of seconds from 1 to 3600",
+        show: |config| config.sync_stall_seconds.to_string(),
+        set: |config, text| {
+            config.sync_stall_seconds = value::number(text, 1..=3_600)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "metrics_listen",
+        flag: "metrics-listen",
+        value_name: "ADDR",
+        form: Form::Text,
+        meaning: "Where metrics are served over HTTP for Prometheus, at /metrics. Only loopback \
+                  addresses are allowed. Empty: nowhere.",
+        expected: "nothing, or a loopback address and a port, such as 127.0.0.1:7422",
+        show: |config| {
+            config
+                .metrics_listen
+                .map_or_else(String::new, |address| address.to_string())
+        },
+        set: |config, text| {
+            config.metrics_listen = value::loopback_or_none(text)?;
             Ok(())
         },
     },

@@ -42,6 +42,18 @@ pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Reads such an address, or that there is none. Its port is for others to find, so it cannot be any.
+pub(super) fn loopback_or_none(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let address = loopback(text)?;
+    if address.port() == 0 {
+        return Err(format!("{address} names no port"));
+    }
+    Ok(Some(address))
+}
+
 /// Reads the path of a directory.
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     if text.trim().is_empty() {
@@ -103,6 +115,22 @@ pub(super) fn size_bytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
     let bytes = count.checked_mul(unit_bytes).ok_or_else(not_a_size)?;
     let bytes = within(bytes, &(SIZE_BYTES_MIN..=SIZE_BYTES_MAX))?;
     N::try_from(bytes).map_err(|_| format!("{bytes} bytes are more than this machine can address"))
+}
+
+/// Reads a size of which there may be none.
+pub(super) fn reserve_bytes(text: &str) -> Result<u64, String> {
+    if text.trim() == "0" {
+        return Ok(0);
+    }
+    size_bytes(text)
+}
+
+/// Writes it.
+pub(super) fn reserve_text(bytes: u64) -> String {
+    if bytes == 0 {
+        return "0".to_owned();
+    }
+    size_text(bytes)
 }
 
 /// Writes a size in the largest unit in which it is a whole number.
@@ -171,6 +199,24 @@ mod tests {
             assert_eq!(size_bytes::<u64>(&size_text(bytes)), Ok(bytes));
         }
         assert_eq!(size_text(128 << 20), "128MiB");
+    }
+
+    #[test]
+    fn a_reserve_may_be_nothing() {
+        for (text, bytes) in [("0", 0), ("64KiB", 64 << 10), ("256MiB", 256 << 20)] {
+            assert_eq!(reserve_bytes(text), Ok(bytes));
+            assert_eq!(reserve_text(bytes), text);
+        }
+        assert!(reserve_bytes("1").is_err() && reserve_bytes("").is_err());
+    }
+
+    #[test]
+    fn an_address_may_be_left_out_where_there_need_be_none() {
+        assert_eq!(loopback_or_none(" "), Ok(None));
+        let address = "127.0.0.1:7422".parse().expect("an address");
+        assert_eq!(loopback_or_none("127.0.0.1:7422"), Ok(Some(address)));
+        assert!(loopback_or_none("127.0.0.1:0").is_err());
+        assert!(loopback_or_none("0.0.0.0:7422").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{HighWater, JournalError, LogId, io_error};
+use super::{HighWater, JournalError, LogId, Syncing, io_error, underway::UnderWay};
 
 /// Each slot has a page of its own, in bytes, so that writing one never touches the other on
 /// disk; and lies within the first sector of its page, which a disk writes whole.
@@ -75,6 +75,7 @@ struct Shared {
     log_id: LogId,
     state: Mutex<State>,
     changed: Condvar,
+    syncs: UnderWay,
 }
 
 struct State {
@@ -84,7 +85,7 @@ struct State {
     unsynced: bool,
     stopping: bool,
     /// A failed sync cannot be repeated: the system may have dropped what it could not write.
-    failed: Option<io::ErrorKind>,
+    failed: Option<io::Error>,
 }
 
 impl Marks {
@@ -120,6 +121,7 @@ impl Marks {
             log_id,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            syncs: UnderWay::new(path.to_owned()),
         });
         let syncer = std::thread::Builder::new()
             .name("high-water".to_owned())
@@ -158,6 +160,11 @@ impl Marks {
         Ok(())
     }
 
+    /// The sync under way.
+    pub(super) fn syncing(&self) -> Option<Syncing> {
+        self.shared.syncs.syncing()
+    }
+
     /// Syncs what is not yet synced and ends the thread. Stopping again does nothing.
     pub(super) fn stop(&self) -> Result<(), JournalError> {
         self.shared.state().stopping = true;
@@ -168,7 +175,7 @@ impl Marks {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if syncer.is_some_and(|syncer| syncer.join().is_err()) {
-            self.shared.state().failed = Some(io::ErrorKind::Other);
+            self.shared.state().failed = Some(io::ErrorKind::Other.into());
         }
         self.shared.refuse_after_failure(&self.shared.state())
     }
@@ -188,23 +195,25 @@ impl Shared {
     }
 
     fn refuse_after_failure(&self, state: &State) -> Result<(), JournalError> {
-        match state.failed {
+        match &state.failed {
             None => Ok(()),
-            Some(kind) => Err(io_error(format!("syncing {}", self.path.display()))(
-                kind.into(),
-            )),
+            Some(error) => Err(io_error(format!("syncing {}", self.path.display()))(same(
+                error,
+            ))),
         }
     }
 
     fn sync_until_stopped(&self) {
         while self.wait_for_a_mark() {
+            let under_way = self.syncs.begin();
             let synced = self.file.sync_data();
+            drop(under_way);
             let mut state = self.state();
             match synced {
                 Ok(()) => state.slot = (state.slot + 1) % SLOTS,
                 Err(e) => {
                     tracing::error!(error = %e, "the high-water mark cannot be synced");
-                    state.failed = Some(e.kind());
+                    state.failed = Some(e);
                     return;
                 }
             }
@@ -226,6 +235,12 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut state.unsynced)
     }
+}
+
+/// An error to be told again.
+fn same(error: &io::Error) -> io::Error {
+    let code = error.raw_os_error();
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn newest(file: &File, path: &Path) -> Result<(usize, HighWater), JournalError> {

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use super::high_water::Marks;
 use super::home::{Home, sync_dir, sync_file};
 use super::{
-    Append, COMMIT_BYTES_MAX, Entry, HighWater, Journal, JournalError, LogId, io_error, pack,
+    Append, COMMIT_BYTES_MAX, Entry, HighWater, Journal, JournalError, LogId, Syncing, io_error,
+    pack, space, underway::UnderWay,
 };
 use cache::Cache;
 
@@ -68,6 +69,7 @@ pub struct SledJournal {
     db: RwLock<Option<Db>>,
     cache: Cache,
     marks: Marks,
+    appends: UnderWay,
     options: SledOptions,
 }
 
@@ -98,6 +100,7 @@ impl SledJournal {
     /// that came since sled's last snapshot, which it writes when it opens, is read and checked
     /// before sled reads it once more. What is older is checked by those who read it.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, JournalError> {
+        space::check(dir)?;
         Self::open_home(Home::open(dir, |path| create(path, options))?, options)
     }
 
@@ -125,6 +128,7 @@ impl SledJournal {
             db: RwLock::new(Some(db)),
             cache: Cache::default(),
             marks,
+            appends: UnderWay::new(path.join("db")),
             options,
         })
     }
@@ -205,6 +209,7 @@ impl Journal for SledJournal {
         // Failed until shown otherwise: every way out below but the last leaves it so.
         writer.failed = true;
         writer.appended = true;
+        let _under_way = self.appends.begin();
         self.store(writer, head + 1, group)?;
         writer.failed = false;
         let head = head + group.len() as u64;
@@ -266,6 +271,11 @@ impl Journal for SledJournal {
 
     fn recovered_mark(&self) -> Option<HighWater> {
         self.recovered_mark
+    }
+
+    fn syncing(&self) -> Option<Syncing> {
+        let syncing = [self.appends.syncing(), self.marks.syncing()];
+        syncing.into_iter().flatten().min_by_key(|it| it.since)
     }
 
     fn close(&self) -> Result<(), JournalError> {

@@ -3,12 +3,17 @@
 use std::pin::Pin;
 
 use futures_util::Stream;
+use prost_types::{Duration, Timestamp};
 use tonic::{Request, Response, Status};
 
 use super::{Gate, backup_stream, status};
-use crate::proto::{
-    BackupRequest, BackupResponse, GetStatusRequest, GetStatusResponse,
-    admin_service_server::AdminService,
+use crate::{
+    domain::shape::TEXT_CHARS_MAX,
+    proto::{
+        BackupRequest, BackupResponse, ConfirmClockRequest, ConfirmClockResponse, ErrorReason,
+        GetStatusRequest, GetStatusResponse, admin_service_server::AdminService,
+    },
+    writer::clock::Leap,
 };
 
 /// The service.
@@ -32,6 +37,9 @@ impl AdminService for Admin {
     ) -> Result<Response<GetStatusResponse>, Status> {
         let core = self.gate.core()?;
         let view = core.view.stats();
+        let machine = core.guard.condition();
+        let refused = machine.hindrance.map(status::reason_of);
+        let stalled = core.stalled_sync();
         Ok(Response::new(GetStatusResponse {
             head_position: core.feed.head(),
             log_id: core.journal.log_id().to_string(),
@@ -45,6 +53,38 @@ impl AdminService for Admin {
             cached_bytes: view.cached_bytes,
             cache_limit_bytes: core.plan_cache_bytes,
             last_recorded_at: core.view.last_recorded_at().map(Into::into),
+            disk_free_bytes: machine.free_bytes,
+            disk_reserve_bytes: machine.reserve_bytes,
+            writes_refused: refused.unwrap_or(ErrorReason::Unspecified).into(),
+            clock_expected: machine.leap.map(|leap| leap.expected.into()),
+            sync_stalled: stalled
+                .as_ref()
+                .and_then(|sync| sync.since.elapsed().try_into().ok()),
+            sync_stalled_file: stalled
+                .map_or_else(String::new, |sync| sync.file.display().to_string()),
+        }))
+    }
+
+    async fn confirm_clock(
+        &self,
+        request: Request<ConfirmClockRequest>,
+    ) -> Result<Response<ConfirmClockResponse>, Status> {
+        let core = self.gate.core()?;
+        let reason = request.into_inner().reason;
+        if reason.chars().count() > TEXT_CHARS_MAX {
+            return Err(status::malformed_field(
+                "reason",
+                format!("has more than {TEXT_CHARS_MAX} characters"),
+            ));
+        }
+        let (accepted, leap) = core.guard.confirm_clock();
+        let accepted = Timestamp::from(accepted);
+        if leap.is_some() {
+            tracing::warn!(%accepted, reason, "an operator confirmed the clock");
+        }
+        Ok(Response::new(ConfirmClockResponse {
+            accepted_time: Some(accepted),
+            leap: leap.map(duration_of),
         }))
     }
 
@@ -62,5 +102,14 @@ impl AdminService for Admin {
         }
         let stream = backup_stream::backup(self.gate.clone(), core, from, head);
         Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+fn duration_of(leap: Leap) -> Duration {
+    const NANOS_A_SECOND: i128 = 1_000_000_000;
+    // Times are of the years 1 to 9999, so both fit; seconds and nanos have one sign, as they must.
+    Duration {
+        seconds: i64::try_from(leap.nanos() / NANOS_A_SECOND).unwrap_or_default(),
+        nanos: i32::try_from(leap.nanos() % NANOS_A_SECOND).unwrap_or_default(),
     }
 }

@@ -9,10 +9,9 @@ use std::{
 use futures_util::Stream;
 use tonic::Status;
 
-use super::{BATCH_BYTES, Core, Gate, blocking, stopping};
+use super::{BATCH_BYTES, Core, Gate, blocking, status, stopping};
 use crate::{
     backup::{Header, encode::Encoder},
-    commit::leaf_hash,
     journal::{Entry, JournalError},
     merkle::Frontier,
     proto::BackupResponse,
@@ -27,7 +26,8 @@ pub(super) fn backup(
     head: u64,
 ) -> impl Stream<Item = Result<BackupResponse, Status>> {
     async_stream::try_stream! {
-        let before = tree_before(&gate, &core, from).await?;
+        let before = tree_at(&core, from - 1).await?;
+        let acknowledged = tree_at(&core, head).await?.root();
         let header = Header { log_id: core.journal.log_id(), before, made_at_seconds: now() };
         let (mut file, begin) = Encoder::begin(&header);
         yield piece(begin, file.position(), head);
@@ -39,20 +39,20 @@ pub(super) fn backup(
                 yield piece(block, file.position(), head);
             }
         }
+        // What is on the disk must be what was acknowledged, or it is no backup.
+        if file.root() != acknowledged {
+            Err(status::of_view(&ViewError::Incoherent(format!(
+                "the {head} commits on the disk do not lead to the root that was acknowledged"
+            ))))?;
+        }
         yield piece(file.end(), head, head);
     }
 }
 
-/// The log's tree before a position. It is worked out from the first commit on, as slowly as the log
-/// is long.
-async fn tree_before(gate: &Gate, core: &Arc<Core>, from: u64) -> Result<Frontier, Status> {
-    let mut tree = Frontier::default();
-    while tree.size() + 1 < from {
-        for entry in read(gate, core, tree.size() + 1, from - 1).await? {
-            tree.push(leaf_hash(&entry.commit));
-        }
-    }
-    Ok(tree)
+/// The log's tree when it had `size` commits.
+async fn tree_at(core: &Arc<Core>, size: u64) -> Result<Frontier, Status> {
+    let core = core.clone();
+    blocking(move || core.view.frontier_at(size)).await
 }
 
 /// Some of the commits from `from` to `to`, at least one, unless the daemon stops.

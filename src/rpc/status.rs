@@ -6,6 +6,7 @@ use std::{
     fmt::Display,
 };
 
+use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -18,7 +19,7 @@ use crate::{
     journal::JournalError,
     proto::ErrorReason,
     view::ViewError,
-    writer::ExecuteError,
+    writer::{ExecuteError, clock::Leap, guard::Hindrance},
 };
 
 /// `ErrorInfo.domain` of every status.
@@ -176,10 +177,32 @@ pub(super) fn of_execute(error: ExecuteError) -> Status {
             ]),
         }),
         ExecuteError::QueueFull => refuse(ErrorReason::QueueFull, message),
+        ExecuteError::Hindered(hindrance) => of_hindrance(hindrance, message),
         ExecuteError::Contended => refuse(ErrorReason::Contended, message),
         ExecuteError::Stopping => refuse(ErrorReason::Stopping, message),
         ExecuteError::WriteFailed => refuse(ErrorReason::WriteFailed, message),
         ExecuteError::View(error) => of_view(&error),
+    }
+}
+
+fn of_hindrance(hindrance: Hindrance, message: String) -> Status {
+    let metadata = match hindrance {
+        Hindrance::DiskReserve {
+            free_bytes,
+            reserve_bytes,
+        } => metadata([("free_bytes", free_bytes), ("reserve_bytes", reserve_bytes)]),
+        Hindrance::ClockLeapt(Leap { clock, expected }) => metadata(
+            [("clock", clock), ("expected", expected)].map(|(key, at)| (key, Timestamp::from(at))),
+        ),
+    };
+    with_metadata(reason_of(hindrance), message, metadata)
+}
+
+/// What refuses requests while that hinders writing.
+pub(super) fn reason_of(hindrance: Hindrance) -> ErrorReason {
+    match hindrance {
+        Hindrance::DiskReserve { .. } => ErrorReason::DiskReserve,
+        Hindrance::ClockLeapt(_) => ErrorReason::ClockLeapt,
     }
 }
 
@@ -220,6 +243,7 @@ fn of_journal(error: &JournalError) -> Status {
         | JournalError::Shorter { .. }
         | JournalError::OtherLog { .. }
         | JournalError::TooLarge { .. }
+        | JournalError::NoRoom { .. }
         | JournalError::Failed
         | JournalError::Io { .. }
         | JournalError::Engine(_) => {
@@ -279,12 +303,15 @@ fn code(reason: ErrorReason) -> Code {
             Code::AlreadyExists
         }
         ErrorReason::RevisionConflict | ErrorReason::ParentRevisionConflict => Code::Aborted,
-        ErrorReason::PlanLimit | ErrorReason::QueueFull => Code::ResourceExhausted,
+        ErrorReason::PlanLimit | ErrorReason::QueueFull | ErrorReason::DiskReserve => {
+            Code::ResourceExhausted
+        }
         ErrorReason::BeyondHead => Code::OutOfRange,
         ErrorReason::PositionNotReached
         | ErrorReason::Starting
         | ErrorReason::Stopping
         | ErrorReason::WriteFailed
+        | ErrorReason::ClockLeapt
         | ErrorReason::Contended
         | ErrorReason::ReadFailed => Code::Unavailable,
         ErrorReason::LogDamaged => Code::DataLoss,

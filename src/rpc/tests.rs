@@ -15,14 +15,14 @@ use super::{
     query::Checks, *,
 };
 use crate::{
-    domain::given,
+    domain::{given, value::Time},
     journal::fake::FakeJournal,
     proto::{
         self, GetPlanRequest, ListEventsRequest, ListPlansRequest, PlanState, Point, event::Kind,
         history_service_server::HistoryService, plan_service_server::PlanService, point,
         read_log_request::Start as StartAt,
     },
-    writer::system_clock,
+    writer::guard::Machine,
 };
 
 mod backup;
@@ -48,7 +48,9 @@ impl World {
         let view = Arc::new(view.expect("the view opens"));
         let feed = Feed::new(journal.clone(), 1 << 20);
         let log: Arc<dyn Journal> = journal.clone();
-        let (writer, _) = Writer::new(log.clone(), view.clone(), feed.clone(), 1, system_clock());
+        let machine = Machine::with_disk_of(dir.path()).expect("a disk");
+        let guard = Guard::new(machine, 0, Time::default());
+        let (writer, _) = Writer::new(log.clone(), view.clone(), feed.clone(), 1, guard.clone());
         let gate = Gate::default();
         gate.open(Arc::new(Core {
             journal: log,
@@ -56,6 +58,8 @@ impl World {
             feed,
             writer,
             signing_key: SigningKey::random([7; 16]).expect("a key"),
+            guard,
+            sync_stall: Duration::ZERO,
             started_at: SystemTime::UNIX_EPOCH,
             plan_cache_bytes: 1 << 20,
         }));

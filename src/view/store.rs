@@ -49,7 +49,8 @@ impl From<JournalError> for StoreError {
 
 /// The open database.
 pub(super) struct Store {
-    db: sled::Db,
+    /// Absent only while it is closed.
+    db: Option<sled::Db>,
     /// Sled's `flush` does not reach the device; a sync of this handle does.
     file: File,
 }
@@ -69,7 +70,7 @@ impl Store {
             .open(dir.join("db"))?;
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
-        Ok(Self { db, file })
+        Ok(Self { db: Some(db), file })
     }
 
     /// Deletes the database.
@@ -80,9 +81,14 @@ impl Store {
         }
     }
 
+    fn db(&self) -> sled::Result<&sled::Db> {
+        let closed = || sled::Error::Unsupported("the database is closed".into());
+        self.db.as_ref().ok_or_else(closed)
+    }
+
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        guarded(|| self.db.get(key))?
+        guarded(|| self.db()?.get(key))?
             .map(|stored| unseal(key, &stored))
             .transpose()
     }
@@ -92,8 +98,12 @@ impl Store {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
-        let mut found = self.db.scan_prefix(prefix);
-        let next = move || guarded(|| found.next().transpose()).transpose();
+        let mut found = self.db().map(|db| db.scan_prefix(prefix));
+        let mut next_of = move || match &mut found {
+            Ok(found) => found.next().transpose(),
+            Err(closed) => Err(closed.clone()),
+        };
+        let next = move || guarded(&mut next_of).transpose();
         iter::from_fn(next).map(|item| {
             let (key, stored) = item?;
             let value = unseal(&key, &stored)?;
@@ -114,16 +124,30 @@ impl Store {
             keys += 1;
             if keys == BATCH_KEYS_MAX {
                 let full = std::mem::take(&mut batch);
-                guarded(|| self.db.apply_batch(full))?;
+                guarded(|| self.db()?.apply_batch(full))?;
                 keys = 0;
             }
         }
         guarded(|| {
-            self.db.apply_batch(batch)?;
-            self.db.flush()
+            self.db()?.apply_batch(batch)?;
+            self.db()?.flush()
         })?;
         self.file.sync_data()?;
         Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        // Sled syncs when it is dropped, and panics when that fails.
+        let closed = guarded(|| {
+            drop(db);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the view is not closed well; the next start sees what is missing");
+        }
     }
 }
 
@@ -159,15 +183,15 @@ fn checksum(key: &[u8], value: &[u8]) -> u32 {
 impl Store {
     /// The keys that start with `prefix`, whatever their values are.
     pub(super) fn scan_keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let keys = self.db.scan_prefix(prefix).keys();
+        let keys = guarded(|| self.db())?.scan_prefix(prefix).keys();
         keys.map(|key| Ok(guarded(|| key)?.to_vec())).collect()
     }
 
     /// Puts these bytes in the place of a record, or nothing, as damage does.
     pub(super) fn overwrite(&self, key: &[u8], bytes: Option<&[u8]>) {
         let before = match bytes {
-            Some(bytes) => self.db.insert(key, bytes),
-            None => self.db.remove(key),
+            Some(bytes) => self.db().expect("open").insert(key, bytes),
+            None => self.db().expect("open").remove(key),
         };
         drop(before.expect("overwritten"));
     }
@@ -193,8 +217,17 @@ mod tests {
         let store = Store::open(dir.path()).expect("opened again");
         assert_eq!(store.scan(b"a").flatten().count(), 200);
         assert_eq!(store.get(&[b'a', 7]).expect("sound"), Some(vec![7; 100]));
-        let other = store.db.get([b'a', 8]).expect("read").expect("there");
-        store.db.insert([b'a', 7], other).expect("overwritten");
+        let other = store
+            .db()
+            .expect("open")
+            .get([b'a', 8])
+            .expect("read")
+            .expect("there");
+        store
+            .db()
+            .expect("open")
+            .insert([b'a', 7], other)
+            .expect("overwritten");
         assert!(matches!(store.get(&[b'a', 7]), Err(StoreError::Damaged(_))));
     }
 }

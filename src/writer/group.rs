@@ -7,13 +7,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Clock, Job, Message, Prepared, Reply, Turn, WriteFailure};
+use super::{Answer, Guard, Hindrance, Job, Message, Prepared, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -22,7 +23,7 @@ use crate::{
         value::{Id, Time},
     },
     feed::{Feed, Recent},
-    journal::{Append, Journal},
+    journal::{Append, Journal, JournalError},
     merkle::Frontier,
     proto::{self, LogEntry},
     view::{Applied, View, ViewError, index::RequestKey, index_entry, plans::Folded},
@@ -40,7 +41,7 @@ pub(super) struct GroupWriter {
     journal: Arc<dyn Journal>,
     view: Arc<View>,
     feed: Arc<Feed>,
-    clock: Clock,
+    guard: Arc<Guard>,
     head: u64,
     frontier: Frontier,
     last_recorded_at: Time,
@@ -49,6 +50,8 @@ pub(super) struct GroupWriter {
 /// What was decided and is not durable yet.
 #[derive(Default)]
 struct Group {
+    /// Why none of it may be written, if it may not.
+    hindrance: Option<Hindrance>,
     /// Plans as they will be.
     ahead: HashMap<Id, Arc<Folded>>,
     commits: Vec<Bytes>,
@@ -61,7 +64,7 @@ impl GroupWriter {
         journal: Arc<dyn Journal>,
         view: Arc<View>,
         feed: Arc<Feed>,
-        clock: Clock,
+        guard: Arc<Guard>,
     ) -> Self {
         let (head, frontier) = (view.position(), view.frontier());
         let last_recorded_at = view.last_recorded_at().unwrap_or_default();
@@ -69,7 +72,7 @@ impl GroupWriter {
             journal,
             view,
             feed,
-            clock,
+            guard,
             head,
             frontier,
             last_recorded_at,
@@ -152,7 +155,10 @@ impl GroupWriter {
     /// must be made ready again.
     fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Option<Reply>>, ViewError> {
         loop {
-            let mut group = Group::default();
+            let mut group = Group {
+                hindrance: self.guard.look(),
+                ..Group::default()
+            };
             jobs.iter()
                 .filter_map(|job| job.turn.as_ref())
                 .for_each(Turn::begin_group);
@@ -163,7 +169,7 @@ impl GroupWriter {
             if group.commits.is_empty() {
                 return Ok(replies);
             }
-            match self.journal.append(self.head, TERM, &group.commits)? {
+            match self.append(&group.commits)? {
                 Append::Appended { head } => {
                     self.show(group, head)?;
                     return Ok(replies);
@@ -174,6 +180,13 @@ impl GroupWriter {
                 Append::Conflict { .. } | Append::Unknown => self.catch_up()?,
             }
         }
+    }
+
+    fn append(&self, commits: &[Bytes]) -> Result<Append, JournalError> {
+        let began = Instant::now();
+        let outcome = self.journal.append(self.head, TERM, commits);
+        metrics::histogram!("strata_sync_seconds").record(began.elapsed());
+        outcome
     }
 
     fn reply_in_turn(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
@@ -206,7 +219,7 @@ impl GroupWriter {
             let prepared = job.prepared.take().filter(holds)?;
             (prepared.outcome, prepared.decided_at)
         } else {
-            let now = (self.clock)().max(self.last_recorded_at);
+            let now = self.guard.now().max(self.last_recorded_at);
             (self.decide(&group.ahead, &base, request, now), now)
         };
         let recorded_at = decided_at.max(self.last_recorded_at);
@@ -290,6 +303,10 @@ impl GroupWriter {
         if request.validate_only {
             return answer(0);
         }
+        if let Some(hindrance) = group.hindrance {
+            metrics::counter!("strata_writes_refused", "reason" => hindrance.name()).increment(1);
+            return Reply::Hindered(hindrance);
+        }
 
         let position = self.head + group.commits.len() as u64 + 1;
         self.last_recorded_at = recorded_at;
@@ -328,6 +345,7 @@ impl GroupWriter {
             "the tree has a leaf for each commit of the log"
         );
         self.head = head;
+        self.guard.recorded(self.last_recorded_at);
         self.journal.mark(head, self.frontier.root())?;
         self.view.publish(&group.applied, &self.frontier);
         self.feed.publish(group.recent);
@@ -340,6 +358,7 @@ impl GroupWriter {
         self.head = self.view.position();
         self.frontier = self.view.frontier();
         self.last_recorded_at = self.view.last_recorded_at().unwrap_or_default();
+        self.guard.recorded(self.last_recorded_at);
         self.journal.mark(self.head, self.frontier.root())?;
         self.feed.publish(recent);
         Ok(())

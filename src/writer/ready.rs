@@ -7,7 +7,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::{Answer, Clock, ExecuteError, Job, Reply, Turn};
+use super::{Answer, ExecuteError, Guard, Job, Reply, Turn};
 use crate::{
     domain::{
         decide::{self, Context, Decision, Refusal},
@@ -73,7 +73,7 @@ impl Ready {
 /// worked out if `works_out`.
 pub(super) async fn make_ready(
     view: &Arc<View>,
-    clock: &Clock,
+    guard: &Arc<Guard>,
     request: CheckedRequest,
     works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
@@ -104,9 +104,9 @@ pub(super) async fn make_ready(
         };
         return Ok(Outcome::Ready(Box::new(ready)));
     }
-    let (view, clock) = (view.clone(), clock.clone());
+    let (view, guard) = (view.clone(), guard.clone());
     let reading =
-        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &clock, request, works_out));
+        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &guard, request, works_out));
     match reading.await {
         Ok(outcome) => outcome,
         // The runtime is going down.
@@ -117,7 +117,7 @@ pub(super) async fn make_ready(
 /// Makes a request ready that needs the disk.
 fn make_ready_blocking(
     view: &View,
-    clock: &Clock,
+    guard: &Guard,
     request: CheckedRequest,
     works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
@@ -137,7 +137,7 @@ fn make_ready_blocking(
         }
     }
     let prepared = if works_out && request.amends() {
-        Some(prepare(view, clock, &folded, &request)?)
+        Some(prepare(view, guard, &folded, &request)?)
     } else {
         None
     };
@@ -197,14 +197,14 @@ fn asks_for(request: &CheckedRequest, commit: &proto::Commit) -> bool {
 
 fn prepare(
     view: &View,
-    clock: &Clock,
+    guard: &Guard,
     folded: &Folded,
     request: &CheckedRequest,
 ) -> Result<Prepared, ViewError> {
     let plan: &Plan = &folded.plan;
     let history = view.events(folded, plan.revision)?;
     let revision_of = |plan_id: &str| view.entry(plan_id).map(|entry| entry.revision);
-    let decided_at = clock().max(view.last_recorded_at().unwrap_or_default());
+    let decided_at = guard.now().max(view.last_recorded_at().unwrap_or_default());
     let context = Context {
         now: decided_at,
         other_plans: &revision_of,

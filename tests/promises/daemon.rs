@@ -237,6 +237,16 @@ impl Daemon {
             .expect("waited")
     }
 
+    /// The same, with all that it said to the end.
+    #[cfg(feature = "ci")]
+    pub(crate) async fn ended_saying(mut self) -> (ExitStatus, String) {
+        let (listener, log) = (self.listener.take(), self.log_so_far());
+        let status = self.ended().await;
+        let listener = listener.expect("nobody else waits");
+        listener.join().expect("heard to the end");
+        (status, log())
+    }
+
     /// Tells it to stop and expects that it does so well.
     pub(crate) async fn stop(self) {
         let log = self.log.clone();

@@ -212,7 +212,7 @@ async fn assert_synced_before_answered(
 }
 
 /// The trace, once the tracer has seen the daemon end.
-async fn whole_trace(trace: &Path) -> String {
+pub(crate) async fn whole_trace(trace: &Path) -> String {
     let waiting_since = Instant::now();
     loop {
         let text = fs::read(trace).expect("a trace");

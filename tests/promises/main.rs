@@ -14,6 +14,7 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+mod faults;
 #[cfg(feature = "ci")]
 mod flips;
 mod histories;
@@ -21,6 +22,7 @@ mod key;
 mod language;
 mod loss;
 mod malformed;
+mod metrics;
 mod operators;
 #[cfg(feature = "ci")]
 mod power;

@@ -16,6 +16,7 @@ use recovery::{Found, Refusal, Segment};
 
 mod messages;
 mod pages;
+mod read_through;
 mod recovery;
 mod tree;
 
@@ -29,6 +30,11 @@ pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     let headers = segments(&file, &db)?;
     let snapshots = snapshots(path)?;
     let snapshot = snapshots.last().and_then(|newest| Snapshot::read(newest));
+    let read = |begin| {
+        let read = read_through::check(&file, &headers.whole, begin);
+        read.map_err(io_error(format!("reading {}", db.display())))
+    };
+    read(snapshot.as_ref().map_or(0, Snapshot::segment))?;
     let found = recovery::find(&file, &headers.whole, snapshot, marked);
     if let Some(start) = headers.damaged {
         let whole = match &found {
@@ -40,6 +46,7 @@ pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     }
     let found = found.map_err(|refusal| refused(&db, refusal, marked))?;
     if !found.snapshot && !snapshots.is_empty() {
+        read(0)?;
         tracing::warn!("the storage engine's snapshot is damaged; the start is slower without it");
         remove(&snapshots)?;
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::super::home::Home;
+use super::super::{home::Home, space};
 use super::{JournalError, LogId, SledJournal, SledOptions, create};
 
 impl SledJournal {
@@ -16,6 +16,7 @@ impl SledJournal {
     /// interrupted: what that has left is thrown away. [`open`](Self::open) refuses the directory
     /// until [`end_restore`](Self::end_restore).
     pub fn restore(dir: &Path, log_id: LogId, options: SledOptions) -> Result<Self, JournalError> {
+        space::check(dir)?;
         let home = Home::restore(dir, log_id, |path| create(path, options))?;
         Self::open_home(home, options)
     }

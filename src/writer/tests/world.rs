@@ -10,10 +10,12 @@ use proto::command::Kind as Asked;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::super::*;
+use super::super::{clock::Reading, guard::Machine, *};
+use crate::domain::value::Time;
 use crate::journal::{Append, Entry, HighWater, JournalError, LogId, fake::FakeJournal};
 
 pub(super) const PLAN: &str = "growth";
+pub(super) const RESERVE_BYTES: u64 = 1_000;
 const QUEUE_LIMIT: usize = 64;
 
 type Body = Box<dyn FnOnce() -> Result<(), WriteFailure> + Send>;
@@ -76,7 +78,9 @@ pub(super) struct World {
     pub(super) view: Arc<View>,
     pub(super) feed: Arc<Feed>,
     pub(super) writer: Writer,
-    pub(super) clock: Arc<Mutex<i64>>,
+    pub(super) guard: Arc<Guard>,
+    clock: Arc<Mutex<i64>>,
+    free_bytes: Arc<Mutex<u64>>,
     body: Option<Body>,
     pub(super) thread: Option<JoinHandle<Result<(), WriteFailure>>>,
     _dir: TempDir,
@@ -103,20 +107,27 @@ impl World {
         let view = Arc::new(view.expect("the view opens"));
         let feed = Feed::new(log.clone(), 1 << 20);
         let clock = Arc::new(Mutex::new(1_000));
-        let hand = clock.clone();
-        let (writer, body) = Writer::new(
-            log,
-            view.clone(),
-            feed.clone(),
-            queue_limit,
-            Arc::new(move || at(*hand.lock().expect("no panic"))),
-        );
+        let free_bytes = Arc::new(Mutex::new(u64::MAX));
+        let (hand, free) = (clock.clone(), free_bytes.clone());
+        let machine = Machine {
+            clocks: Arc::new(move || Reading {
+                time: at(*hand.lock().expect("no panic")),
+                running: Duration::ZERO,
+            }),
+            free_bytes: Arc::new(move || Some(*free.lock().expect("no panic"))),
+        };
+        let last_recorded_at = view.last_recorded_at().unwrap_or_default();
+        let guard = Guard::new(machine, RESERVE_BYTES, last_recorded_at);
+        let (writer, body) =
+            Writer::new(log, view.clone(), feed.clone(), queue_limit, guard.clone());
         Self {
             journal,
             view,
             feed,
             writer,
+            guard,
             clock,
+            free_bytes,
             body: Some(Box::new(body)),
             thread: None,
             _dir: dir,
@@ -154,6 +165,10 @@ impl World {
 
     pub(super) fn set_clock(&self, seconds: i64) {
         *self.clock.lock().expect("no panic") = seconds;
+    }
+
+    pub(super) fn set_free_bytes(&self, bytes: u64) {
+        *self.free_bytes.lock().expect("no panic") = bytes;
     }
 
     /// All commits in the log.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::SEGMENT_BYTES;
 use super::messages::{Fields, Kind};
 
 /// A message: its log sequence number, and where it begins in the file.
@@ -103,6 +104,11 @@ impl Snapshot {
             end,
             table: Table(pages),
         })
+    }
+
+    /// Where the segment begins in which it ends; sled reads the log from there.
+    pub(super) fn segment(&self) -> u64 {
+        self.end / SEGMENT_BYTES as u64 * SEGMENT_BYTES as u64
     }
 }
 

@@ -118,10 +118,10 @@ fn judge(file: &File, recovered: Recovered, marked: u64) -> Result<u64, Refusal>
 /// Does what sled does: finds where the log ends, then takes in the messages up to there.
 fn recover(file: &File, segments: &[Segment], snapshot: Option<Snapshot>) -> Recovered {
     let end = snapshot.as_ref().map(|snapshot| snapshot.end);
+    let begin = snapshot.as_ref().map_or(0, Snapshot::segment);
     let mut table = snapshot.map(|snapshot| snapshot.table).unwrap_or_default();
     let mut changed = BTreeSet::new();
     let mut flaw = None;
-    let begin = end.unwrap_or(0) / SEGMENT * SEGMENT;
     let used = || segments.iter().filter(|segment| segment.lsn >= begin);
     let order: BTreeMap<u64, u64> = used().map(|s| (s.lsn, s.offset)).collect();
     let (tail, torn) = tail(

@@ -1,0 +1,84 @@
+//! Looks on once a second while the daemon serves: at disk and clock, so that what hinders writing
+//! is seen and ends while nobody writes; and at the syncs of the disk, so that one that does not
+//! return is said in the log, in health and in the metrics, while the thread that waits for it
+//! cannot say anything.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::MissedTickBehavior;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::WRITING_HEALTH_OF;
+use crate::{
+    journal::Syncing,
+    rpc::Core,
+    telemetry::figures::{self, Figures},
+    writer::clock::Leap,
+};
+
+/// How often it looks: soon enough for who is woken by it, and next to nothing in work.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Looks on until it is dropped.
+pub(super) async fn look_on(core: Arc<Core>, health: HealthReporter) {
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut stalled: Option<Syncing> = None;
+    let mut look = None;
+    loop {
+        ticks.tick().await;
+        // On a thread that may block: a disk that is held up may also keep us from looking at it.
+        if look
+            .as_ref()
+            .is_none_or(tokio::task::JoinHandle::is_finished)
+        {
+            let guard = core.guard.clone();
+            look = Some(tokio::task::spawn_blocking(move || guard.look()));
+        }
+        let now = core.stalled_sync();
+        show(&core, now.as_ref());
+        match (&stalled, &now) {
+            (None, Some(sync)) => say_stalled(sync, &health).await,
+            (Some(sync), None) => say_returned(sync, &health).await,
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        stalled = now;
+    }
+}
+
+async fn say_stalled(sync: &Syncing, health: &HealthReporter) {
+    tracing::error!(
+        file = %sync.file.display(),
+        seconds = sync.since.elapsed().as_secs(),
+        "a sync of the disk does not return: writes wait for it and reads go on; look after the disk"
+    );
+    for service in WRITING_HEALTH_OF {
+        health
+            .set_service_status(service, ServingStatus::NotServing)
+            .await;
+    }
+}
+
+async fn say_returned(sync: &Syncing, health: &HealthReporter) {
+    tracing::info!(
+        file = %sync.file.display(),
+        seconds = sync.since.elapsed().as_secs(),
+        "the sync of the disk has returned"
+    );
+    for service in WRITING_HEALTH_OF {
+        health
+            .set_service_status(service, ServingStatus::Serving)
+            .await;
+    }
+}
+
+fn show(core: &Core, stalled: Option<&Syncing>) {
+    let condition = core.guard.condition();
+    figures::show(Figures {
+        head_position: core.feed.head(),
+        sync_stalled_seconds: stalled.map_or(0.0, |sync| sync.since.elapsed().as_secs_f64()),
+        disk_free_bytes: condition.free_bytes,
+        disk_reserve_bytes: condition.reserve_bytes,
+        clock_leap_seconds: condition.leap.map_or(0.0, Leap::seconds),
+    });
+}
