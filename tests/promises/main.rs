@@ -14,6 +14,7 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+#[cfg(feature = "ci")]
 mod faults;
 #[cfg(feature = "ci")]
 mod flips;
