@@ -55,10 +55,13 @@ const JOURNAL_FOREIGN: [&str; 7] = [
 ];
 
 /// The only places that may name a crate: what it is for stands there, and nowhere else.
-const KEPT_IN: [(&str, &[&str]); 5] = [
+const KEPT_IN: [(&str, &[&str]); 8] = [
     ("clap", &["main", "cli"]),
+    ("ed25519_dalek", &["notary"]),
     ("indicatif", &["cli"]),
+    ("signed_note", &["notary"]),
     ("sled", &["journal", "view"]),
+    ("tlog_tiles", &["merkle", "notary"]),
     ("tonic", &["cli", "daemon", "proto", "rpc"]),
     // The configuration checks filters before the telemetry uses them.
     ("tracing_subscriber", &["config", "telemetry"]),
