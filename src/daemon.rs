@@ -258,7 +258,8 @@ fn serve<H: Health>(
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
-        .max_decoding_message_size(REQUEST_BYTES_MAX);
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(Server::builder()
         // gRPC-Web comes over HTTP/1.1 as well.

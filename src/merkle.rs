@@ -61,6 +61,18 @@ impl Frontier {
         self.size
     }
 
+    /// The edge of a tree of this size, unless the number of subtrees does not fit it.
+    #[must_use]
+    pub fn from_subtrees(size: u64, subtrees: Vec<LeafHash>) -> Option<Self> {
+        Some(Self { size, subtrees }).filter(Self::is_sound)
+    }
+
+    /// The roots of the perfect subtrees, the largest first.
+    #[must_use]
+    pub fn subtrees(&self) -> &[LeafHash] {
+        &self.subtrees
+    }
+
     /// Adds a leaf.
     pub fn push(&mut self, leaf: LeafHash) {
         let mut node = leaf;

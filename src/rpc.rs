@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod admin_service;
+mod backup_stream;
 pub mod bookmark;
 pub mod documented;
 pub mod history_service;

@@ -1,9 +1,15 @@
 //! `AdminService`: what operators ask of a daemon.
 
+use std::pin::Pin;
+
+use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::Gate;
-use crate::proto::{GetStatusRequest, GetStatusResponse, admin_service_server::AdminService};
+use super::{Gate, backup_stream, status};
+use crate::proto::{
+    BackupRequest, BackupResponse, GetStatusRequest, GetStatusResponse,
+    admin_service_server::AdminService,
+};
 
 /// The service.
 pub struct Admin {
@@ -40,5 +46,21 @@ impl AdminService for Admin {
             cache_limit_bytes: core.plan_cache_bytes,
             last_recorded_at: core.view.last_recorded_at().map(Into::into),
         }))
+    }
+
+    type BackupStream = Pin<Box<dyn Stream<Item = Result<BackupResponse, Status>> + Send>>;
+
+    async fn backup(
+        &self,
+        request: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let from = request.into_inner().from_position.max(1);
+        let core = self.gate.core()?.clone();
+        let head = core.feed.head();
+        if from > head + 1 {
+            return Err(status::beyond_head("position", from, head));
+        }
+        let stream = backup_stream::backup(self.gate.clone(), core, from, head);
+        Ok(Response::new(Box::pin(stream)))
     }
 }

@@ -1,0 +1,231 @@
+//! Backup files as they stand on a disk: each checked whole, and a full one with its incremental ones
+//! put into a chain that leads from the first commit to the last without a gap.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Flaw, Header, Trailer,
+    decode::{Part, ReadError, Reader, Whole},
+};
+use crate::journal::{Entry, LogId};
+
+/// A file that was read to its end and found whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it stands on.
+    pub header: Header,
+    /// Where it leads.
+    pub trailer: Trailer,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// Why files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The operating system refused.
+    #[error("{} cannot be read: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// A file is not whole.
+    #[error("{} cannot be used: {flaw}", path.display())]
+    Flawed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// No file begins with the first commit.
+    #[error(
+        "the full backup is missing: the earliest file, {}, begins at position {from_position}; \
+         name the files from the full one on",
+        path.display()
+    )]
+    NoBase {
+        /// The earliest file.
+        path: PathBuf,
+        /// Where it begins.
+        from_position: u64,
+    },
+    /// Two files are of different logs.
+    #[error(
+        "{} is a backup of log {log_id}, and {} of log {other_id}: name the files of one log",
+        path.display(),
+        other.display()
+    )]
+    OtherLog {
+        /// A file.
+        path: PathBuf,
+        /// Its log.
+        log_id: LogId,
+        /// Another file.
+        other: PathBuf,
+        /// The other's log.
+        other_id: LogId,
+    },
+    /// What lies between two files is missing.
+    #[error(
+        "the backup of positions {from} to {to} is missing between {} and {}",
+        before.display(),
+        behind.display()
+    )]
+    Gap {
+        /// The first position that is missing.
+        from: u64,
+        /// The last one.
+        to: u64,
+        /// The file before.
+        before: PathBuf,
+        /// The file behind.
+        behind: PathBuf,
+    },
+    /// Two files hold the same positions.
+    #[error(
+        "{} ends at position {head}, and {} begins at {from_position}: each is to begin behind the \
+         end of another, so leave one out",
+        before.display(),
+        behind.display()
+    )]
+    Overlap {
+        /// The file that begins first.
+        before: PathBuf,
+        /// Where it ends.
+        head: u64,
+        /// The other.
+        behind: PathBuf,
+        /// Where that begins.
+        from_position: u64,
+    },
+    /// Two files are of histories that went different ways.
+    #[error(
+        "{} does not go on from {}: up to position {position} they hold different commits, so the \
+         log was restored or rewritten between the two",
+        behind.display(),
+        before.display()
+    )]
+    Diverged {
+        /// The file before.
+        before: PathBuf,
+        /// The file behind.
+        behind: PathBuf,
+        /// Where one ends and the other begins.
+        position: u64,
+    },
+    /// A file was whole and is another now.
+    #[error("{} changed while it was used: begin again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a file to its end and hands on its commits; `progress` is told how many bytes were read.
+/// What was handed on is believed only when this returns.
+pub fn walk<E: From<ChainError>>(
+    path: &Path,
+    mut commits: impl FnMut(Vec<Entry>) -> Result<(), E>,
+    mut progress: impl FnMut(u64),
+) -> Result<Checked, E> {
+    let cannot_use = |error| ChainError::of(path, error);
+    let file = File::open(path).map_err(|error| cannot_use(ReadError::Io(error)))?;
+    let mut reader = Reader::new(file);
+    while let Some(part) = reader.part().map_err(cannot_use)? {
+        if let Part::Commits(entries) = part {
+            commits(entries)?;
+        }
+        progress(reader.bytes());
+    }
+    let Whole { header, trailer } = reader.finish().map_err(cannot_use)?;
+    Ok(Checked {
+        path: path.to_owned(),
+        header,
+        trailer,
+        bytes: reader.bytes(),
+    })
+}
+
+/// Reads a file to its end and says what it is.
+pub fn check(path: &Path, progress: impl FnMut(u64)) -> Result<Checked, ChainError> {
+    walk(path, |_| Ok(()), progress)
+}
+
+/// Puts files into the order of their positions, if they lead from the first commit to the last of
+/// one log, each going on where the one before ends.
+pub fn link(mut files: Vec<Checked>) -> Result<Vec<Checked>, ChainError> {
+    files.sort_by_key(|file| (file.header.from_position(), file.trailer.head));
+    if let Some(first) = files.first()
+        && first.header.from_position() > 1
+    {
+        return Err(ChainError::NoBase {
+            path: first.path.clone(),
+            from_position: first.header.from_position(),
+        });
+    }
+    for pair in files.windows(2) {
+        if let [before, behind] = pair {
+            behind.goes_on_from(before)?;
+        }
+    }
+    Ok(files)
+}
+
+impl Checked {
+    /// Whether it holds what came next after `before`, and after no other history.
+    pub fn goes_on_from(&self, before: &Self) -> Result<(), ChainError> {
+        let (ends, begins) = (before.trailer.head, self.header.from_position());
+        let (before_path, behind) = (before.path.clone(), self.path.clone());
+        if before.header.log_id != self.header.log_id {
+            return Err(ChainError::OtherLog {
+                path: before_path,
+                log_id: before.header.log_id,
+                other: behind,
+                other_id: self.header.log_id,
+            });
+        }
+        if begins > ends + 1 {
+            return Err(ChainError::Gap {
+                from: ends + 1,
+                to: begins - 1,
+                before: before_path,
+                behind,
+            });
+        }
+        if begins <= ends {
+            return Err(ChainError::Overlap {
+                before: before_path,
+                head: ends,
+                behind,
+                from_position: begins,
+            });
+        }
+        if self.header.before.root() != before.trailer.root {
+            return Err(ChainError::Diverged {
+                before: before_path,
+                behind,
+                position: ends,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl ChainError {
+    fn of(path: &Path, error: ReadError) -> Self {
+        let path = path.to_owned();
+        match error {
+            ReadError::Flawed(flaw) => Self::Flawed { path, flaw },
+            ReadError::Io(error) => Self::Io { path, error },
+        }
+    }
+}
