@@ -125,7 +125,7 @@ fn inner(left: &Hash, right: &Hash) -> Hash {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    commit::NotACommit,
+    commit::{LeafHash, NotACommit},
     domain::value::{Id, Time},
     journal::{Journal, JournalError},
     merkle::Frontier,
@@ -26,11 +26,14 @@ mod recover;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tiles;
+pub mod tree;
 
 use self::{
     directory::{Directory, DirectoryEntry},
     plans::{Folded, Plans},
     store::{Record, Store},
+    tiles::Tiles,
 };
 pub use self::{load::index_entry, store::StoreError};
 
@@ -48,6 +51,8 @@ pub struct Applied {
     pub position: u64,
     /// When it was recorded.
     pub recorded_at: Time,
+    /// The hash of its bytes as a leaf of the log's tree.
+    pub leaf: LeafHash,
     /// Its plan after it.
     pub state: Arc<Folded>,
 }
@@ -116,6 +121,7 @@ struct State {
     plans: Plans,
     directory: Directory,
     frontier: Frontier,
+    tiles: Tiles,
     written_position: u64,
     stopping: bool,
 }
@@ -126,6 +132,7 @@ struct Changes {
     frontier: Frontier,
     plans: <Plans as Projection>::Changes,
     directory: <Directory as Projection>::Changes,
+    tiles: <Tiles as Projection>::Changes,
 }
 
 /// The view of one log.
@@ -143,7 +150,7 @@ impl View {
     /// Takes in a group of durable commits, all at once. `frontier` is the log's tree after them.
     pub fn publish(&self, group: &[Applied], frontier: &Frontier) {
         let mut state = self.lock();
-        while state.plans.dirty_bytes() > DIRTY_BYTES_HARD && !state.stopping {
+        while state.dirty_bytes() > DIRTY_BYTES_HARD && !state.stopping {
             self.progress.notify_all();
             state = self
                 .progress
@@ -154,7 +161,7 @@ impl View {
             state.apply(applied);
         }
         state.frontier.clone_from(frontier);
-        if state.plans.dirty_bytes() > DIRTY_BYTES_SOFT {
+        if state.dirty_bytes() > DIRTY_BYTES_SOFT {
             self.progress.notify_all();
         }
     }
@@ -218,7 +225,7 @@ impl View {
             let (state, _) = self
                 .progress
                 .wait_timeout_while(state, WRITE_INTERVAL, |state| {
-                    !state.stopping && state.plans.dirty_bytes() <= DIRTY_BYTES_SOFT
+                    !state.stopping && state.dirty_bytes() <= DIRTY_BYTES_SOFT
                 })
                 .unwrap_or_else(PoisonError::into_inner);
             let stopping = state.stopping;
@@ -247,6 +254,7 @@ impl View {
         let mut state = self.lock();
         state.plans.settled(changes.plans);
         state.directory.settled(changes.directory);
+        state.tiles.settled(changes.tiles);
         state.written_position = changes.position;
         drop(state);
         self.progress.notify_all();
@@ -254,14 +262,15 @@ impl View {
     }
 
     /// The records of changes. A prefix of them survives a crash, so what is built on comes first:
-    /// chunks of the index, then the directory that counts them, then the checkpoint that vouches
-    /// for both.
+    /// chunks of the index, then the directory that counts them, tiles, then the checkpoint that
+    /// vouches for all.
     fn records(&self, changes: &Changes) -> Result<Vec<Record>, ViewError> {
         let mut records = Vec::new();
         Plans::records(&changes.plans, &mut records)?;
         plans::snapshot_records(&self.store, &changes.plans, &mut records)?;
         Directory::records(&changes.directory, &mut records)?;
-        records.push(self.checkpoint(changes.position, changes.frontier.clone())?);
+        Tiles::records(&changes.tiles, &mut records)?;
+        records.push(self.checkpoint(changes)?);
         Ok(records)
     }
 
@@ -280,6 +289,7 @@ impl State {
         );
         self.plans.apply(applied);
         self.directory.apply(applied);
+        self.tiles.apply(applied);
         self.position = applied.position;
         self.last_recorded_at = Some(applied.recorded_at);
     }
@@ -287,7 +297,7 @@ impl State {
     /// What is not written yet, if there is something.
     fn changes(&mut self) -> Option<Changes> {
         // Without a new commit there can still be records to be mended.
-        if self.written_position == self.position && self.plans.dirty_bytes() == 0 {
+        if self.written_position == self.position && self.dirty_bytes() == 0 {
             return None;
         }
         Some(Changes {
@@ -295,7 +305,13 @@ impl State {
             frontier: self.frontier.clone(),
             plans: self.plans.changes(),
             directory: self.directory.changes(),
+            tiles: self.tiles.changes(),
         })
+    }
+
+    /// About how many bytes of changes are not written yet.
+    fn dirty_bytes(&self) -> usize {
+        self.plans.dirty_bytes() + self.tiles.dirty_bytes()
     }
 }
 

@@ -11,24 +11,25 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Applied, State, StoreError, View, ViewError,
+    Applied, Changes, State, StoreError, View, ViewError,
     directory::{self, Directory},
     index::Index,
     load::index_entry,
     plans::{Folded, Plans},
     store::{Record, Store},
+    tiles::Tiles,
 };
 use crate::{
     commit::{self, Header},
     domain::{evolve, value::Id},
     feed::Recent,
     journal::{Entry, Journal},
-    merkle::Frontier,
+    merkle::{Frontier, tiles::Edge},
     proto,
 };
 
 /// The form of all records of the view. A view of another form is deleted and made again.
-const VIEW_FORMAT: u32 = 1;
+const VIEW_FORMAT: u32 = 2;
 const CHECKPOINT_KEY: &[u8] = b"c";
 /// How much of the log is read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -44,6 +45,8 @@ struct Checkpoint {
     /// The leaf hash of the commit at the position; zeros at position 0.
     leaf: commit::LeafHash,
     frontier: Frontier,
+    /// The tiles of the tree that are not whole, which have no records of their own.
+    edge: Edge,
 }
 
 impl View {
@@ -78,18 +81,15 @@ impl View {
         Ok(view)
     }
 
-    /// The record that vouches for all others up to `position`.
-    pub(super) fn checkpoint(
-        &self,
-        position: u64,
-        frontier: Frontier,
-    ) -> Result<Record, ViewError> {
+    /// The record that vouches for all others up to where the changes go.
+    pub(super) fn checkpoint(&self, changes: &Changes) -> Result<Record, ViewError> {
         let checkpoint = Checkpoint {
             format: VIEW_FORMAT,
             log_id: *self.journal.log_id().as_bytes(),
-            position,
-            leaf: leaf_at(self.journal.as_ref(), position)?,
-            frontier,
+            position: changes.position,
+            leaf: leaf_at(self.journal.as_ref(), changes.position)?,
+            frontier: changes.frontier.clone(),
+            edge: changes.tiles.edge.clone(),
         };
         Ok(Record {
             key: CHECKPOINT_KEY.to_vec(),
@@ -111,14 +111,14 @@ impl View {
         let Some(stored) = store.get(CHECKPOINT_KEY)? else {
             return Ok(None);
         };
-        let checkpoint: Checkpoint = postcard::from_bytes(&stored)
-            .map_err(|_| StoreError::Damaged("its checkpoint makes no sense".into()))?;
+        let checkpoint = Checkpoint::decode(&stored)?;
         checkpoint.confirm(journal.as_ref())?;
         let mut state = State::empty(cache_bytes);
         state.directory = Directory::restore(store.scan(&[directory::TAG]))?;
         state.position = checkpoint.position;
         state.written_position = checkpoint.position;
         state.frontier = checkpoint.frontier;
+        state.tiles = Tiles::restore(checkpoint.edge);
         let view = Self::with_state(store, journal, state);
         view.catch_up(interrupt)?;
         Ok(Some(view))
@@ -140,8 +140,7 @@ impl View {
         let mut recent = Vec::new();
         while self.position() < self.journal.head() {
             for entry in self.journal.read(self.position() + 1, READ_BYTES)? {
-                frontier.push(commit::leaf_hash(&entry.commit));
-                self.take_in(&entry, &frontier)?;
+                self.take_in(&entry, &mut frontier, |_| Ok(()))?;
                 let position = entry.position;
                 let Header { plan_id, kinds } = commit::header(&entry.commit)
                     .map_err(|source| ViewError::Undecodable { position, source })?;
@@ -170,9 +169,7 @@ impl View {
             }
             for entry in self.journal.read(next, READ_BYTES)? {
                 next = entry.position + 1;
-                frontier.push(commit::leaf_hash(&entry.commit));
-                self.confirm_mark(&frontier)?;
-                self.take_in(&entry, &frontier)?;
+                self.take_in(&entry, &mut frontier, |tree| self.confirm_mark(tree))?;
             }
             if said.elapsed() >= PROGRESS_INTERVAL {
                 said = Instant::now();
@@ -185,8 +182,17 @@ impl View {
         self.confirm_whole(head)
     }
 
-    fn take_in(&self, entry: &Entry, frontier: &Frontier) -> Result<(), ViewError> {
+    /// Takes in a commit, if the tree with its leaf is confirmed.
+    fn take_in(
+        &self,
+        entry: &Entry,
+        frontier: &mut Frontier,
+        confirm: impl FnOnce(&Frontier) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
         let position = entry.position;
+        let leaf = commit::leaf_hash(&entry.commit);
+        frontier.push(leaf);
+        confirm(frontier)?;
         let commit = commit::decode(&entry.commit)
             .map_err(|source| ViewError::Undecodable { position, source })?;
         let before = self.state_before(&commit, position)?;
@@ -211,11 +217,12 @@ impl View {
             &[Applied {
                 position,
                 recorded_at,
+                leaf,
                 state,
             }],
             frontier,
         );
-        let pressed = self.lock().plans.dirty_bytes() > super::DIRTY_BYTES_SOFT;
+        let pressed = self.lock().dirty_bytes() > super::DIRTY_BYTES_SOFT;
         if pressed {
             self.write()?;
         }
@@ -286,6 +293,11 @@ impl View {
                 "the log has {head} commits, the view counts {counted} and its tree {tree}"
             )));
         }
+        if state.tiles.edge().frontier().as_ref() != Some(&state.frontier) {
+            return Err(ViewError::Incoherent(
+                "the tiles of its tree have another root than the log".into(),
+            ));
+        }
         if head > 0 && state.last_recorded_at.is_none() {
             drop(state);
             let recorded_at = self.commit(head)?.recorded_at.unwrap_or_default().into();
@@ -296,15 +308,23 @@ impl View {
 }
 
 impl Checkpoint {
+    fn decode(stored: &[u8]) -> Result<Self, ViewError> {
+        let senseless = |_| StoreError::Damaged("its checkpoint makes no sense".into());
+        // What comes behind the number of another format may have any shape.
+        let (format, _) = postcard::take_from_bytes::<u32>(stored).map_err(senseless)?;
+        if format != VIEW_FORMAT {
+            return Err(ViewError::Incoherent("it has another format".into()));
+        }
+        Ok(postcard::from_bytes(stored).map_err(senseless)?)
+    }
+
     /// Whether the records are of this form, of this log and of a state that it went through.
     fn confirm(&self, journal: &dyn Journal) -> Result<(), ViewError> {
-        let refused = if self.format != VIEW_FORMAT {
-            "it has another format"
-        } else if self.log_id != *journal.log_id().as_bytes() {
+        let refused = if self.log_id != *journal.log_id().as_bytes() {
             "it is of another log"
         } else if self.position > journal.head() {
             "it is ahead of the log"
-        } else if !self.frontier.is_sound() || self.frontier.size() != self.position {
+        } else if !self.tree_is_sound() {
             "its Merkle tree is damaged"
         } else if self.leaf != leaf_at(journal, self.position)? {
             "the log holds another commit at its position"
@@ -312,6 +332,14 @@ impl Checkpoint {
             return Ok(());
         };
         Err(ViewError::Incoherent(refused.into()))
+    }
+
+    fn tree_is_sound(&self) -> bool {
+        self.frontier.is_sound()
+            && self.frontier.size() == self.position
+            && self.edge.is_sound()
+            && self.edge.size() == self.position
+            && self.edge.frontier().as_ref() == Some(&self.frontier)
     }
 }
 
@@ -340,6 +368,7 @@ impl State {
             plans: Plans::new(cache_bytes),
             directory: Directory::default(),
             frontier: Frontier::default(),
+            tiles: Tiles::default(),
             written_position: 0,
             stopping: false,
         }

@@ -8,6 +8,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+
+mod tree;
+
 use crate::{
     commit,
     domain::{arbitrary, evolve, given},
@@ -134,6 +137,7 @@ impl World {
         assert_eq!(view.stats().plans, expected.len());
         assert_eq!(view.position(), self.journal.head());
         assert_eq!(view.frontier(), self.frontier());
+        self.proves_what_the_log_says();
         for folded in expected {
             let plan_id = folded.plan.plan_id.clone();
             let entry = view.entry(&plan_id).expect("listed");
@@ -493,6 +497,7 @@ fn nobody_waits_for_a_view_that_is_not_written_any_more() {
     let applied = Applied {
         position: 2,
         recorded_at: Time::default(),
+        leaf: [0; 32],
         state: folded,
     };
     world.view().publish(&[applied], &Frontier::default());

@@ -305,6 +305,7 @@ impl GroupWriter {
         group.applied.push(Applied {
             position,
             recorded_at,
+            leaf: commit::leaf_hash(&bytes),
             state,
         });
         group.recent.push(Recent {
@@ -318,8 +319,8 @@ impl GroupWriter {
 
     /// Marks and shows a group that is durable.
     fn show(&mut self, group: Group, head: u64) -> Result<(), ViewError> {
-        for commit in &group.commits {
-            self.frontier.push(commit::leaf_hash(commit));
+        for applied in &group.applied {
+            self.frontier.push(applied.leaf);
         }
         assert_eq!(
             self.frontier.size(),
