@@ -23,6 +23,7 @@ use crate::{journal::LogId, merkle::Frontier};
 pub mod chain;
 pub mod decode;
 pub mod encode;
+pub mod restore;
 #[cfg(test)]
 mod tests;
 

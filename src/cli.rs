@@ -5,11 +5,14 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry;
+use crate::{backup::restore::RestoreError, telemetry};
 
+pub mod backup;
 pub mod export;
 pub mod import;
+pub mod progress;
 pub mod remote;
+pub mod restore;
 pub mod serve;
 
 /// The exit status of a command that failed.
@@ -48,6 +51,12 @@ pub enum Command {
     /// Write the history of a plan as requests that can be imported.
     #[command(long_about = export::LONG_ABOUT, after_help = export::AFTER_HELP)]
     Export(export::Arguments),
+    /// Take a backup from a running daemon.
+    #[command(long_about = backup::LONG_ABOUT, after_help = backup::AFTER_HELP)]
+    Backup(backup::Arguments),
+    /// Make a data directory from backups.
+    #[command(long_about = restore::LONG_ABOUT, after_help = restore::AFTER_HELP)]
+    Restore(restore::Arguments),
 }
 
 /// Why a command failed.
@@ -63,6 +72,12 @@ pub enum Failure {
     /// An export ended early.
     #[error(transparent)]
     Export(#[from] export::ExportError),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    /// A backup was not restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
 }
 
 const LONG_ABOUT: &str = "\
@@ -89,7 +104,11 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Serve(serve::ServeError::Config(_)) => EXIT_CONFIG,
-            Self::Serve(_) | Self::Import(_) | Self::Export(_) => EXIT_FAILED,
+            Self::Serve(_)
+            | Self::Import(_)
+            | Self::Export(_)
+            | Self::Backup(_)
+            | Self::Restore(_) => EXIT_FAILED,
         }
     }
 }
@@ -100,6 +119,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
+        Command::Backup(arguments) => backup::run(&arguments)?,
+        Command::Restore(arguments) => restore::run(&arguments)?,
     }
     Ok(())
 }

@@ -188,6 +188,28 @@ pub enum JournalError {
         /// A name that was found in it.
         found: &'static str,
     },
+    /// A restore into the data directory was interrupted, or is under way.
+    #[error(
+        "{} holds a restore that did not end, so its log is not whole; run `stratad restore` again \
+         with the same files, or choose another data directory",
+        dir.display()
+    )]
+    Restoring {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The directory into which a backup is to be restored holds something.
+    #[error(
+        "{} holds {found}, and a backup is restored into a directory that is missing or empty; \
+         choose another, or move away what is there",
+        dir.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// A name that was found in it.
+        found: String,
+    },
     /// Something stored is missing or is not what was written.
     #[error(
         "the journal is damaged{}: {what}; keep the directory for examination and restore a backup \

@@ -26,6 +26,13 @@ pub struct Checked {
     pub bytes: u64,
 }
 
+/// Files that lead from the first commit of a log to its last one without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    earlier: Vec<Checked>,
+    last: Checked,
+}
+
 /// Why files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,6 +53,9 @@ pub enum ChainError {
         /// What is wrong with it.
         flaw: Flaw,
     },
+    /// No file was named.
+    #[error("no backup was named")]
+    NoFiles,
     /// No file begins with the first commit.
     #[error(
         "the full backup is missing: the earliest file, {}, begins at position {from_position}; \
@@ -160,29 +170,48 @@ pub fn check(path: &Path, progress: impl FnMut(u64)) -> Result<Checked, ChainErr
     walk(path, |_| Ok(()), progress)
 }
 
-/// Puts files into the order of their positions, if they lead from the first commit to the last of
-/// one log, each going on where the one before ends.
-pub fn link(mut files: Vec<Checked>) -> Result<Vec<Checked>, ChainError> {
-    files.sort_by_key(|file| (file.header.from_position(), file.trailer.head));
-    if let Some(first) = files.first()
-        && first.header.from_position() > 1
-    {
-        return Err(ChainError::NoBase {
-            path: first.path.clone(),
-            from_position: first.header.from_position(),
-        });
-    }
-    for pair in files.windows(2) {
-        if let [before, behind] = pair {
-            behind.goes_on_from(before)?;
+impl Chain {
+    /// Puts files into the order of their positions. Each must go on where the one before ends, and
+    /// the first begin with the first commit.
+    pub fn link(mut files: Vec<Checked>) -> Result<Self, ChainError> {
+        files.sort_by_key(|file| (file.header.from_position(), file.trailer.head));
+        let mut earlier: Vec<Checked> = Vec::new();
+        let mut last: Option<Checked> = None;
+        for file in files {
+            match last.take() {
+                None if file.header.from_position() > 1 => {
+                    return Err(ChainError::NoBase {
+                        from_position: file.header.from_position(),
+                        path: file.path,
+                    });
+                }
+                None => {}
+                Some(before) => {
+                    file.goes_on_from(&before)?;
+                    earlier.push(before);
+                }
+            }
+            last = Some(file);
         }
+        let last = last.ok_or(ChainError::NoFiles)?;
+        Ok(Self { earlier, last })
     }
-    Ok(files)
+
+    /// The files in order.
+    pub fn files(&self) -> impl Iterator<Item = &Checked> {
+        self.earlier.iter().chain([&self.last])
+    }
+
+    /// The one that leads to the end.
+    #[must_use]
+    pub fn last(&self) -> &Checked {
+        &self.last
+    }
 }
 
 impl Checked {
     /// Whether it holds what came next after `before`, and after no other history.
-    pub fn goes_on_from(&self, before: &Self) -> Result<(), ChainError> {
+    fn goes_on_from(&self, before: &Self) -> Result<(), ChainError> {
         let (ends, begins) = (before.trailer.head, self.header.from_position());
         let (before_path, behind) = (before.path.clone(), self.path.clone());
         if before.header.log_id != self.header.log_id {

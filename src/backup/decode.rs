@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     commit::leaf_hash,
-    journal::{Entry, LogId},
+    journal::{COMMIT_BYTES_MAX, Entry, LogId},
     merkle::Frontier,
 };
 
@@ -281,7 +281,8 @@ impl Decoder {
             let (length, checksum) = (frame.get_u32(), frame.get_u32());
             let end = usize::try_from(length)
                 .ok()
-                .and_then(|length| length.checked_add(FRAME_BYTES))
+                .filter(|length| *length <= COMMIT_BYTES_MAX)
+                .map(|length| FRAME_BYTES + length)
                 .filter(|end| *end <= rest.len())
                 .ok_or_else(|| damaged("the length of the commit is not what was written"))?;
             let commit = rest.slice(FRAME_BYTES..end);

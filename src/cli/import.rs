@@ -3,12 +3,12 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::PathBuf,
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::runtime;
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
             lines::{CheckError, LineError, Source},
             send::Sending,
         },
+        progress,
         remote::{Refusal, Remote, Unreachable},
     },
     telemetry,
@@ -206,7 +207,7 @@ pub fn run(arguments: &Arguments) -> Result<(), ImportError> {
         .enable_all()
         .build()
         .map_err(ImportError::System)?;
-    let progress = progress_bar(lines_count);
+    let progress = progress::bar(lines_count, "lines");
     let outcome = runtime.block_on(record(&source, &arguments.to, &progress));
     progress.finish_and_clear();
     let tally = outcome?;
@@ -222,22 +223,4 @@ pub async fn record(
     progress: &ProgressBar,
 ) -> Result<Tally, ImportError> {
     Sending::new(to, source.lines()?, progress).run().await
-}
-
-/// A bar on stderr where a person sees it, else one that is not drawn.
-fn progress_bar(lines_count: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "{wide_bar} {pos}/{len} lines, {whole_per_sec}, {eta} left {msg}",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar())
-    .with_key(
-        "whole_per_sec",
-        |state: &ProgressState, out: &mut dyn fmt::Write| {
-            write!(out, "{:.0}/s", state.per_sec()).ok();
-        },
-    );
-    ProgressBar::new(lines_count).with_style(style)
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! DIR/LOCK         held for life by the process that has the directory open
 //! DIR/CREATING     only while the directory comes into being: nothing in it was ever acknowledged
+//! DIR/RESTORING    only while a backup is restored into the directory: its log is not whole
 //! DIR/FORMAT       format number and log id; written last, it says that the rest is there
 //! DIR/high-water   what was acknowledged last
 //! DIR/journal/     the log
@@ -17,6 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{JournalError, LogId, high_water, io_error};
+
+mod restoring;
 
 /// The layout of the directory that this version reads and writes.
 const FORMAT: u64 = 1;
@@ -50,6 +53,7 @@ impl Home {
             dir.display()
         )))?;
         let lock = lock(dir)?;
+        restoring::refuse(dir)?;
         let log_id = match (exists(dir, "FORMAT")?, exists(dir, "CREATING")?) {
             (true, creating) => {
                 if creating {
@@ -57,10 +61,10 @@ impl Home {
                 }
                 read_format(dir)?
             }
-            (false, true) => create(dir, create_log)?,
+            (false, true) => create(dir, LogId::random(), create_log)?,
             (false, false) => {
                 refuse_data(dir, &["journal", "high-water", "view"])?;
-                create(dir, create_log)?
+                create(dir, LogId::random(), create_log)?
             }
         };
         Ok(Self {
@@ -175,10 +179,10 @@ fn refuse_data(dir: &Path, names: &[&'static str]) -> Result<(), JournalError> {
 /// thrown away when an interrupted creation is done again.
 fn create(
     dir: &Path,
+    log_id: LogId,
     create_log: impl FnOnce(&Path) -> Result<(), JournalError>,
 ) -> Result<LogId, JournalError> {
     refuse_data(dir, &["view"])?;
-    let log_id = LogId::random();
     let path = |name: &str| dir.join(name);
     write_whole(&path("CREATING"), b"this directory is being created\n")?;
     sync_dir(dir)?;

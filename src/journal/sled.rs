@@ -24,6 +24,7 @@ use cache::Cache;
 
 mod cache;
 mod preflight;
+mod restore;
 
 /// sled moves a page above a quarter of its segment to a blob file, which it never syncs. A leaf
 /// of 17 of our largest values stays below that with this size, in bytes.
@@ -97,7 +98,10 @@ impl SledJournal {
     /// commits or for a gigabyte, plus what the disk takes. After a crash sled reads its files
     /// once more for itself, at about the same rate.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, JournalError> {
-        let home = Home::open(dir, |path| create(path, options))?;
+        Self::open_home(Home::open(dir, |path| create(path, options))?, options)
+    }
+
+    fn open_home(home: Home, options: SledOptions) -> Result<Self, JournalError> {
         let (marks, mark) = Marks::open(&home.high_water_path(), home.log_id())?;
         let path = home.log_path();
         preflight::check(&path)?;

@@ -215,6 +215,8 @@ fn of_journal(error: &JournalError) -> Status {
         JournalError::Locked { .. }
         | JournalError::OtherFormat { .. }
         | JournalError::NoFormat { .. }
+        | JournalError::Restoring { .. }
+        | JournalError::NotEmpty { .. }
         | JournalError::Shorter { .. }
         | JournalError::OtherLog { .. }
         | JournalError::TooLarge { .. }
