@@ -14,9 +14,13 @@ pub mod progress;
 pub mod remote;
 pub mod restore;
 pub mod serve;
+pub mod verify;
 
 /// The exit status of a command that failed.
 const EXIT_FAILED: u8 = 1;
+
+/// The exit status of a command that was asked wrongly, and so says nothing of what was asked.
+const EXIT_USAGE: u8 = 2;
 
 /// The exit status of a daemon that was not started because its configuration is invalid.
 const EXIT_CONFIG: u8 = 64;
@@ -57,6 +61,9 @@ pub enum Command {
     /// Make a data directory from backups.
     #[command(long_about = restore::LONG_ABOUT, after_help = restore::AFTER_HELP)]
     Restore(restore::Arguments),
+    /// Prove that a log is whole, and what it was when you kept a checkpoint.
+    #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
+    Verify(verify::Arguments),
 }
 
 /// Why a command failed.
@@ -78,6 +85,9 @@ pub enum Failure {
     /// A backup was not restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A log does not hold, or was not verified.
+    #[error(transparent)]
+    Verify(#[from] verify::VerifyError),
 }
 
 const LONG_ABOUT: &str = "\
@@ -104,7 +114,9 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Serve(serve::ServeError::Config(_)) => EXIT_CONFIG,
+            Self::Verify(error) if error.is_not_verified() => EXIT_USAGE,
             Self::Serve(_)
+            | Self::Verify(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Backup(_)
@@ -121,6 +133,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(arguments) => export::run(&arguments)?,
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
+        Command::Verify(arguments) => verify::run(&arguments)?,
     }
     Ok(())
 }
