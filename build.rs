@@ -5,10 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 /// The files of the published language; what they import comes along.
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "strata/v1/plan_service.proto",
     "strata/v1/history_service.proto",
     "strata/v1/admin_service.proto",
+    "strata/v1/audit_service.proto",
     "strata/v1/errors.proto",
     "strata/v1/log.proto",
     // Imported by nothing, but served by reflection so that clients can print error details.

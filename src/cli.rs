@@ -8,8 +8,10 @@ use clap::{Parser, Subcommand};
 use crate::{backup::restore::RestoreError, telemetry};
 
 pub mod backup;
+pub mod data_dir;
 pub mod export;
 pub mod import;
+pub mod key;
 pub mod progress;
 pub mod remote;
 pub mod restore;
@@ -61,6 +63,9 @@ pub enum Command {
     /// Make a data directory from backups.
     #[command(long_about = restore::LONG_ABOUT, after_help = restore::AFTER_HELP)]
     Restore(restore::Arguments),
+    /// Show the public key of a log, and keep its secret key safe.
+    #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
+    Key(key::Arguments),
     /// Prove that a log is whole, and what it was when you kept a checkpoint.
     #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
     Verify(verify::Arguments),
@@ -85,6 +90,9 @@ pub enum Failure {
     /// A backup was not restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The key was not shown, copied or put back.
+    #[error(transparent)]
+    Key(#[from] key::KeyCommandError),
     /// A log does not hold, or was not verified.
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
@@ -113,14 +121,16 @@ impl Failure {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Serve(serve::ServeError::Config(_)) => EXIT_CONFIG,
+            Self::Serve(serve::ServeError::Config(_))
+            | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
             Self::Verify(error) if error.is_not_verified() => EXIT_USAGE,
             Self::Serve(_)
-            | Self::Verify(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Backup(_)
-            | Self::Restore(_) => EXIT_FAILED,
+            | Self::Restore(_)
+            | Self::Key(_)
+            | Self::Verify(_) => EXIT_FAILED,
         }
     }
 }
@@ -133,6 +143,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(arguments) => export::run(&arguments)?,
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
+        Command::Key(arguments) => key::run(&arguments)?,
         Command::Verify(arguments) => verify::run(&arguments)?,
     }
     Ok(())

@@ -4,6 +4,7 @@
 
 use std::{
     future::Future,
+    path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
@@ -31,13 +32,16 @@ use crate::{
         Journal, JournalError,
         sled::{SledJournal, SledOptions},
     },
+    notary::key::{KeyError, SigningKey},
     proto::{
         FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer,
-        history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
+        audit_service_server::AuditServiceServer, history_service_server::HistoryServiceServer,
+        plan_service_server::PlanServiceServer,
     },
     rpc::{
         Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
-        documented::Documented, history_service::History, plan_service::Plans,
+        audit_service::Audit, documented::Documented, history_service::History,
+        plan_service::Plans,
     },
     view::{View, ViewError},
     writer::{WriteFailure, Writer, system_clock},
@@ -50,9 +54,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
 /// whole serves, each of them does.
-const HEALTH_OF: [&str; 4] = [
+const HEALTH_OF: [&str; 5] = [
     PlanServiceServer::<Plans>::NAME,
     HistoryServiceServer::<History>::NAME,
+    AuditServiceServer::<Audit>::NAME,
     AdminServiceServer::<Admin>::NAME,
     "",
 ];
@@ -64,6 +69,9 @@ pub enum DaemonError {
     /// The log cannot be opened or closed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The key that signs checkpoints cannot be read or made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The view cannot be opened or written.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -166,6 +174,7 @@ impl Engine {
             cache_bytes: config.journal_cache_bytes,
         };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
+        let signing_key = signing_key(&config.data_dir, journal.as_ref())?;
         let view = Arc::new(View::open(
             &config.data_dir.join("view"),
             journal.clone(),
@@ -189,6 +198,7 @@ impl Engine {
             view,
             feed,
             writer,
+            signing_key,
             started_at: SystemTime::now(),
             plan_cache_bytes: config.plan_cache_bytes,
         };
@@ -215,6 +225,22 @@ impl Engine {
         let closed = self.core.journal.close().map_err(DaemonError::from);
         written.and(behind).and(closed)
     }
+}
+
+/// The key of the log, which is made if there is none.
+fn signing_key(data_dir: &Path, journal: &dyn Journal) -> Result<SigningKey, KeyError> {
+    let (key, is_new) = SigningKey::open(data_dir, *journal.log_id().as_bytes())?;
+    let verification_key = key.verifier_key();
+    if is_new && journal.head() > 0 {
+        tracing::warn!(
+            %verification_key,
+            "the log has commits and no key to sign checkpoints with: made a new one; tell the \
+             auditors, or stop stratad and put the old one back by `stratad key restore FILE`"
+        );
+    } else if is_new {
+        tracing::info!(%verification_key, "made the key that signs checkpoints; `stratad key` shows it");
+    }
+    Ok(key)
 }
 
 fn spawn(
@@ -257,6 +283,11 @@ fn serve<H: Health>(
         .send_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let audit = AuditServiceServer::new(Audit::new(gate.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
@@ -270,6 +301,7 @@ fn serve<H: Health>(
         .add_service(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
+        .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

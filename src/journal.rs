@@ -15,6 +15,8 @@ mod home;
 mod pack;
 pub mod sled;
 
+pub use self::home::{Held, hold, log_id_of};
+
 /// The longest commit a journal takes, in bytes. The API allows 64 KiB an encoded commit; the
 /// rest is room for the envelope. Values of sled stay far below the size at which sled would
 /// move them to blob files, which it never syncs.

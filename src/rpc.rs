@@ -15,12 +15,14 @@ use crate::{
     domain::value::Id,
     feed::Feed,
     journal::Journal,
+    notary::key::SigningKey,
     proto::ErrorReason,
     view::{View, ViewError, plans::Folded},
     writer::{QUEUE_WAIT, Writer},
 };
 
 pub mod admin_service;
+pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;
 pub mod documented;
@@ -57,6 +59,8 @@ pub struct Core {
     pub feed: Arc<Feed>,
     /// The one way to write.
     pub writer: Writer,
+    /// What checkpoints are signed with.
+    pub signing_key: SigningKey,
     /// When the daemon was started.
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.

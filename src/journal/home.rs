@@ -8,6 +8,7 @@
 //! DIR/FORMAT       format number and log id; written last, it says that the rest is there
 //! DIR/high-water   what was acknowledged last
 //! DIR/journal/     the log
+//! DIR/signing-key  what checkpoints are signed with, of another room
 //! DIR/view/        projections, of another room
 //! ```
 
@@ -89,6 +90,35 @@ impl Home {
     pub(super) fn high_water_path(&self) -> PathBuf {
         self.dir.join("high-water")
     }
+}
+
+/// A data directory that no daemon opens for as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    _lock: File,
+    log_id: LogId,
+}
+
+impl Held {
+    /// The log in it.
+    #[must_use]
+    pub const fn log_id(&self) -> LogId {
+        self.log_id
+    }
+}
+
+/// Takes hold of a data directory that exists, without a look at its log.
+pub fn hold(dir: &Path) -> Result<Held, JournalError> {
+    let lock = lock(dir)?;
+    Ok(Held {
+        _lock: lock,
+        log_id: read_format(dir)?,
+    })
+}
+
+/// Which log is in a data directory, whoever holds it.
+pub fn log_id_of(dir: &Path) -> Result<LogId, JournalError> {
+    read_format(dir)
 }
 
 fn log_path(dir: &Path) -> PathBuf {

@@ -188,17 +188,21 @@ impl SigningKey {
 
     /// Writes the key to a file that must not be there yet, and that nobody else may read.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(FILE_MODE)
-            .open(path);
-        file.and_then(|mut file| {
-            file.write_all(self.text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()
-        })
-        .map_err(io_error("writing", path))?;
+            .open(path)
+            .map_err(io_error("writing", path))?;
+        let written = file
+            .write_all(format!("{}\n", self.text).as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io_error("writing", path));
+        if written.is_err() {
+            // What went wrong before is what the user must hear of.
+            fs::remove_file(path).ok();
+        }
+        written?;
         sync_directory_of(path)
     }
 

@@ -53,6 +53,7 @@ impl World {
             view,
             feed,
             writer,
+            signing_key: SigningKey::random([7; 16]).expect("a key"),
             started_at: SystemTime::UNIX_EPOCH,
             plan_cache_bytes: 1 << 20,
         }));

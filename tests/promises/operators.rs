@@ -16,9 +16,10 @@ use crate::{
     language::execute,
 };
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "strata.v1.PlanService",
     "strata.v1.HistoryService",
+    "strata.v1.AuditService",
     "strata.v1.AdminService",
 ];
 
