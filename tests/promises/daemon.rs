@@ -12,8 +12,9 @@ use std::{
 
 use strata::proto::{
     Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
-    admin_service_client::AdminServiceClient, command::Kind,
-    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
+    admin_service_client::AdminServiceClient, audit_service_client::AuditServiceClient,
+    command::Kind, history_service_client::HistoryServiceClient,
+    plan_service_client::PlanServiceClient,
 };
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
@@ -188,6 +189,11 @@ impl Daemon {
             .initial_connection_window_size(UNREAD_BYTES_MAX);
         HistoryServiceClient::new(endpoint.connect().await.expect("connected"))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of its `AuditService`.
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// A client of its `AdminService`.

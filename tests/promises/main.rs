@@ -24,6 +24,7 @@ mod reading;
 mod real_history;
 mod serving;
 mod stopping;
+mod verify;
 mod view;
 mod views;
 mod watch;
