@@ -345,3 +345,146 @@ proptest! {
         prop_assert!(read(&[&file[..cut], &bytes].concat()).is_err() || file[cut..] == bytes);
     }
 }
+
+mod chain {
+    use std::{fs, path::Path};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        backup::{
+            chain::{Chain, ChainError, check},
+            restore::{RestoreError, Step, restore},
+        },
+        journal::{
+            Journal as _, JournalError,
+            sled::{SledJournal, SledOptions},
+        },
+    };
+
+    /// Files of a directory, checked and linked.
+    fn link(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<Chain, ChainError> {
+        let mut checked = Vec::new();
+        for (name, bytes) in files {
+            let path = dir.join(name);
+            fs::write(&path, bytes).expect("written");
+            checked.push(check(&path, |_| {})?);
+        }
+        Chain::link(checked)
+    }
+
+    fn dir() -> TempDir {
+        tempfile::tempdir().expect("a directory")
+    }
+
+    /// The first commits of a log.
+    fn start_of(log: &Log, head: usize) -> Log {
+        Log {
+            id: log.id,
+            commits: log.commits[..head].to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_full_backup_and_those_behind_it_are_linked_in_any_order() {
+        let (dir, log) = (dir(), Log::of(9));
+        let files = [
+            ("c", log.backup(7, 2)),
+            ("a", start_of(&log, 4).backup(1, 2)),
+            ("b", start_of(&log, 6).backup(5, 2)),
+        ];
+        let chain = link(dir.path(), &files).expect("linked");
+        let names: Vec<_> = chain
+            .files()
+            .map(|file| file.path.file_name().expect("a name").to_owned())
+            .collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(chain.last().trailer.head, 9);
+    }
+
+    #[test]
+    fn files_that_do_not_belong_together_are_refused_by_name() {
+        let log = Log::of(9);
+        let full = || ("full", start_of(&log, 4).backup(1, 2));
+        let mut rewritten = Log::of(9);
+        rewritten.commits[3] = Bytes::from_static(b"other");
+        let stranger = Log::new(8, log.commits.iter().map(|commit| commit.to_vec()));
+        for (files, expected) in [
+            (
+                vec![("next", log.backup(5, 2))],
+                "the full backup is missing: the earliest file",
+            ),
+            (
+                vec![full(), ("next", log.backup(6, 2))],
+                "the backup of positions 5 to 5 is missing between",
+            ),
+            (
+                vec![full(), ("next", log.backup(4, 2))],
+                "begins at 4: each is to begin behind the end of another",
+            ),
+            (
+                vec![full(), ("again", log.backup(1, 2))],
+                "begins at 1: each is to begin behind the end of another",
+            ),
+            (
+                vec![full(), ("next", rewritten.backup(5, 2))],
+                "up to position 4 they hold different commits",
+            ),
+            (
+                vec![full(), ("next", stranger.backup(5, 2))],
+                "of log 08080808-0808-0808-0808-080808080808: name the files of one log",
+            ),
+            (
+                vec![full(), ("next", log.backup(5, 2)[..100].to_vec())],
+                "next cannot be used: it is incomplete: it breaks off at byte 100",
+            ),
+            (vec![], "no backup was named"),
+        ] {
+            let dir = dir();
+            let refused = link(dir.path(), &files).expect_err(expected).to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_restored_is_the_log_that_was_backed_up() {
+        let (dir, log) = (dir(), Log::of(9));
+        let files = [
+            ("a", start_of(&log, 4).backup(1, 2)),
+            ("b", log.backup(5, 2)),
+        ];
+        let chain = link(dir.path(), &files).expect("linked");
+        let data = dir.path().join("data");
+        let mut steps = Vec::new();
+        restore(&chain, &data, |step| steps.push(step)).expect("restored");
+        assert_eq!(steps.last(), Some(&Step::ReadBack(9)));
+        assert!(steps.contains(&Step::Appended(4)));
+
+        let journal = SledJournal::open(&data, SledOptions::default()).expect("it opens");
+        assert_eq!(journal.log_id(), LogId::from_bytes([7; 16]));
+        assert_eq!(journal.read(1, usize::MAX).expect("read"), log.entries(1));
+        let mark = journal.recovered_mark().expect("a mark");
+        assert_eq!((mark.position, mark.root), (9, log.tree(9).root()));
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_restored_ends_in_a_directory_that_is_not_served() {
+        let (dir, log) = (dir(), Log::of(9));
+        let chain = link(dir.path(), &[("a", log.backup(1, 2))]).expect("linked");
+        let data = dir.path().join("data");
+        for other in [
+            start_of(&log, 8).backup(1, 2),
+            log.backup(1, 2)[..90].to_vec(),
+        ] {
+            fs::write(dir.path().join("a"), other).expect("written");
+            let failed = restore(&chain, &data, |_| {}).expect_err("another file");
+            assert!(matches!(failed, RestoreError::Chain(_)), "{failed}");
+            let refused = SledJournal::open(&data, SledOptions::default()).err();
+            assert!(matches!(refused, Some(JournalError::Restoring { .. })));
+        }
+        fs::write(dir.path().join("a"), log.backup(1, 2)).expect("written");
+        restore(&chain, &data, |_| {}).expect("restored at last");
+        SledJournal::open(&data, SledOptions::default()).expect("it opens");
+    }
+}

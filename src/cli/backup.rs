@@ -161,9 +161,11 @@ Examples:
   stratad backup tuesday.strata --after monday.strata
   stratad backup full.strata --from localhost:7500
 
-Once a month and once a day, from a timer:
-  stratad backup /backups/$(date +%Y-%m).strata
-  stratad backup /backups/$(date +%F).strata --after \"$(ls -t /backups/*.strata | head -n 1)\"
+A schedule, with a directory for each month:
+  month=/backups/$(date +%Y-%m)
+  stratad backup $month/full.strata                     # on the first of the month
+  stratad backup $month/$(date +%F).strata --after \"$(ls -t $month/*.strata | head -n 1)\"   # daily
+  stratad restore $month/*.strata --data-dir drill      # now and then: does it restore?
 
 To restore: stratad restore --help";
 

@@ -51,7 +51,7 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   stratad restore full.strata --data-dir /var/lib/strata
   stratad restore full.strata monday.strata tuesday.strata --data-dir strata-data
-  stratad restore backups/*.strata --data-dir drill && stratad serve --data-dir drill";
+  stratad restore /backups/2026-11/*.strata --data-dir drill && stratad serve --data-dir drill";
 
 /// Makes a data directory.
 pub fn run(arguments: &Arguments) -> Result<(), RestoreError> {

@@ -37,6 +37,8 @@ struct State {
     survives: usize,
     mark: Option<HighWater>,
     fault: Option<Fault>,
+    /// A position that cannot be read.
+    damaged: Option<u64>,
     holds_syncs: bool,
     failed: bool,
     closed: bool,
@@ -80,6 +82,11 @@ impl FakeJournal {
     /// Makes the next append that would write fail so.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.state().fault = Some(fault);
+    }
+
+    /// From now on the commit at a position cannot be read, nor with others.
+    pub(crate) fn damage(&self, position: u64) {
+        self.state().damaged = Some(position);
     }
 
     /// Lets another writer append, as in a replicated log: the head moves under this one's feet.
@@ -210,12 +217,21 @@ impl Journal for FakeJournal {
             bytes = Some(bytes.unwrap_or(0) + commit.len());
             take
         });
-        Ok(wanted
+        let entries: Vec<_> = wanted
             .map(|(position, commit)| Entry {
                 position,
                 commit: commit.clone(),
             })
-            .collect())
+            .collect();
+        match state.damaged {
+            Some(damaged) if entries.iter().any(|entry| entry.position == damaged) => {
+                Err(JournalError::Damaged {
+                    what: "a fault of the test".to_owned(),
+                    position: Some(damaged),
+                })
+            }
+            Some(_) | None => Ok(entries),
+        }
     }
 
     fn get(&self, position: u64) -> Result<Option<Bytes>, JournalError> {

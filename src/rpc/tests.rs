@@ -25,6 +25,8 @@ use crate::{
     writer::system_clock,
 };
 
+mod backup;
+
 struct World {
     journal: Arc<FakeJournal>,
     gate: Gate,

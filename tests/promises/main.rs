@@ -2,6 +2,7 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod backup;
 mod bad_input;
 mod beginning;
 mod browser;
@@ -22,6 +23,7 @@ mod queue;
 mod read_log;
 mod reading;
 mod real_history;
+mod restore;
 mod serving;
 mod stopping;
 mod verify;
