@@ -12,7 +12,8 @@ use strata::{
     merkle::proof::check_consistency,
     notary::{Checkpoint, VerifierKey},
     proto::{
-        Commit, GetCheckpointRequest, ProveConsistencyRequest, ProveConsistencyResponse, event,
+        Commit, GetCheckpointRequest, GetCheckpointResponse, ProveConsistencyRequest,
+        ProveConsistencyResponse, event,
     },
 };
 use tempfile::{TempDir, tempdir};
@@ -95,7 +96,14 @@ impl Kept {
     /// Verifies a source with the key and Monday's checkpoint.
     fn with_monday(&self, source: &str) -> Outcome {
         let monday = self.file("monday.checkpoint");
-        stratad(&["verify", source, "--key", &self.key, "--checkpoint", &monday])
+        stratad(&[
+            "verify",
+            source,
+            "--key",
+            &self.key,
+            "--checkpoint",
+            &monday,
+        ])
     }
 
     /// Asserts that a source is content by itself and that Monday convicts it.
@@ -123,9 +131,14 @@ async fn record(daemon: &Daemon, plan: &str, numbers: std::ops::Range<u64>) {
     }
 }
 
+async fn signed(daemon: &Daemon) -> GetCheckpointResponse {
+    let mut client = daemon.audit();
+    let answer = client.get_checkpoint(GetCheckpointRequest::default());
+    answer.await.expect("signed").into_inner()
+}
+
 async fn checkpoint(daemon: &Daemon) -> String {
-    let answer = daemon.audit().get_checkpoint(GetCheckpointRequest::default());
-    answer.await.expect("signed").into_inner().checkpoint
+    signed(daemon).await.checkpoint
 }
 
 async fn consistency(daemon: &Daemon, old_tree_size: u64) -> ProveConsistencyResponse {
@@ -144,8 +157,7 @@ async fn begun() -> (Kept, Daemon) {
     record(&daemon, "growth", 0..7).await;
     record(&daemon, "thrift", 0..5).await;
     let monday = checkpoint(&daemon).await;
-    let answer = daemon.audit().get_checkpoint(GetCheckpointRequest::default());
-    let key = answer.await.expect("signed").into_inner().verification_key;
+    let key = signed(&daemon).await.verification_key;
     let kept = Kept { dir, key, monday };
     assert_eq!(kept.opened(&kept.monday).size, MONDAY);
     kept.keep("monday.checkpoint", &kept.monday);
@@ -184,12 +196,7 @@ async fn tamper_evident_is_a_log_that_holds_wherever_it_is_read() {
     let (url, data) = (daemon.url(), kept.file("data"));
     let (url, data, full, since) = (url.as_str(), data.as_str(), full.as_str(), since.as_str());
     let (key, monday, today) = (key.as_str(), monday.as_str(), today.as_str());
-    let sources: [&[&str]; 4] = [
-        &[url],
-        &[daemon.address()],
-        &[full, since],
-        &[since, full],
-    ];
+    let sources: [&[&str]; 4] = [&[url], &[daemon.address()], &[full, since], &[since, full]];
     let verify = |sources: &[&str]| {
         let told = ["--key", key, "--checkpoint", monday, "--checkpoint", today];
         let outcome = stratad(&[&["verify"][..], sources, &told[..]].concat());
@@ -214,7 +221,10 @@ async fn tamper_evident_is_a_log_that_holds_wherever_it_is_read() {
     // An incremental backup alone stands on its header, and cannot say what was before.
     let alone = stratad(&["verify", since, "--key", key, "--checkpoint", today]);
     assert_eq!(alone.status, HOLDS, "{alone:?}");
-    assert!(alone.out.contains("positions 1 to 17 are not in these"), "{alone:?}");
+    assert!(
+        alone.out.contains("positions 1 to 17 are not in these"),
+        "{alone:?}"
+    );
     let alone = stratad(&["verify", since, "--checkpoint", monday]);
     assert_eq!(alone.status, DOES_NOT_HOLD, "{alone:?}");
     assert!(alone.out.contains("UNKNOWN"), "{alone:?}");
@@ -224,10 +234,16 @@ async fn tamper_evident_is_a_log_that_holds_wherever_it_is_read() {
     assert_eq!(held.status, NOT_VERIFIED, "{held:?}");
     let process = format!("in use by process {}", daemon.pid());
     assert!(held.err.contains(&process), "{held:?}");
-    assert!(held.err.contains("verified at its daemon's URL"), "{held:?}");
+    assert!(
+        held.err.contains("verified at its daemon's URL"),
+        "{held:?}"
+    );
     daemon.stop().await;
     let said = verify(&[data]);
-    assert!(said.contains("holds    the directory's high-water mark"), "{said}");
+    assert!(
+        said.contains("holds    the directory's high-water mark"),
+        "{said}"
+    );
     Daemon::start(&kept.data()).await.stop().await;
 }
 
@@ -282,7 +298,10 @@ fn assert_convicted_without_our_code(kept: &Kept, today: &str, proof: &ProveCons
     let proof = serde_json::json!({ "hashes": hashes }).to_string();
     let (monday, today) = (kept.file("monday.checkpoint"), kept.keep("today", today));
     let check = |arguments: &[&str]| {
-        let output = Command::new("python3").arg(&script).args(arguments).output();
+        let output = Command::new("python3")
+            .arg(&script)
+            .args(arguments)
+            .output();
         let output = output.expect("this test needs python3 and openssl: install them");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.success(), said)
@@ -292,7 +311,10 @@ fn assert_convicted_without_our_code(kept: &Kept, today: &str, proof: &ProveCons
     let proof = kept.keep("consistency.json", &proof);
     let convicted = check(&["consistency", &kept.key, &monday, &today, &proof]);
     assert!(!convicted.0, "{convicted:?}");
-    assert!(convicted.1.contains("history was rewritten"), "{convicted:?}");
+    assert!(
+        convicted.1.contains("history was rewritten"),
+        "{convicted:?}"
+    );
 }
 
 #[tokio::test]
@@ -306,8 +328,7 @@ async fn tamper_evident_is_a_directory_that_was_put_back_to_an_earlier_day() {
 
     let daemon = Daemon::start(&dir.path().join("data")).await;
     record(&daemon, "growth", 7..12).await;
-    let answer = daemon.audit().get_checkpoint(GetCheckpointRequest::default());
-    let answer = answer.await.expect("signed").into_inner();
+    let answer = signed(&daemon).await;
     daemon.stop().await;
     let kept = Kept {
         dir,
@@ -372,9 +393,15 @@ async fn tamper_evident_is_a_commit_that_was_moved_or_dropped_or_put_in() {
     let mut swapped = history.clone();
     swapped.swap(2, 3);
     for (forged, found) in [
-        (clumsy, "position 4: goes on with plan \"growth\" at revision 5"),
+        (
+            clumsy,
+            "position 4: goes on with plan \"growth\" at revision 5",
+        ),
         (late, "position 7: was recorded earlier"),
-        (swapped, "position 3: goes on with plan \"growth\" at revision 4"),
+        (
+            swapped,
+            "position 3: goes on with plan \"growth\" at revision 4",
+        ),
     ] {
         write_backup(kept.log_id(), &forged, Path::new(&backup));
         let outcome = kept.trustingly(&backup);
@@ -419,7 +446,25 @@ async fn damage_is_named_by_its_position() {
     let outcome = kept.with_monday(directory.to_str().expect("a path in UTF-8"));
     assert_eq!(outcome.status, DOES_NOT_HOLD, "{outcome:?}");
     assert!(outcome.out.contains("DAMAGED"), "{outcome:?}");
-    assert!(outcome.out.contains("position"), "{outcome:?}");
+
+    // With the engine's own checksums made to fit, only ours tell.
+    let directory = kept.dir.path().join("other-value");
+    copy(&kept.data(), &directory);
+    change_value(&directory, 5);
+    let outcome = kept.with_monday(directory.to_str().expect("a path in UTF-8"));
+    assert_eq!(outcome.status, DOES_NOT_HOLD, "{outcome:?}");
+    assert!(outcome.out.contains("position 5: "), "{outcome:?}");
+}
+
+/// Changes the last byte of the value that begins at a position, by the storage engine itself.
+fn change_value(dir: &Path, position: u64) {
+    let config = sled::Config::default().path(dir.join("journal"));
+    let journal = config.segment_size(8 << 20).open().expect("opened");
+    let key = position.to_be_bytes();
+    let mut value = journal.get(key).expect("read").expect("a value").to_vec();
+    *value.last_mut().expect("not empty") ^= 1;
+    journal.insert(key, value).expect("written");
+    journal.flush().expect("flushed");
 }
 
 #[tokio::test]
@@ -427,8 +472,7 @@ async fn keys_and_checkpoints_that_say_nothing_of_the_log_are_refused_in_words()
     let (kept, _) = written().await;
     let other_dir = tempdir().expect("a directory");
     let other = Daemon::start(other_dir.path()).await;
-    let answer = other.audit().get_checkpoint(GetCheckpointRequest::default());
-    let answer = answer.await.expect("signed").into_inner();
+    let answer = signed(&other).await;
     other.stop().await;
     let data = kept.file("data");
     let monday = kept.file("monday.checkpoint");
@@ -440,10 +484,22 @@ async fn keys_and_checkpoints_that_say_nothing_of_the_log_are_refused_in_words()
     let secret = secret.to_str().expect("a path in UTF-8");
     let cases: [(&[&str], &str); 9] = [
         (&["--key", other_key], "is of log"),
-        (&["--key", other_key, "--checkpoint", &monday], "is not signed by the key"),
-        (&["--checkpoint", &foreign], "it says nothing about this one"),
-        (&["--key", key, "--checkpoint", &foreign], "is not signed by the key"),
-        (&["--key", key, "--checkpoint", &changed], "its text was changed"),
+        (
+            &["--key", other_key, "--checkpoint", &monday],
+            "is not signed by the key",
+        ),
+        (
+            &["--checkpoint", &foreign],
+            "it says nothing about this one",
+        ),
+        (
+            &["--key", key, "--checkpoint", &foreign],
+            "is not signed by the key",
+        ),
+        (
+            &["--key", key, "--checkpoint", &changed],
+            "its text was changed",
+        ),
         (&["--checkpoint", &cut], "no signed checkpoint"),
         (&["--checkpoint", "nowhere"], "cannot read nowhere"),
         (&["--key", "nowhere"], "neither a public key nor a file"),
@@ -456,15 +512,28 @@ async fn keys_and_checkpoints_that_say_nothing_of_the_log_are_refused_in_words()
         assert!(!outcome.err.contains("PRIVATE+KEY"), "{outcome:?}");
     }
     // One of the old key and one of the new: both are given, and each finds its own.
-    let told = ["--key", key, "--checkpoint", &monday, "--checkpoint", &monday];
+    let told = [
+        "--key",
+        key,
+        "--checkpoint",
+        &monday,
+        "--checkpoint",
+        &monday,
+    ];
     let outcome = stratad(&[&["verify", data.as_str()][..], &told[..]].concat());
     assert_eq!(outcome.status, HOLDS, "{outcome:?}");
     let elsewhere = kept.file("elsewhere");
     for (sources, said) in [
-        (vec![elsewhere.as_str()], "is no file, no directory and no URL"),
+        (
+            vec![elsewhere.as_str()],
+            "is no file, no directory and no URL",
+        ),
         (vec![data.as_str(), &monday], "cannot be verified together"),
         (vec![monday.as_str()], "it is no backup"),
-        (vec![kept.dir.path().to_str().expect("UTF-8")], "is no data directory"),
+        (
+            vec![kept.dir.path().to_str().expect("UTF-8")],
+            "is no data directory",
+        ),
         (vec!["127.0.0.1:1"], "cannot connect to http://127.0.0.1:1"),
     ] {
         let outcome = stratad(&[&["verify"][..], sources.as_slice()].concat());
@@ -480,8 +549,7 @@ async fn tamper_evident_are_checkpoints_of_an_old_key_and_of_a_new_one() {
     fs::remove_file(kept.data().join("signing-key")).expect("removed");
     let daemon = Daemon::start(&kept.data()).await;
     record(&daemon, "thrift", 5..7).await;
-    let answer = daemon.audit().get_checkpoint(GetCheckpointRequest::default());
-    let answer = answer.await.expect("signed").into_inner();
+    let answer = signed(&daemon).await;
     let tuesday = kept.keep("tuesday.checkpoint", &answer.checkpoint);
     let (url, monday) = (daemon.url(), kept.file("monday.checkpoint"));
     let old_alone = kept.with_monday(&url);
@@ -491,9 +559,21 @@ async fn tamper_evident_are_checkpoints_of_an_old_key_and_of_a_new_one() {
     let both = kept.keep("strata.keys", &keys);
     for keys in [
         vec!["--key", both.as_str()],
-        vec!["--key", kept.key.as_str(), "--key", &answer.verification_key],
+        vec![
+            "--key",
+            kept.key.as_str(),
+            "--key",
+            &answer.verification_key,
+        ],
     ] {
-        let told = ["verify", url.as_str(), "--checkpoint", &monday, "--checkpoint", &tuesday];
+        let told = [
+            "verify",
+            url.as_str(),
+            "--checkpoint",
+            &monday,
+            "--checkpoint",
+            &tuesday,
+        ];
         let outcome = stratad(&[&told[..], keys.as_slice()].concat());
         assert_eq!(outcome.status, HOLDS, "{outcome:?}");
     }
@@ -509,7 +589,11 @@ async fn tamper_evident_is_a_log_while_writes_go_on() {
         writers.spawn(async move {
             let plan_id = format!("busy-{writer}");
             for number in 0_u64.. {
-                let command = if number == 0 { create_plan() } else { note("busy") };
+                let command = if number == 0 {
+                    create_plan()
+                } else {
+                    note("busy")
+                };
                 let sent = request(&plan_id, &format!("request-{number}"), command);
                 plans.execute(sent).await.expect("recorded");
             }
@@ -522,7 +606,10 @@ async fn tamper_evident_is_a_log_while_writes_go_on() {
         let outcome = tokio::task::block_in_place(|| kept.with_monday(&url));
         assert_eq!(outcome.status, HOLDS, "{outcome:?}");
     }
-    assert!(heads.first() < heads.last(), "nothing was written meanwhile");
+    assert!(
+        heads.first() < heads.last(),
+        "nothing was written meanwhile"
+    );
     writers.shutdown().await;
     daemon.stop().await;
 }

@@ -140,7 +140,10 @@ impl Checker {
     /// Takes in the commit at a position.
     pub(super) fn commit(&mut self, position: u64, bytes: &Bytes) {
         if position < self.next {
-            self.find(Some(position), "comes a second time, or out of order".into());
+            self.find(
+                Some(position),
+                "comes a second time, or out of order".into(),
+            );
             return;
         }
         if position > self.next {
@@ -259,8 +262,8 @@ impl Checker {
         };
         let at = (at.seconds, at.nanos);
         let runs_back = at < self.last_recorded_at;
-        self.last_recorded_at = self.last_recorded_at.max(at);
-        runs_back.then(|| "was recorded earlier than a commit before it".to_owned())
+        self.last_recorded_at = at;
+        runs_back.then(|| "was recorded earlier than the commit before it".to_owned())
     }
 
     fn wrong_revision(&mut self, commit: &proto::Commit) -> Option<String> {

@@ -77,7 +77,11 @@ impl Progress {
             let percent = done.saturating_mul(100) / self.end.max(1);
             let position = checker.next() - 1;
             // Where stderr is closed nobody waits.
-            writeln!(io::stderr(), "verified up to position {position}, {percent}%").ok();
+            writeln!(
+                io::stderr(),
+                "verified up to position {position}, {percent}%"
+            )
+            .ok();
         }
     }
 }
@@ -272,11 +276,7 @@ fn one_log(files: &[Opened]) -> Result<Option<LogId>, VerifyError> {
 }
 
 /// Begins with the next file, behind one that was read to its end or one that is damaged.
-fn go_on(
-    checker: &mut Checker,
-    before: Option<Checked>,
-    file: &Opened,
-) -> Result<(), VerifyError> {
+fn go_on(checker: &mut Checker, before: Option<Checked>, file: &Opened) -> Result<(), VerifyError> {
     let Some(before) = before else {
         // Where the one before broke off was said.
         checker.go_on_from(file.header.before.clone());
@@ -350,9 +350,11 @@ fn read_backup(
 pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyError> {
     let channel = remote.connect().await?;
     let mut client = AuditServiceClient::new(channel);
-    let ended = |position| move |status: Status| VerifyError::Ended {
-        position,
-        refusal: Refusal::from(&status),
+    let ended = |position| {
+        move |status: Status| VerifyError::Ended {
+            position,
+            refusal: Refusal::from(&status),
+        }
     };
     let answer = client.get_checkpoint(GetCheckpointRequest::default()).await;
     let note = answer.map_err(ended(0))?.into_inner().checkpoint;
@@ -364,7 +366,11 @@ pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyE
         Ok((today, signature)) => (today, signature, None),
         Err(error) => {
             let today = Checkpoint::unverified(&note).map_err(refused)?;
-            (today, "not signed by a key that was given".to_owned(), Some(error))
+            (
+                today,
+                "not signed by a key that was given".to_owned(),
+                Some(error),
+            )
         }
     };
     let log_id = LogId::from_bytes(today.log_id);
