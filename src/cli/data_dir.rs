@@ -17,8 +17,13 @@ const VARIABLES: [&str; 2] = ["CONFIG", "DATA_DIR"];
 /// The flag.
 #[derive(Debug, Args)]
 pub struct DataDir {
-    /// The data directory of the log [default: ./strata-data] [env: STRATA_DATA_DIR]
-    #[arg(long, value_name = "DIR", global = true)]
+    /// The data directory of the log.
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        help = "The data directory of the log [default: ./strata-data] [env: STRATA_DATA_DIR]"
+    )]
     data_dir: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod audit;
 mod backup;
 mod bad_input;
 mod beginning;
@@ -13,6 +14,7 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+mod key;
 mod language;
 mod loss;
 mod malformed;
