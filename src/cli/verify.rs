@@ -185,7 +185,7 @@ that cannot be used, no daemon there.";
 
 /// What is verified.
 enum Source {
-    Daemon(Remote),
+    Daemon(Box<Remote>),
     Directory(PathBuf),
     Backups(Vec<PathBuf>),
 }
@@ -261,7 +261,7 @@ impl Source {
             return Ok(Self::Directory(name.into()));
         }
         Remote::parse(name)
-            .map(Self::Daemon)
+            .map(|remote| Self::Daemon(Box::new(remote)))
             .map_err(|reason| VerifyError::NotASource {
                 name: name.to_owned(),
                 reason,

@@ -358,3 +358,6 @@ fn extend(ranges: &mut Vec<RangeInclusive<u64>>, position: u64) {
         Some(_) | None => ranges.push(position..=position),
     }
 }
+
+#[cfg(test)]
+mod tests;

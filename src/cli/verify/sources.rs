@@ -39,6 +39,10 @@ use crate::{
 /// How much of a directory's log is read at a time, in bytes.
 const READ_BYTES: usize = 1 << 20;
 
+/// What sled keeps of a directory's log in memory, in bytes: a log that is read once, in order, gains
+/// nothing by more.
+const CACHE_BYTES: u64 = 8 << 20;
+
 /// How often a long pass says how far it is, where no bar is drawn.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -100,7 +104,10 @@ pub(super) fn directory(dir: &Path, kept: &Kept) -> Result<Pass, VerifyError> {
             path: dir.to_owned(),
         });
     }
-    let journal = match SledJournal::open(dir, SledOptions::default()) {
+    let options = SledOptions {
+        cache_bytes: CACHE_BYTES,
+    };
+    let journal = match SledJournal::open(dir, options) {
         Ok(journal) => journal,
         Err(error @ JournalError::Locked { .. }) => return Err(VerifyError::InUse(error)),
         Err(error) if convicts(&error) => return Ok(unopened(&error)),
