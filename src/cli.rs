@@ -16,9 +16,13 @@ pub mod progress;
 pub mod remote;
 pub mod restore;
 pub mod serve;
+pub mod verify;
 
 /// The exit status of a command that failed.
 const EXIT_FAILED: u8 = 1;
+
+/// The exit status of a command that was asked wrongly, and so says nothing of what was asked.
+const EXIT_USAGE: u8 = 2;
 
 /// The exit status of a daemon that was not started because its configuration is invalid.
 const EXIT_CONFIG: u8 = 64;
@@ -62,6 +66,9 @@ pub enum Command {
     /// Show the public key of a log, and keep its secret key safe.
     #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
     Key(key::Arguments),
+    /// Prove that a log is whole, and what it was when you kept a checkpoint.
+    #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
+    Verify(verify::Arguments),
 }
 
 /// Why a command failed.
@@ -86,6 +93,9 @@ pub enum Failure {
     /// The key was not shown, copied or put back.
     #[error(transparent)]
     Key(#[from] key::KeyCommandError),
+    /// A log does not hold, or was not verified.
+    #[error(transparent)]
+    Verify(#[from] verify::VerifyError),
 }
 
 const LONG_ABOUT: &str = "\
@@ -113,12 +123,14 @@ impl Failure {
         match self {
             Self::Serve(serve::ServeError::Config(_))
             | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
+            Self::Verify(error) if error.is_not_verified() => EXIT_USAGE,
             Self::Serve(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Backup(_)
             | Self::Restore(_)
-            | Self::Key(_) => EXIT_FAILED,
+            | Self::Key(_)
+            | Self::Verify(_) => EXIT_FAILED,
         }
     }
 }
@@ -132,6 +144,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,
+        Command::Verify(arguments) => verify::run(&arguments)?,
     }
     Ok(())
 }

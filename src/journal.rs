@@ -169,7 +169,7 @@ pub trait Journal: Send + Sync {
 }
 
 /// Which command tells what is left of a damaged log.
-const VERIFY: &str = "and `stratad verify --data-dir COPY`, on a copy of it, tells what is whole";
+const VERIFY: &str = "and `stratad verify COPY`, on a copy of it, tells what is whole";
 
 /// Which command brings a lost log back.
 const RESTORE: &str = "restore the last backup by `stratad restore BACKUP --data-dir NEW_DIR`";

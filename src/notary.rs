@@ -53,6 +53,24 @@ impl Checkpoint {
         )
     }
 
+    /// What a signed note claims, whoever signed it: to be believed only by somebody who has kept it
+    /// since it was checked.
+    pub fn unverified(note: &str) -> Result<Self, CheckpointError> {
+        let parsed = Note::from_bytes(note.as_bytes()).map_err(|_| CheckpointError::NotANote)?;
+        Self::parse(parsed.text())
+    }
+
+    /// Reads the text that is signed.
+    fn parse(body: &[u8]) -> Result<Self, CheckpointError> {
+        let claimed = checkpoint::Checkpoint::from_bytes(body)
+            .map_err(|_| CheckpointError::NotACheckpoint)?;
+        Ok(Self {
+            log_id: log_id_of(claimed.origin()).ok_or(CheckpointError::NotACheckpoint)?,
+            size: claimed.size(),
+            root: claimed.hash().0,
+        })
+    }
+
     /// The checkpoint as a note signed with the log's key.
     #[must_use]
     pub fn signed_by(&self, key: &SigningKey) -> String {
@@ -140,17 +158,13 @@ impl VerifierKey {
                 key_name: key_name.to_owned(),
             },
         })?;
-        let signed = checkpoint::Checkpoint::from_bytes(parsed.text())
-            .map_err(|_| CheckpointError::NotACheckpoint)?;
-        let log_id = log_id_of(signed.origin()).ok_or(CheckpointError::NotACheckpoint)?;
-        if log_id != self.log_id {
-            return Err(CheckpointError::OtherLog { log_id });
+        let signed = Checkpoint::parse(parsed.text())?;
+        if signed.log_id != self.log_id {
+            return Err(CheckpointError::OtherLog {
+                log_id: signed.log_id,
+            });
         }
-        Ok(Checkpoint {
-            log_id,
-            size: signed.size(),
-            root: signed.hash().0,
-        })
+        Ok(signed)
     }
 }
 

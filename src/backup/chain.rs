@@ -187,7 +187,7 @@ impl Chain {
                 }
                 None => {}
                 Some(before) => {
-                    file.goes_on_from(&before)?;
+                    before.leads_to(&file.path, &file.header)?;
                     earlier.push(before);
                 }
             }
@@ -210,37 +210,37 @@ impl Chain {
 }
 
 impl Checked {
-    /// Whether it holds what came next after `before`, and after no other history.
-    fn goes_on_from(&self, before: &Self) -> Result<(), ChainError> {
-        let (ends, begins) = (before.trailer.head, self.header.from_position());
-        let (before_path, behind) = (before.path.clone(), self.path.clone());
-        if before.header.log_id != self.header.log_id {
+    /// Whether another file begins where this one ends, and goes on with no other history.
+    pub fn leads_to(&self, behind: &Path, header: &Header) -> Result<(), ChainError> {
+        let (ends, begins) = (self.trailer.head, header.from_position());
+        let (before, behind) = (self.path.clone(), behind.to_owned());
+        if self.header.log_id != header.log_id {
             return Err(ChainError::OtherLog {
-                path: before_path,
-                log_id: before.header.log_id,
+                path: before,
+                log_id: self.header.log_id,
                 other: behind,
-                other_id: self.header.log_id,
+                other_id: header.log_id,
             });
         }
         if begins > ends + 1 {
             return Err(ChainError::Gap {
                 from: ends + 1,
                 to: begins - 1,
-                before: before_path,
+                before,
                 behind,
             });
         }
         if begins <= ends {
             return Err(ChainError::Overlap {
-                before: before_path,
+                before,
                 head: ends,
                 behind,
                 from_position: begins,
             });
         }
-        if self.header.before.root() != before.trailer.root {
+        if header.before.root() != self.trailer.root {
             return Err(ChainError::Diverged {
-                before: before_path,
+                before,
                 behind,
                 position: ends,
             });

@@ -2,7 +2,6 @@
 //! the test ends, however it ends.
 
 use std::{
-    env,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -60,12 +59,8 @@ impl Daemon {
 
     /// Starts a daemon by a command, such as one that traces it, and returns as soon as it listens.
     pub(crate) async fn spawn(mut command: Command) -> Self {
-        leave_out_what_tests_are_told(&mut command);
         let mut child = command
             .env("STRATA_LOG_FORMAT", "json")
-            // Meant for the test; a daemon refuses variables that it does not know.
-            .env_remove("STRATA_FLIPS")
-            .env_remove("STRATA_FLIPS_SEED")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -322,19 +317,6 @@ pub(crate) fn note(text: &str) -> Kind {
         subject: "plan".to_owned(),
         text: text.to_owned(),
     })
-}
-
-/// What tests are told by variables is no setting of a daemon, which refuses those that it does not
-/// know.
-fn leave_out_what_tests_are_told(command: &mut Command) {
-    let told: Vec<_> = env::vars_os()
-        .map(|(name, _)| name)
-        .filter(|name| name.to_string_lossy().starts_with("STRATA_"))
-        .filter(|name| command.get_envs().all(|(set, _)| set != name))
-        .collect();
-    for name in told {
-        command.env_remove(name);
-    }
 }
 
 /// The address in the line with which a daemon says that it listens.

@@ -1,5 +1,5 @@
 //! One damage in one file of a data directory, drawn by chance, many times: nothing is lost without
-//! a word. `STRATA_FLIPS` says how many are tried, and `STRATA_FLIPS_SEED` repeats them.
+//! a word. `TEST_FLIPS` says how many are tried, and `TEST_SEED` repeats them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,14 +20,14 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    chance::Chance,
+    chance::{Chance, times},
     daemon::{Daemon, create_plan, note, request, serve_arguments},
     reading::{assert_sound, whole_log},
     view::{copy, cut, used_bytes},
 };
 
 /// How many are tried when nothing is said.
-const TRIALS: u64 = 300;
+const TRIALS: usize = 300;
 /// Daemons that run side by side.
 const SIDE_BY_SIDE: usize = 2;
 /// A page of the disk, in bytes.
@@ -39,11 +39,8 @@ const MADE_AGAIN: [&str; 2] = ["making it again", "there is no view of this log 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loss_is_noticed_whichever_byte_is_flipped() {
-    let trials = std::env::var("STRATA_FLIPS").map_or(TRIALS, |trials| {
-        trials.parse().expect("STRATA_FLIPS is a number")
-    });
-    let seed = std::env::var("STRATA_FLIPS_SEED").map(|seed| seed.parse().expect("a seed"));
-    let mut chance = seed.map_or_else(|_| Chance::new(), Chance::of_seed);
+    let trials = times("TEST_FLIPS", TRIALS);
+    let mut chance = Chance::new();
     eprintln!("seed {}", chance.seed());
     let bases = [
         Arc::new(Base::written(4, 60, 900, &[Ending::Stopped]).await),
@@ -228,7 +225,7 @@ impl Base {
 
     /// Damages a copy of the directory, starts a daemon on it and asserts that nothing is lost without
     /// a word.
-    async fn outcome_of(&self, damage: &Damage, trial: u64, base: usize) -> Outcome {
+    async fn outcome_of(&self, damage: &Damage, trial: usize, base: usize) -> Outcome {
         let place = format!("trial {trial} on base {base}, {damage:?}");
         let copied = tempdir().expect("a directory");
         let dir = copied.path().join("data");

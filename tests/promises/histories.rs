@@ -1,14 +1,14 @@
 //! Histories of calls, recorded from clients at work on the real daemon while it is stopped and
 //! killed, and checked: each plan against the model of one plan, and all promises against the log,
-//! each by the validator of its name. `STRATA_HISTORIES=N` checks N histories instead of a few, and
-//! `STRATA_HISTORIES_SEED=S` begins with the seed of one that failed:
-//! `STRATA_HISTORIES=50 cargo test --test promises histories::every -- --nocapture`.
+//! each by the validator of its name. `TEST_HISTORIES=N` checks N histories instead of a few, and
+//! `TEST_SEED=S` begins with the seed of one that failed:
+//! `TEST_HISTORIES=50 cargo test --test promises histories::every -- --nocapture`.
 
-use std::{collections::BTreeMap, env, fs, time::Instant};
+use std::{collections::BTreeMap, fs, time::Instant};
 
 use tempfile::tempdir;
 
-use crate::chance::Chance;
+use crate::chance::{Chance, times};
 
 mod checker;
 mod client;
@@ -23,9 +23,9 @@ mod validators;
 use record::{History, Log, Outcome};
 
 /// How many histories an ordinary run of the tests checks.
-const A_FEW: u64 = 2;
+const A_FEW: usize = 2;
 /// How many one with the feature `ci` does.
-const MORE: u64 = 20;
+const MORE: usize = 20;
 
 /// What these calls may be refused for; anything else, such as damage, is wrong by itself.
 const REASONS: [&str; 14] = [
@@ -66,12 +66,12 @@ struct Counts {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_holds_in_every_history() {
     let few = if cfg!(feature = "ci") { MORE } else { A_FEW };
-    let histories = number("STRATA_HISTORIES").unwrap_or(few);
-    let first = number("STRATA_HISTORIES_SEED").unwrap_or_else(|| Chance::new().seed());
-    eprintln!("STRATA_HISTORIES_SEED={first}");
+    let histories = times("TEST_HISTORIES", few);
+    let first = Chance::new().seed();
+    eprintln!("TEST_SEED={first}");
     let started = Instant::now();
     let mut counts = Counts::default();
-    for seed in (0..histories).map(|number| first.wrapping_add(number)) {
+    for seed in (first..).take(histories) {
         let dir = tempdir().expect("a directory");
         let (history, log) = load::record(dir.path(), seed).await;
         history.assert_coherent();
@@ -79,7 +79,7 @@ async fn every_promise_holds_in_every_history() {
         let broken = validators::broken(&history, &log);
         if !broken.is_empty() {
             let kept = keep(seed, &history, &log);
-            panic!("STRATA_HISTORIES_SEED={seed}: {broken:#?}\nThe history is in {kept}");
+            panic!("TEST_SEED={seed}: {broken:#?}\nThe history is in {kept}");
         }
         eprintln!("{seed}: {} calls", history.calls.len());
     }
@@ -126,11 +126,4 @@ impl Counts {
             }
         }
     }
-}
-
-/// A number from the environment.
-fn number(variable: &str) -> Option<u64> {
-    let text = env::var(variable).ok()?;
-    let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }

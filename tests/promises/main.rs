@@ -36,6 +36,7 @@ mod real_history;
 mod restore;
 mod serving;
 mod stopping;
+mod verify;
 mod view;
 mod views;
 mod watch;

@@ -1,0 +1,440 @@
+//! Where the log is read from that is verified: backup files, a data directory, a running daemon. Each
+//! hands every commit to the checker, goes on behind what it cannot read, and adds what it says of
+//! itself: a trailer, a high-water mark, a checkpoint of today.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use indicatif::ProgressBar;
+use tonic::{Code, Status, transport::Channel};
+
+use super::{
+    VerifyError,
+    checker::{Checker, Claim, Verified},
+    kept::Kept,
+};
+use crate::{
+    backup::{
+        Flaw, Header,
+        chain::{ChainError, Checked},
+        decode::{Part, ReadError, Reader, Whole},
+    },
+    cli::{
+        progress,
+        remote::{Refusal, Remote},
+    },
+    journal::{
+        Journal as _, JournalError, LogId,
+        sled::{SledJournal, SledOptions},
+    },
+    merkle::Frontier,
+    notary::Checkpoint,
+    proto::{GetCheckpointRequest, ReadRawRequest, audit_service_client::AuditServiceClient},
+};
+
+/// How much of a directory's log is read at a time, in bytes.
+const READ_BYTES: usize = 1 << 20;
+
+/// What sled keeps of a directory's log in memory, in bytes: a log that is read once, in order, gains
+/// nothing by more.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// How often a long pass says how far it is, where no bar is drawn.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The files of a data directory that say it is one.
+const HOME_FILES: [&str; 3] = ["FORMAT", "journal", "high-water"];
+
+/// A log that was read, and what came of it.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// The log; nothing if what was to be read does not even tell that.
+    pub(super) log_id: Option<LogId>,
+    pub(super) verified: Verified,
+}
+
+/// How far a pass is, for whoever waits for it.
+struct Progress {
+    bar: ProgressBar,
+    said: Instant,
+    end: u64,
+}
+
+impl Progress {
+    fn new(end: u64, bar: ProgressBar) -> Self {
+        let bar = bar.with_message("verifying");
+        Self {
+            bar,
+            said: Instant::now(),
+            end,
+        }
+    }
+
+    fn at(&mut self, done: u64, checker: &Checker) {
+        self.bar.set_position(done);
+        if !io::stderr().is_terminal() && self.said.elapsed() >= PROGRESS_INTERVAL {
+            self.said = Instant::now();
+            let percent = done.saturating_mul(100) / self.end.max(1);
+            let position = checker.next() - 1;
+            // Where stderr is closed nobody waits.
+            writeln!(
+                io::stderr(),
+                "verified up to position {position}, {percent}%"
+            )
+            .ok();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Reads the log in a data directory.
+pub(super) fn directory(dir: &Path, kept: &Kept) -> Result<Pass, VerifyError> {
+    // Opening a directory makes a log in it when there is none.
+    if dir.join("CREATING").exists() || !HOME_FILES.iter().any(|name| dir.join(name).exists()) {
+        return Err(VerifyError::NotADirectory {
+            path: dir.to_owned(),
+        });
+    }
+    let options = SledOptions {
+        cache_bytes: CACHE_BYTES,
+    };
+    let journal = match SledJournal::open(dir, options) {
+        Ok(journal) => journal,
+        Err(error @ JournalError::Locked { .. }) => return Err(VerifyError::InUse(error)),
+        Err(error) if convicts(&error) => return Ok(unopened(&error)),
+        Err(error) => return Err(VerifyError::Journal(error)),
+    };
+    let log_id = journal.log_id();
+    let mut checker = Checker::new(Frontier::default(), kept.claims(log_id)?);
+    if let Some(mark) = journal.recovered_mark() {
+        checker.claim(Claim {
+            name: "the directory's high-water mark".to_owned(),
+            size: mark.position,
+            root: mark.root,
+            signature: String::new(),
+        });
+    }
+    read_journal(&journal, &mut checker);
+    journal.close().map_err(VerifyError::Journal)?;
+    Ok(Pass {
+        log_id: Some(log_id),
+        verified: checker.finish(),
+    })
+}
+
+/// Whether a directory that does not open for this reason has lost something, rather than being used
+/// wrongly.
+fn convicts(error: &JournalError) -> bool {
+    matches!(
+        error,
+        JournalError::Damaged { .. }
+            | JournalError::Shorter { .. }
+            | JournalError::OtherLog { .. }
+            | JournalError::NoFormat { .. }
+    )
+}
+
+/// What is to be said of a directory that cannot be read at all.
+fn unopened(error: &JournalError) -> Pass {
+    let mut checker = Checker::new(Frontier::default(), Vec::new());
+    checker.find(None, error.to_string());
+    Pass {
+        log_id: None,
+        verified: checker.finish(),
+    }
+}
+
+fn read_journal(journal: &SledJournal, checker: &mut Checker) {
+    let head = journal.head();
+    let mut progress = Progress::new(head, progress::bar(head, "commits"));
+    while checker.next() <= head {
+        let from = checker.next();
+        // Behind damage in what was asked for together, one by one up to it.
+        let read = match journal.read(from, READ_BYTES) {
+            Err(JournalError::Damaged { .. }) => journal.read(from, 1),
+            read => read,
+        };
+        match read {
+            Ok(entries) => {
+                for entry in entries {
+                    checker.commit(entry.position, &entry.commit);
+                }
+                if checker.next() == from && !checker.unreadable("is missing") {
+                    break;
+                }
+            }
+            Err(JournalError::Damaged { what, .. }) => {
+                if !checker.unreadable(&what) {
+                    break;
+                }
+            }
+            Err(error) => {
+                if !checker.unreadable(&error.to_string()) {
+                    break;
+                }
+            }
+        }
+        progress.at(checker.next() - 1, checker);
+    }
+}
+
+/// A backup of which the header was read.
+struct Opened {
+    path: PathBuf,
+    header: Header,
+    bytes: u64,
+}
+
+/// Reads backup files in the order of their positions, each behind the one before.
+pub(super) fn backups(paths: &[PathBuf], kept: &Kept) -> Result<Pass, VerifyError> {
+    let mut files = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in paths {
+        match open_backup(path)? {
+            Ok(file) => files.push(file),
+            Err(flaw) => unreadable.push(ChainError::Flawed {
+                path: path.clone(),
+                flaw,
+            }),
+        }
+    }
+    files.sort_by_key(|file| file.header.from_position());
+    let log_id = one_log(&files)?;
+    let claims = log_id.map_or(Ok(Vec::new()), |log_id| kept.claims(log_id))?;
+    let before = files.first().map(|file| file.header.before.clone());
+    let mut checker = Checker::new(before.unwrap_or_default(), claims);
+    for error in unreadable {
+        checker.find(None, error.to_string());
+    }
+    let end = files.iter().map(|file| file.bytes).sum();
+    let mut progress = Progress::new(end, progress::bytes_bar(end));
+    let mut done = 0;
+    let mut last = None;
+    for (number, file) in files.iter().enumerate() {
+        if number > 0 {
+            go_on(&mut checker, last.take(), file)?;
+        }
+        last = read_backup(file, done, &mut checker, &mut progress)?;
+        done += file.bytes;
+    }
+    drop(progress);
+    Ok(Pass {
+        log_id,
+        verified: checker.finish(),
+    })
+}
+
+/// The header of a backup, or what is wrong with it. What is no backup at all is wrong usage.
+fn open_backup(path: &Path) -> Result<Result<Opened, Flaw>, VerifyError> {
+    let unreadable = |error| VerifyError::Unreadable {
+        name: path.display().to_string(),
+        error,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    let mut reader = Reader::new(file);
+    match reader.part() {
+        Ok(Some(Part::Header(header))) => Ok(Ok(Opened {
+            path: path.to_owned(),
+            header,
+            bytes,
+        })),
+        Ok(Some(Part::Commits(_) | Part::Trailer(_)) | None) => Ok(Err(Flaw::Incomplete {
+            byte: bytes,
+            position: 0,
+        })),
+        Err(ReadError::Io(error)) => Err(unreadable(error)),
+        Err(ReadError::Flawed(flaw @ (Flaw::NotABackup | Flaw::OtherFormat { .. }))) => {
+            Err(VerifyError::Backup(ChainError::Flawed {
+                path: path.to_owned(),
+                flaw,
+            }))
+        }
+        Err(ReadError::Flawed(flaw @ (Flaw::Incomplete { .. } | Flaw::Damaged { .. }))) => {
+            Ok(Err(flaw))
+        }
+    }
+}
+
+/// The log that all files are of.
+fn one_log(files: &[Opened]) -> Result<Option<LogId>, VerifyError> {
+    for pair in files.windows(2) {
+        if let [one, other] = pair
+            && one.header.log_id != other.header.log_id
+        {
+            return Err(VerifyError::Backup(ChainError::OtherLog {
+                path: one.path.clone(),
+                log_id: one.header.log_id,
+                other: other.path.clone(),
+                other_id: other.header.log_id,
+            }));
+        }
+    }
+    Ok(files.first().map(|file| file.header.log_id))
+}
+
+/// Begins with the next file, behind one that was read to its end or one that is damaged.
+fn go_on(checker: &mut Checker, before: Option<Checked>, file: &Opened) -> Result<(), VerifyError> {
+    let Some(before) = before else {
+        // Where the one before broke off was said.
+        checker.go_on_from(file.header.before.clone());
+        return Ok(());
+    };
+    match before.leads_to(&file.path, &file.header) {
+        Ok(()) => {}
+        Err(error @ ChainError::Overlap { .. }) => return Err(VerifyError::Backup(error)),
+        Err(error) => {
+            checker.find(None, error.to_string());
+            checker.go_on_from(file.header.before.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Reads one file, and says where it leads if it is whole.
+fn read_backup(
+    file: &Opened,
+    done: u64,
+    checker: &mut Checker,
+    progress: &mut Progress,
+) -> Result<Option<Checked>, VerifyError> {
+    let unreadable = |error| VerifyError::Unreadable {
+        name: file.path.display().to_string(),
+        error,
+    };
+    let mut reader = Reader::new(File::open(&file.path).map_err(unreadable)?);
+    let flaw = loop {
+        match reader.part() {
+            Ok(Some(Part::Commits(entries))) => {
+                for entry in entries {
+                    checker.commit(entry.position, &entry.commit);
+                }
+            }
+            Ok(Some(Part::Header(_) | Part::Trailer(_))) => {}
+            Ok(None) => break None,
+            Err(ReadError::Flawed(flaw)) => break Some(flaw),
+            Err(ReadError::Io(error)) => return Err(unreadable(error)),
+        }
+        progress.at(done + reader.bytes(), checker);
+    };
+    match (flaw, reader.finish()) {
+        (None, Ok(Whole { header, trailer })) => {
+            checker.claim(Claim {
+                name: format!("the trailer of {}", file.path.display()),
+                size: trailer.head,
+                root: trailer.root,
+                signature: String::new(),
+            });
+            Ok(Some(Checked {
+                path: file.path.clone(),
+                header,
+                trailer,
+                bytes: file.bytes,
+            }))
+        }
+        (Some(flaw), _) | (None, Err(ReadError::Flawed(flaw))) => {
+            let at = match &flaw {
+                Flaw::Damaged { position, .. } => position.or(Some(checker.next())),
+                Flaw::Incomplete { .. } | Flaw::NotABackup | Flaw::OtherFormat { .. } => None,
+            };
+            checker.find(at, format!("{}: {flaw}", file.path.display()));
+            Ok(None)
+        }
+        (None, Err(ReadError::Io(error))) => Err(unreadable(error)),
+    }
+}
+
+/// Reads the log of a running daemon, up to its head at the call.
+pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyError> {
+    let channel = remote.connect().await?;
+    let mut client = AuditServiceClient::new(channel);
+    let ended = |position| {
+        move |status: Status| VerifyError::Ended {
+            position,
+            refusal: Refusal::from(&status),
+        }
+    };
+    let answer = client.get_checkpoint(GetCheckpointRequest::default()).await;
+    let note = answer.map_err(ended(0))?.into_inner().checkpoint;
+    let refused = |error| VerifyError::Checkpoint {
+        name: format!("the checkpoint of {}", remote.url()),
+        error,
+    };
+    let (today, signature, distrust) = match kept.open(&note) {
+        Ok((today, signature)) => (today, signature, None),
+        Err(error) => {
+            let today = Checkpoint::unverified(&note).map_err(refused)?;
+            (
+                today,
+                "not signed by a key that was given".to_owned(),
+                Some(error),
+            )
+        }
+    };
+    let log_id = LogId::from_bytes(today.log_id);
+    let mut checker = Checker::new(Frontier::default(), kept.claims(log_id)?);
+    if let Some(error) = distrust {
+        checker.find(None, format!("the daemon's checkpoint of today: {error}"));
+    }
+    checker.claim(Claim {
+        name: "the daemon's checkpoint of today".to_owned(),
+        size: today.size,
+        root: today.root,
+        signature,
+    });
+    let mut progress = Progress::new(today.size, progress::bar(today.size, "commits"));
+    while checker.next() <= today.size {
+        let from = checker.next();
+        let read = read_raw(&mut client, today.size, &mut checker, &mut progress).await;
+        match read {
+            Ok(()) => {}
+            Err(status) if status.code() == Code::DataLoss => {
+                let refusal = Refusal::from(&status);
+                if !checker.unreadable(&refusal.message) {
+                    break;
+                }
+            }
+            Err(status) => return Err(ended(checker.next() - 1)(status)),
+        }
+        if checker.next() == from {
+            // It ended before its own head, which the claim of today tells.
+            break;
+        }
+    }
+    drop(progress);
+    Ok(Pass {
+        log_id: Some(log_id),
+        verified: checker.finish(),
+    })
+}
+
+/// Reads on up to `head`, or to where the daemon cannot.
+async fn read_raw(
+    client: &mut AuditServiceClient<Channel>,
+    head: u64,
+    checker: &mut Checker,
+    progress: &mut Progress,
+) -> Result<(), Status> {
+    let request = ReadRawRequest {
+        from_position: checker.next(),
+        to_position: head,
+        min_position: head,
+    };
+    let mut responses = client.read_raw(request).await?.into_inner();
+    while let Some(response) = responses.message().await? {
+        for entry in response.entries {
+            checker.commit(entry.position, &entry.commit);
+        }
+        progress.at(checker.next() - 1, checker);
+    }
+    Ok(())
+}
