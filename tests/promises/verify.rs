@@ -12,8 +12,8 @@ use strata::{
     merkle::proof::check_consistency,
     notary::{Checkpoint, VerifierKey},
     proto::{
-        Commit, GetCheckpointRequest, GetCheckpointResponse, ProveConsistencyRequest,
-        ProveConsistencyResponse, event,
+        GetCheckpointRequest, GetCheckpointResponse, ProveConsistencyRequest,
+        ProveConsistencyResponse,
     },
 };
 use tempfile::{TempDir, tempdir};
@@ -27,7 +27,7 @@ use crate::{
 
 mod forger;
 
-use self::forger::{History, history, write_backup, write_directory};
+use self::forger::{History, change_value, history, text_of, write_backup, write_directory};
 
 const HOLDS: i32 = 0;
 const DOES_NOT_HOLD: i32 = 1;
@@ -171,13 +171,6 @@ async fn written() -> (Kept, History) {
     let history = history(&whole_log(&daemon).await);
     daemon.stop().await;
     (kept, history)
-}
-
-fn text_of(commit: &mut Commit) -> &mut String {
-    match commit.events[0].kind.as_mut() {
-        Some(event::Kind::NoteRecorded(noted)) => &mut noted.text,
-        other => panic!("no note: {other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -454,17 +447,6 @@ async fn damage_is_named_by_its_position() {
     let outcome = kept.with_monday(directory.to_str().expect("a path in UTF-8"));
     assert_eq!(outcome.status, DOES_NOT_HOLD, "{outcome:?}");
     assert!(outcome.out.contains("position 5: "), "{outcome:?}");
-}
-
-/// Changes the last byte of the value that begins at a position, by the storage engine itself.
-fn change_value(dir: &Path, position: u64) {
-    let config = sled::Config::default().path(dir.join("journal"));
-    let journal = config.segment_size(8 << 20).open().expect("opened");
-    let key = position.to_be_bytes();
-    let mut value = journal.get(key).expect("read").expect("a value").to_vec();
-    *value.last_mut().expect("not empty") ^= 1;
-    journal.insert(key, value).expect("written");
-    journal.flush().expect("flushed");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use strata::{
     backup::{Header, encode::Encoder},
     journal::{Entry, LogId},
     merkle::Frontier,
-    proto::{Commit, LogEntry},
+    proto::{Commit, LogEntry, event},
 };
 
 use super::stratad;
@@ -59,4 +59,23 @@ pub(crate) fn write_directory(original: &Path, log_id: LogId, history: &History,
     let restored = stratad(&["restore", file, "--data-dir", dir_name]);
     assert_eq!(restored.status, 0, "{restored:?}");
     fs::copy(original.join("signing-key"), dir.join("signing-key")).expect("copied");
+}
+
+/// The text of a commit that records a note.
+pub(crate) fn text_of(commit: &mut Commit) -> &mut String {
+    match commit.events[0].kind.as_mut() {
+        Some(event::Kind::NoteRecorded(noted)) => &mut noted.text,
+        other => panic!("no note: {other:?}"),
+    }
+}
+
+/// Changes the last byte of the value that begins at a position, by the storage engine itself.
+pub(crate) fn change_value(dir: &Path, position: u64) {
+    let config = sled::Config::default().path(dir.join("journal"));
+    let journal = config.segment_size(8 << 20).open().expect("opened");
+    let key = position.to_be_bytes();
+    let mut value = journal.get(key).expect("read").expect("a value").to_vec();
+    *value.last_mut().expect("not empty") ^= 1;
+    journal.insert(key, value).expect("written");
+    journal.flush().expect("flushed");
 }
