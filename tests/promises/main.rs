@@ -24,6 +24,7 @@ mod language;
 mod loss;
 mod malformed;
 mod metrics;
+mod old_directories;
 mod operators;
 #[cfg(feature = "ci")]
 mod power;
