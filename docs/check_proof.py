@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 """Checks Strata's checkpoints and proofs without any of Strata's code: RFC 6962 and RFC 9162 for the
-tree, C2SP's signed-note and tlog-checkpoint for the checkpoint. Needs Python 3.8 and, for the
+tree, C2SP's signed-note and tlog-checkpoint for the checkpoint. Needs Python 3.9 and, for the
 signature, the `openssl` command (3.0).
 
   check_proof.py checkpoint  KEY CHECKPOINT
   check_proof.py inclusion   KEY CHECKPOINT COMMIT PROOF
   check_proof.py consistency KEY OLD_CHECKPOINT NEW_CHECKPOINT PROOF
 
-KEY is the text of `stratad key`. A CHECKPOINT is a file with the text of AuditService/GetCheckpoint;
-COMMIT a file with the bytes of one commit, as AuditService/ReadRaw gives them; PROOF the answer of
-AuditService/ProveInclusion or ProveConsistency as grpcurl prints it. Exit status: 0 it holds, 1 it
-does not.
+KEY is the text of `stratad key`, or a file with it. A CHECKPOINT is a file with the text of
+AuditService/GetCheckpoint; COMMIT a file with the bytes of one commit, as AuditService/ReadRaw gives
+them; PROOF the answer of AuditService/ProveInclusion or ProveConsistency as grpcurl prints it. Exit
+status: 0 it holds, 1 it does not, 2 it could not be checked.
 """
 
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,11 @@ def fail(why):
     sys.exit(1)
 
 
+def give_up(why):
+    print(f"NOT CHECKED: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
 def leaf_hash(commit):
     return hashlib.sha256(b"\x00" + commit).digest()
 
@@ -34,29 +40,51 @@ def inner_hash(left, right):
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def read_key(key):
+    """The log's name, the hash of its public key, and the key."""
+    if os.path.exists(key):
+        with open(key, encoding="utf-8") as file:
+            key = file.read()
+    if "PRIVATE+KEY" in key:
+        give_up("this is the secret key; whoever has seen it can sign in the log's name")
+    # Base64 may hold a plus, a name may not.
+    fields = key.strip().split("+", 2)
+    if len(fields) != 3:
+        give_up("the key must be one line, name+hash+key, as `stratad key` prints it")
+    name, key_hash, encoded = fields
+    public = base64.b64decode(encoded, validate=True)
+    if len(public) != 33 or public[0] != 1:
+        give_up("the key is not of Ed25519")
+    if hashlib.sha256(name.encode() + b"\n" + public).digest()[:4].hex() != key_hash:
+        give_up("the key does not match its own hash")
+    return name, key_hash, public[1:]
+
+
 def read_checkpoint(key, path):
     """The size and the root that the checkpoint in a file vouches for."""
-    name, key_hash, encoded = key.strip().rsplit("+", 2)
-    public = base64.b64decode(encoded)
-    if public[0] != 1 or len(public) != 33:
-        fail("the key is not of Ed25519")
-    if hashlib.sha256(name.encode() + b"\n" + public).digest()[:4].hex() != key_hash:
-        fail("the key does not match its own hash")
+    name, key_hash, public = read_key(key)
     with open(path, encoding="utf-8", newline="") as file:
-        text, signatures = file.read().rsplit("\n\n", 1)
+        text, divided, signatures = file.read().partition("\n\n")
+    if not divided:
+        give_up(f"{path} is no checkpoint: it has no empty line before the signature")
     text += "\n"
-    for line in signatures.splitlines():
-        dash, signer, signature = line.split(" ")
-        signature = base64.b64decode(signature)
-        if dash == "\u2014" and signer == name and signature[:4].hex() == key_hash:
-            check_signature(public[1:], text.encode(), signature[4:])
-            break
-    else:
-        fail(f"{path} is not signed by {name}")
-    origin, size, root = text.splitlines()[:3]
+    # `jq -r` adds one line end behind the last.
+    lines = signatures.removesuffix("\n").removesuffix("\n").split("\n")
+    signed = False
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) != 3 or fields[0] != "\u2014":
+            fail(f"{path} has a line among its signatures that is none")
+        signature = base64.b64decode(fields[2], validate=True)
+        if fields[1] == name and signature[:4].hex() == key_hash:
+            check_signature(public, text.encode(), signature[4:])
+            signed = True
+    if not signed:
+        fail(f"{path} is not signed by the key {name}+{key_hash}")
+    origin, size, root = text.split("\n")[:3]
     if origin != name:
         fail(f"{path} is of the log {origin}, and the key is that of {name}")
-    return int(size), base64.b64decode(root)
+    return int(size), base64.b64decode(root, validate=True)
 
 
 def check_signature(public, message, signature):
@@ -122,7 +150,7 @@ def check_consistency(old_size, old_root, new_size, new_root, path):
     if last:
         fail("the proof is too short")
     if old != old_root:
-        fail("the proof does not lead to the old checkpoint: history was rewritten")
+        fail("the proof does not lead to the old checkpoint; if a fresh one does not, history was rewritten")
     if new != new_root:
         fail("the proof does not lead to the new checkpoint")
 
@@ -163,4 +191,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError, KeyError) as error:
+        give_up(f"{type(error).__name__}: {error}")

@@ -8,6 +8,8 @@ mod bad_input;
 mod beginning;
 mod browser;
 mod chance;
+#[cfg(feature = "ci")]
+mod check_proof;
 mod crash;
 mod daemon;
 #[cfg(feature = "ci")]
