@@ -61,6 +61,9 @@ async fn grow(story: &Story, commits: u64) -> Result<Column, Box<dyn Error>> {
     say(&format!("loading {commits} commits"));
     let loaded = load::load(&daemon, story, commits).await?;
     column.loaded(&loaded, Memory::of(daemon.process().pid())?);
+    // Nothing of what was loaded has been read by a start yet.
+    drop(daemon);
+    let daemon = start(&data, "start after kill -9 in the first life", &mut column).await?;
     let stopping = Instant::now();
     daemon.stop()?;
     column.duration("clean stop", stopping.elapsed());
