@@ -414,6 +414,34 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_cannot_be_read_is_told_and_written_again() {
+        let (_dir, path) = new_file();
+        assert_eq!(read(&path).expect("readable").1, None);
+        for position in [1, 2] {
+            let (marks, _) = open(&path);
+            marks.write(position, [9; 32]).expect("written");
+        }
+        assert_eq!(read(&path).expect("readable").1, None);
+        let whole = fs::read(&path).expect("read");
+        for (at, kept) in [(30, 1), (PAGE_BYTES + 30, 2)] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, &bytes).expect("written");
+            let (mark, wrong) = read(&path).expect("readable");
+            assert_eq!(mark.position, kept);
+            assert!(wrong.is_some_and(|wrong| wrong.contains("cannot be read")));
+            // When it is opened, then both can be read.
+            drop(open(&path));
+            let (mark, wrong) = read(&path).expect("readable");
+            assert_eq!((mark.position, wrong), (kept, None));
+        }
+        let mut bytes = whole;
+        bytes[..SLOT_BYTES].fill(0);
+        fs::write(&path, &bytes).expect("written");
+        assert!(read(&path).expect("readable").1.is_some());
+    }
+
+    #[test]
     fn a_mark_that_is_missing_or_unreadable_is_refused() {
         let (_dir, path) = new_file();
         for bytes in [vec![], vec![0; 8192], vec![1; 100]] {

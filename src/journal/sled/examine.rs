@@ -89,9 +89,9 @@ impl Examined {
     /// The positions from 1 on that are whole.
     #[must_use]
     pub fn whole(&self) -> u64 {
-        let in_order = (1..).zip(self.read()).take_while(|(expected, read)| {
-            matches!(read, Read::Commit(entry) if entry.position == *expected)
-        });
+        let in_order = (1..).zip(self.read()).take_while(
+            |(expected, read)| matches!(read, Read::Commit(entry) if entry.position == *expected),
+        );
         in_order.last().map_or(0, |(position, _)| position)
     }
 }

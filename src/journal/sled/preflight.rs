@@ -12,7 +12,7 @@ use super::super::{JournalError, io_error, pack};
 use super::SEGMENT_BYTES;
 use messages::SEGMENT_HEADER_BYTES;
 use pages::Snapshot;
-use recovery::{Found, Refusal, Segment};
+use recovery::{Refusal, Segment};
 
 mod messages;
 mod pages;

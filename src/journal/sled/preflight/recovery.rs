@@ -116,11 +116,7 @@ fn judge(file: &File, recovered: Recovered, marked: u64) -> Result<u64, Refusal>
 }
 
 /// Does what sled does: finds where the log ends, then takes in the messages up to there.
-pub(super) fn recover(
-    file: &File,
-    segments: &[Segment],
-    snapshot: Option<Snapshot>,
-) -> Recovered {
+pub(super) fn recover(file: &File, segments: &[Segment], snapshot: Option<Snapshot>) -> Recovered {
     let end = snapshot.as_ref().map(|snapshot| snapshot.end);
     let begin = snapshot.as_ref().map_or(0, Snapshot::segment);
     let mut table = snapshot.map(|snapshot| snapshot.table).unwrap_or_default();
