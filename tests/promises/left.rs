@@ -90,8 +90,10 @@ async fn refusal(data: &Path) -> String {
 /// Verifies, and is refused by a daemon; nothing is written by either.
 async fn looked_at(data: &Path) -> (Outcome, String) {
     let before = bytes_of(data);
+    let lock = fs::read(data.join("LOCK")).expect("a file");
     let verified = stratad(&["verify", text(data)]);
     assert!(bytes_of(data) == before, "verify wrote: {verified:?}");
+    assert_eq!(fs::read(data.join("LOCK")).expect("a file"), lock);
     let said = refusal(data).await;
     assert!(bytes_of(data) == before, "serve wrote: {said}");
     (verified, said)
