@@ -13,12 +13,14 @@ use bytes::Bytes;
 pub(crate) mod fake;
 mod high_water;
 mod home;
+mod left;
 mod pack;
 pub mod sled;
 mod space;
 mod underway;
 
 pub use self::home::{Held, hold, log_id_of};
+pub use self::left::Left;
 
 /// The longest commit a journal takes, in bytes. The API allows 64 KiB an encoded commit; the
 /// rest is room for the envelope. Values of sled stay far below the size at which sled would
@@ -169,7 +171,7 @@ pub trait Journal: Send + Sync {
 }
 
 /// Which command tells what is left of a damaged log.
-const VERIFY: &str = "and `stratad verify COPY`, on a copy of it, tells what is whole";
+const VERIFY: &str = "and `stratad verify DIR` tells what is whole";
 
 /// Which command brings a lost log back.
 const RESTORE: &str = "restore the last backup by `stratad restore BACKUP --data-dir NEW_DIR`";
@@ -194,10 +196,9 @@ pub enum JournalError {
     },
     /// The data directory was written by a version that lays it out differently.
     #[error(
-        "the data directory has format {found}, and this version reads format {supported}; run \
-         the version of stratad that wrote it, or export there and import here; if this version \
-         wrote it, its file FORMAT is damaged and the rest may be whole: put FORMAT back, or \
-         {RESTORE}"
+        "{}; run the version of stratad that wrote it, or export there and import here; if this \
+         version wrote it, its file FORMAT is damaged: put FORMAT back, or {RESTORE}",
+        self.found()
     )]
     OtherFormat {
         /// The format of the directory.
@@ -206,11 +207,7 @@ pub enum JournalError {
         supported: u64,
     },
     /// The data directory holds data, but not the file that says which.
-    #[error(
-        "{} holds {found} but no FORMAT file, so it is not known whose data that is; nothing in it \
-         was looked at or changed; put FORMAT back, or {RESTORE}",
-        dir.display()
-    )]
+    #[error("{}; put FORMAT back, or {RESTORE}", self.found())]
     NoFormat {
         /// The data directory.
         dir: PathBuf,
@@ -254,11 +251,7 @@ pub enum JournalError {
         needed_bytes: u64,
     },
     /// Something stored is missing or is not what was written.
-    #[error(
-        "the journal is damaged{}: {what}; keep the directory as it is, {VERIFY}; to go on, \
-         {RESTORE}",
-        at(*position)
-    )]
+    #[error("{}; keep the directory as it is, {VERIFY}; to go on, {RESTORE}", self.found())]
     Damaged {
         /// What was found.
         what: String,
@@ -266,10 +259,7 @@ pub enum JournalError {
         position: Option<u64>,
     },
     /// The log ends before a position that was acknowledged.
-    #[error(
-        "the journal ends at position {head}, but position {marked} was acknowledged: commits are \
-         lost, and positions 1 to {head} are whole; keep the directory as it is; to go on, {RESTORE}"
-    )]
+    #[error("{}; keep the directory as it is, {VERIFY}; to go on, {RESTORE}", self.found())]
     Shorter {
         /// Where the log ends.
         head: u64,
@@ -277,16 +267,20 @@ pub enum JournalError {
         marked: u64,
     },
     /// The high-water mark was written for another log.
-    #[error(
-        "the high-water mark is that of log {found}, and the journal is log {expected}: files of \
-         two data directories were mixed, and each may be whole; put back the files that belong \
-         together, or {RESTORE}"
-    )]
+    #[error("{}; put back the files that belong together, or {RESTORE}", self.found())]
     OtherLog {
         /// The log that the mark names.
         found: LogId,
         /// The log of the directory.
         expected: LogId,
+    },
+    /// The log in a data directory is not opened, and this is what it still holds.
+    #[error("{}; {left}", refusal.found())]
+    Refused {
+        /// Why not.
+        refusal: Box<JournalError>,
+        /// What can be read.
+        left: Left,
     },
     /// A commit is longer than a journal takes. Nothing was written.
     #[error("a commit of {bytes} bytes is too large for the journal, which takes {bytes_max}")]
@@ -320,10 +314,6 @@ fn process(pid: Option<u32>) -> String {
         || "another process".to_owned(),
         |pid| format!("process {pid}"),
     )
-}
-
-fn at(position: Option<u64>) -> String {
-    position.map_or_else(String::new, |position| format!(" at position {position}"))
 }
 
 /// For `map_err`: says what was being done when the operating system refused.

@@ -31,6 +31,10 @@ use crate::{
     telemetry,
 };
 
+pub use self::offline::OfflineError;
+
+mod offline;
+
 /// What `stratad backup` can be told.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -40,6 +44,10 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub from: Remote,
+    /// Take what is whole in this data directory, which no daemon has open: for one that is damaged
+    /// and not served any more.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "after", "from_position"])]
+    pub from_dir: Option<PathBuf>,
     /// Take only what came since this backup, and check that the log went on from it.
     #[arg(long, value_name = "PREVIOUS_FILE", conflicts_with = "from_position")]
     pub after: Option<PathBuf>,
@@ -123,6 +131,9 @@ pub enum BackupError {
         /// Where it ends.
         position: u64,
     },
+    /// A directory was to be backed up.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
     /// The file cannot be written.
     #[error("cannot write {}: {error}", path.display())]
     Write {
@@ -151,7 +162,11 @@ said. When --after finds nothing new, no file is written, and the exit status is
 
 With --after the daemon's log must go on from the previous backup: a log that lost commits, or was \
 restored and went another way, is refused as LOG_DIVERGED. The signing key and the configuration \
-are not in a backup.";
+are not in a backup.
+
+With --from-dir the positions 1 to N of a data directory that can be read are taken, without a daemon \
+and without writing to the directory: the way out of one that stratad does not serve any more. What \
+is missing behind them is said, and the exit status is then 1.";
 
 /// What `stratad backup --help` ends with.
 pub(super) const AFTER_HELP: &str = "\
@@ -160,6 +175,7 @@ Examples:
   stratad backup monday.strata --after full.strata      # what came since
   stratad backup tuesday.strata --after monday.strata
   stratad backup full.strata --from localhost:7500
+  stratad backup saved.strata --from-dir strata-data     # it is damaged, and not served
 
 A schedule, with a directory for each month:
   month=/backups/$(date +%Y-%m)
@@ -182,6 +198,9 @@ pub fn run(arguments: &Arguments) -> Result<(), BackupError> {
         return Err(BackupError::Exists {
             path: arguments.file.clone(),
         });
+    }
+    if let Some(dir) = &arguments.from_dir {
+        return offline::run(arguments, dir);
     }
     let previous = arguments.after.as_deref().map(check).transpose()?;
     let runtime = runtime::Builder::new_current_thread()

@@ -156,9 +156,9 @@ leads to another root than your checkpoint, whoever signed what.
 
 A log of a running daemon is read up to its head at the call, and must lead to the checkpoint that \
 the daemon signs now. Backups must be whole and go on from one another; an incremental one alone \
-is taken to stand on what its header says. A data directory must lead to its high-water mark; it \
-is opened as a daemon opens it, so no daemon may have it open, and one that is damaged should be \
-verified in a copy.
+is taken to stand on what its header says. A data directory must lead to its high-water mark; no \
+daemon may have it open, and nothing is written to it, so that one that is damaged or on a read-only \
+medium can be verified where it is.
 
 Checked besides: positions without holes, every checksum, that every commit decodes, that the \
 revisions of each plan follow each other, and that recorded times never run backwards. What is \
@@ -280,7 +280,13 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pass { log_id, verified } = self.pass;
         match log_id {
-            None => writeln!(formatter, "{}: nothing of it was read", self.name)?,
+            None if verified.commits == 0 => {
+                writeln!(formatter, "{}: no commit can be read", self.name)?;
+            }
+            None => {
+                writeln!(formatter, "{}: a log without its id", self.name)?;
+                write_counts(formatter, verified)?;
+            }
             Some(log_id) => {
                 writeln!(formatter, "{}: log {log_id}", self.name)?;
                 write_counts(formatter, verified)?;

@@ -102,12 +102,19 @@ impl Marks {
             }
             Err(e) => return Err(io_error(format!("opening {}", path.display()))(e)),
         };
-        let (slot, mark) = newest(&file, path)?;
+        let Newest {
+            slot,
+            mark,
+            other_is_whole,
+        } = newest(&file, path)?;
         if mark.log_id != log_id {
             return Err(JournalError::OtherLog {
                 found: mark.log_id,
                 expected: log_id,
             });
+        }
+        if !other_is_whole {
+            rewrite(&file, path, (slot + 1) % SLOTS, &mark)?;
         }
         let state = State {
             slot: (slot + 1) % SLOTS,
@@ -243,22 +250,83 @@ fn same(error: &io::Error) -> io::Error {
     code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-fn newest(file: &File, path: &Path) -> Result<(usize, HighWater), JournalError> {
+/// The newest mark in a file.
+struct Newest {
+    slot: usize,
+    mark: HighWater,
+    /// Whether the other slot holds what was written, or was never written.
+    other_is_whole: bool,
+}
+
+/// The newest mark in a file that is only read, and what is wrong with the other one.
+pub(super) fn read(path: &Path) -> Result<(HighWater, Option<String>), JournalError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(damaged(path, "is missing"));
+        }
+        Err(e) => return Err(io_error(format!("opening {}", path.display()))(e)),
+    };
+    let Newest {
+        mark,
+        other_is_whole,
+        ..
+    } = newest(&file, path)?;
+    let wrong = (!other_is_whole).then(|| {
+        format!(
+            "{}: one of its two marks cannot be read; the other is of position {}, and may be older",
+            path.display(),
+            mark.position
+        )
+    });
+    Ok((mark, wrong))
+}
+
+/// Writes the mark that can be read over the one that cannot, so that damage to the first does not
+/// leave none.
+fn rewrite(file: &File, path: &Path, slot: usize, mark: &HighWater) -> Result<(), JournalError> {
+    tracing::warn!(
+        file = %path.display(),
+        position = mark.position,
+        "one of the two high-water marks cannot be read: the other is taken, which may be older, and \
+         both are written again"
+    );
+    file.write_all_at(&encode(mark), (slot * PAGE_BYTES) as u64)
+        .and_then(|()| file.sync_data())
+        .map_err(io_error(format!("writing {}", path.display())))
+}
+
+fn newest(file: &File, path: &Path) -> Result<Newest, JournalError> {
     let mut newest: Option<(usize, HighWater)> = None;
+    let mut unreadable = 0;
+    let mut unwritten = 0;
     for slot in 0..SLOTS {
         let mut bytes = [0; SLOT_BYTES];
         match file.read_exact_at(&mut bytes, (slot * PAGE_BYTES) as u64) {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => continue,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                unreadable += 1;
+                continue;
+            }
             Err(e) => return Err(io_error(format!("reading {}", path.display()))(e)),
         }
-        if let Some(mark) = decode(&bytes)
-            && newest.is_none_or(|(_, other)| mark.position >= other.position)
-        {
-            newest = Some((slot, mark));
+        match decode(&bytes) {
+            Some(mark) => {
+                if newest.is_none_or(|(_, other)| mark.position >= other.position) {
+                    newest = Some((slot, mark));
+                }
+            }
+            None if bytes == [0; SLOT_BYTES] => unwritten += 1,
+            None => unreadable += 1,
         }
     }
-    newest.ok_or_else(|| damaged(path, "holds no mark that can be read"))
+    let (slot, mark) = newest.ok_or_else(|| damaged(path, "holds no mark that can be read"))?;
+    Ok(Newest {
+        slot,
+        mark,
+        // The first mark of a log goes to the slot that was not written before.
+        other_is_whole: unreadable == 0 && (unwritten == 0 || mark.position == 0),
+    })
 }
 
 fn damaged(path: &Path, what: &str) -> JournalError {
@@ -318,7 +386,7 @@ mod tests {
             marks.write(position, [9; 32]).expect("written");
         }
         // Not stopped: a killed process leaves what it wrote.
-        let found = newest(&marks.shared.file, &path).expect("readable").1;
+        let found = newest(&marks.shared.file, &path).expect("readable").mark;
         assert_eq!(
             found,
             HighWater {
@@ -343,6 +411,34 @@ mod tests {
         bytes[30] ^= 1;
         fs::write(&path, bytes).expect("written");
         assert_eq!(open(&path).1.position, 1);
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_read_is_told_and_written_again() {
+        let (_dir, path) = new_file();
+        assert_eq!(read(&path).expect("readable").1, None);
+        for position in [1, 2] {
+            let (marks, _) = open(&path);
+            marks.write(position, [9; 32]).expect("written");
+        }
+        assert_eq!(read(&path).expect("readable").1, None);
+        let whole = fs::read(&path).expect("read");
+        for (at, kept) in [(30, 1), (PAGE_BYTES + 30, 2)] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, &bytes).expect("written");
+            let (mark, wrong) = read(&path).expect("readable");
+            assert_eq!(mark.position, kept);
+            assert!(wrong.is_some_and(|wrong| wrong.contains("cannot be read")));
+            // When it is opened, then both can be read.
+            drop(open(&path));
+            let (mark, wrong) = read(&path).expect("readable");
+            assert_eq!((mark.position, wrong), (kept, None));
+        }
+        let mut bytes = whole;
+        bytes[..SLOT_BYTES].fill(0);
+        fs::write(&path, &bytes).expect("written");
+        assert!(read(&path).expect("readable").1.is_some());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::{JournalError, LogId, high_water, io_error};
 
+pub(super) mod reading;
 mod restoring;
 
 /// The layout of the directory that this version reads and writes.
@@ -149,23 +150,25 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .map_err(failed())?;
     match wait_for_lock(&file) {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let pid = file
-                .read_to_string(&mut holder)
-                .ok()
-                .and_then(|_| holder.trim().parse().ok());
-            return Err(JournalError::Locked {
-                dir: dir.to_owned(),
-                pid,
-            });
-        }
+        Err(TryLockError::WouldBlock) => return Err(held_by_another(dir, &file)),
         Err(TryLockError::Error(source)) => return Err(failed()(source)),
     }
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(failed())?;
     Ok(file)
+}
+
+fn held_by_another(dir: &Path, mut lock: &File) -> JournalError {
+    let mut holder = String::new();
+    let pid = lock
+        .read_to_string(&mut holder)
+        .ok()
+        .and_then(|_| holder.trim().parse().ok());
+    JournalError::Locked {
+        dir: dir.to_owned(),
+        pid,
+    }
 }
 
 /// A daemon that was just killed, or a child that is only being started, may hold the lock for a

@@ -22,8 +22,10 @@ use super::{
     pack, space, underway::UnderWay,
 };
 use cache::Cache;
+pub use examine::{Examined, Read};
 
 mod cache;
+mod examine;
 mod preflight;
 mod restore;
 
@@ -101,7 +103,9 @@ impl SledJournal {
     /// before sled reads it once more. What is older is checked by those who read it.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, JournalError> {
         space::check(dir)?;
-        Self::open_home(Home::open(dir, |path| create(path, options))?, options)
+        Home::open(dir, |path| create(path, options))
+            .and_then(|home| Self::open_home(home, options))
+            .map_err(|refusal| examine::told(dir, refusal))
     }
 
     fn open_home(home: Home, options: SledOptions) -> Result<Self, JournalError> {

@@ -242,6 +242,7 @@ fn of_journal(error: &JournalError) -> Status {
         | JournalError::NotEmpty { .. }
         | JournalError::Shorter { .. }
         | JournalError::OtherLog { .. }
+        | JournalError::Refused { .. }
         | JournalError::TooLarge { .. }
         | JournalError::NoRoom { .. }
         | JournalError::Failed

@@ -23,6 +23,7 @@ mod flips;
 mod histories;
 mod key;
 mod language;
+mod left;
 mod loss;
 mod malformed;
 mod metrics;

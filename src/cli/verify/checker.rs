@@ -179,6 +179,15 @@ impl Checker {
         self.unreadable < UNREADABLE_MAX
     }
 
+    /// Says that what begins at a position cannot be read. Answers whether to go on.
+    #[must_use]
+    pub(super) fn unreadable_at(&mut self, position: u64, what: &str) -> bool {
+        if position > self.next {
+            self.pass_over(position - 1, "are missing");
+        }
+        position < self.next || self.unreadable(what)
+    }
+
     /// Keeps what was found.
     pub(super) fn find(&mut self, position: Option<u64>, what: String) {
         self.keep(Finding {

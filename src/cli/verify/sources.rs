@@ -14,7 +14,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use super::{
     VerifyError,
-    checker::{Checker, Claim, Verified},
+    checker::{Checker, Claim, Positions, Verified},
     kept::Kept,
 };
 use crate::{
@@ -28,20 +28,13 @@ use crate::{
         remote::{Refusal, Remote},
     },
     journal::{
-        Journal as _, JournalError, LogId,
-        sled::{SledJournal, SledOptions},
+        JournalError, LogId,
+        sled::{Examined, Read, SledJournal},
     },
     merkle::Frontier,
     notary::Checkpoint,
     proto::{GetCheckpointRequest, ReadRawRequest, audit_service_client::AuditServiceClient},
 };
-
-/// How much of a directory's log is read at a time, in bytes.
-const READ_BYTES: usize = 1 << 20;
-
-/// What sled keeps of a directory's log in memory, in bytes: a log that is read once, in order, gains
-/// nothing by more.
-const CACHE_BYTES: u64 = 8 << 20;
 
 /// How often a long pass says how far it is, where no bar is drawn.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -98,24 +91,26 @@ impl Drop for Progress {
 
 /// Reads the log in a data directory.
 pub(super) fn directory(dir: &Path, kept: &Kept) -> Result<Pass, VerifyError> {
-    // Opening a directory makes a log in it when there is none.
     if dir.join("CREATING").exists() || !HOME_FILES.iter().any(|name| dir.join(name).exists()) {
         return Err(VerifyError::NotADirectory {
             path: dir.to_owned(),
         });
     }
-    let options = SledOptions {
-        cache_bytes: CACHE_BYTES,
-    };
-    let journal = match SledJournal::open(dir, options) {
-        Ok(journal) => journal,
+    let examined = match SledJournal::examine(dir) {
+        Ok(examined) => examined,
         Err(error @ JournalError::Locked { .. }) => return Err(VerifyError::InUse(error)),
-        Err(error) if convicts(&error) => return Ok(unopened(&error)),
         Err(error) => return Err(VerifyError::Journal(error)),
     };
-    let log_id = journal.log_id();
-    let mut checker = Checker::new(Frontier::default(), kept.claims(log_id)?);
-    if let Some(mark) = journal.recovered_mark() {
+    let claims = match examined.log_id {
+        Some(log_id) => kept.claims(log_id)?,
+        None => Vec::new(),
+    };
+    let mut checker = Checker::new(Frontier::default(), claims);
+    if examined.log_id.is_none() {
+        let what = "no file tells which log it is, so no checkpoint was compared with it";
+        checker.find(None, what.to_owned());
+    }
+    if let Some(mark) = examined.mark.filter(|mark| mark.position > 0) {
         checker.claim(Claim {
             name: "the directory's high-water mark".to_owned(),
             size: mark.position,
@@ -123,67 +118,34 @@ pub(super) fn directory(dir: &Path, kept: &Kept) -> Result<Pass, VerifyError> {
             signature: String::new(),
         });
     }
-    read_journal(&journal, &mut checker);
-    journal.close().map_err(VerifyError::Journal)?;
+    for what in &examined.damage {
+        checker.find(None, what.clone());
+    }
+    read_directory(&examined, &mut checker);
     Ok(Pass {
-        log_id: Some(log_id),
+        log_id: examined.log_id,
         verified: checker.finish(),
     })
 }
 
-/// Whether a directory that does not open for this reason has lost something, rather than being used
-/// wrongly.
-fn convicts(error: &JournalError) -> bool {
-    matches!(
-        error,
-        JournalError::Damaged { .. }
-            | JournalError::Shorter { .. }
-            | JournalError::OtherLog { .. }
-            | JournalError::NoFormat { .. }
-    )
-}
-
-/// What is to be said of a directory that cannot be read at all.
-fn unopened(error: &JournalError) -> Pass {
-    let mut checker = Checker::new(Frontier::default(), Vec::new());
-    checker.find(None, error.to_string());
-    Pass {
-        log_id: None,
-        verified: checker.finish(),
-    }
-}
-
-fn read_journal(journal: &SledJournal, checker: &mut Checker) {
-    let head = journal.head();
-    let mut progress = Progress::new(head, progress::bar(head, "commits"));
-    while checker.next() <= head {
-        let from = checker.next();
-        // Behind damage in what was asked for together, one by one up to it.
-        let read = match journal.read(from, READ_BYTES) {
-            Err(JournalError::Damaged { .. }) => journal.read(from, 1),
-            read => read,
-        };
+fn read_directory(examined: &Examined, checker: &mut Checker) {
+    let marked = examined.mark.map_or(0, |mark| mark.position);
+    let mut progress = Progress::new(marked, progress::bar(marked, "commits"));
+    for read in examined.read() {
         match read {
-            Ok(entries) => {
-                for entry in entries {
-                    checker.commit(entry.position, &entry.commit);
-                }
-                if checker.next() == from && !checker.unreadable("is missing") {
-                    break;
-                }
-            }
-            Err(JournalError::Damaged { what, .. }) => {
-                if !checker.unreadable(&what) {
-                    break;
-                }
-            }
-            Err(error) => {
-                if !checker.unreadable(&error.to_string()) {
-                    break;
+            Read::Commit(entry) => checker.commit(entry.position, &entry.commit),
+            Read::Damaged { position, what } => {
+                if !checker.unreadable_at(position, &what) {
+                    return;
                 }
             }
         }
         progress.at(checker.next() - 1, checker);
+    }
+    if checker.next() <= marked {
+        let lost = checker.next()..=marked;
+        let what = "was acknowledged and cannot be read";
+        checker.find(None, format!("{}: {what}", Positions(&lost)));
     }
 }
 

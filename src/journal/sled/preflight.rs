@@ -8,17 +8,18 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::super::{JournalError, io_error};
+use super::super::{JournalError, io_error, pack};
 use super::SEGMENT_BYTES;
 use messages::SEGMENT_HEADER_BYTES;
 use pages::Snapshot;
-use recovery::{Found, Refusal, Segment};
+use recovery::{Refusal, Segment};
 
 mod messages;
 mod pages;
 mod read_through;
 mod recovery;
 mod tree;
+pub(super) mod whole;
 
 /// Refuses files that sled would misread, and removes what would keep it from opening. Returns the
 /// position at which the log ends; it is not below `marked`.
@@ -37,12 +38,7 @@ pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     read(snapshot.as_ref().map_or(0, Snapshot::segment))?;
     let found = recovery::find(&file, &headers.whole, snapshot, marked);
     if let Some(start) = headers.damaged {
-        let whole = match &found {
-            Ok(Found { head, .. }) => *head,
-            Err(Refusal { whole, .. }) => *whole,
-        };
-        let what = format!("has a damaged segment header at byte {start}");
-        return Err(damaged_up_to(&db, &what, None, whole, marked));
+        return Err(damaged_header(&db, start));
     }
     let found = found.map_err(|refusal| refused(&db, refusal, marked))?;
     if !found.snapshot && !snapshots.is_empty() {
@@ -54,36 +50,35 @@ pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     Ok(found.head)
 }
 
+/// The words for a file that sled must not open.
 fn refused(db: &Path, refusal: Refusal, marked: u64) -> JournalError {
     let Refusal { whole, flaw } = refusal;
-    match flaw {
-        Some(flaw) => damaged_up_to(db, &flaw.what, Some(flaw.position), whole, marked),
-        None => JournalError::Shorter {
+    let Some(flaw) = flaw else {
+        return JournalError::Shorter {
             head: whole,
             marked,
-        },
+        };
+    };
+    let (db, what) = (db.display(), flaw.what);
+    if flaw.position > marked && whole >= marked {
+        // There need not have been a commit at that position.
+        return JournalError::Damaged {
+            what: format!(
+                "{db}: behind position {marked}, the last that was acknowledged: {what}; nothing was \
+                 written to it"
+            ),
+            position: None,
+        };
+    }
+    JournalError::Damaged {
+        what: format!("{db}: {what}; nothing was written to it"),
+        position: Some(flaw.position),
     }
 }
 
-/// The words for a file that sled must not open, and for what is whole in it.
-fn damaged_up_to(
-    db: &Path,
-    what: &str,
-    position: Option<u64>,
-    whole: u64,
-    marked: u64,
-) -> JournalError {
-    let whole = match whole {
-        0 => "no commit can be read".to_owned(),
-        whole => format!("positions 1 to {whole} are whole"),
-    };
-    JournalError::Damaged {
-        what: format!(
-            "{}: {what}; {whole}, and position {marked} was acknowledged; nothing was written to it",
-            db.display()
-        ),
-        position,
-    }
+fn damaged_header(db: &Path, start: u64) -> JournalError {
+    let what = format!("has a damaged segment header at byte {start}; nothing was written to it");
+    damaged(db, &what)
 }
 
 /// sled writes values to files of their own when they are too large for it, and never syncs those.

@@ -41,7 +41,10 @@ impl Case {
 
     #[track_caller]
     fn refusal(&self) -> JournalError {
-        self.try_open().err().expect("the journal is refused")
+        match self.try_open().err().expect("the journal is refused") {
+            JournalError::Refused { refusal, .. } => *refusal,
+            other => other,
+        }
     }
 
     /// Given a journal of these commits, one group each, closed.

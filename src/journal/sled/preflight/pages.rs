@@ -36,6 +36,11 @@ impl Table {
         self.0.get(usize::try_from(number).ok()?)
     }
 
+    /// How many page numbers are known.
+    pub(super) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     pub(super) fn absent(&self) -> Option<usize> {
         self.0.iter().position(|page| *page == Page::Absent)
     }

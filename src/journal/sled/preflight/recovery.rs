@@ -76,8 +76,8 @@ pub(super) fn find(
 }
 
 /// The pages as sled would know them.
-struct Recovered {
-    table: Table,
+pub(super) struct Recovered {
+    pub(super) table: Table,
     /// Pages that got a value after the snapshot; nothing where there was none.
     changed: Option<BTreeSet<u64>>,
     /// What sled would not survive.
@@ -116,7 +116,7 @@ fn judge(file: &File, recovered: Recovered, marked: u64) -> Result<u64, Refusal>
 }
 
 /// Does what sled does: finds where the log ends, then takes in the messages up to there.
-fn recover(file: &File, segments: &[Segment], snapshot: Option<Snapshot>) -> Recovered {
+pub(super) fn recover(file: &File, segments: &[Segment], snapshot: Option<Snapshot>) -> Recovered {
     let end = snapshot.as_ref().map(|snapshot| snapshot.end);
     let begin = snapshot.as_ref().map_or(0, Snapshot::segment);
     let mut table = snapshot.map(|snapshot| snapshot.table).unwrap_or_default();

@@ -9,6 +9,8 @@ use super::super::SEGMENT_BYTES;
 use super::messages::{self, Fields, Kind};
 use super::pages::{Page, Place, Table};
 
+pub(super) mod salvage;
+
 /// The page that names the root of each tree.
 const META_PAGE: u64 = 0;
 /// The page of sled's own counter.

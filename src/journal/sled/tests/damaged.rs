@@ -27,14 +27,11 @@ fn used(bytes: &[u8]) -> usize {
 fn assert_refused_untouched(case: &Case) -> JournalError {
     let db = case.log_path().join("db");
     let before = fs::read(&db).expect("readable");
-    let refusal = case.refusal();
-    let said = refusal.to_string();
-    assert!(
-        said.contains("whole") && said.contains("stratad restore"),
-        "{said}"
-    );
+    let refused = case.try_open().err().expect("the journal is refused");
+    let said = refused.to_string();
+    assert!(said.contains("stratad restore"), "{said}");
     assert!(fs::read(&db).expect("readable") == before, "{said}");
-    refusal
+    refused
 }
 
 /// Given a log, its file flipped at many places, then what is found in it is all that was
@@ -55,7 +52,7 @@ fn finds_all_or_refuses(case: &Case) {
         match preflight::check(&path, head) {
             Ok(found) => assert_eq!(found, head, "flipped at {at}"),
             Err(error) => {
-                assert!(error.to_string().contains("whole"), "{error}");
+                assert!(error.is_damage(), "{error}");
                 refused += 1;
             }
         }
@@ -93,7 +90,12 @@ fn a_flip_at_the_end_is_refused_and_nothing_is_overwritten() {
     fs::write(&db, &bytes).expect("written");
     let refusal = assert_refused_untouched(&case);
     assert!(
-        matches!(refusal, JournalError::Shorter { head, marked: 120 } if (110..120).contains(&head)),
+        matches!(
+            &refusal,
+            JournalError::Refused { refusal, left }
+                if matches!(**refusal, JournalError::Shorter { head, marked: 120 } if head == left.whole)
+                    && (110..120).contains(&left.whole)
+        ),
         "{refusal}"
     );
 }
@@ -191,4 +193,111 @@ fn damage_in_an_old_part_is_noticed_by_the_reads_that_meet_it_and_writes_go_on()
     assert_eq!(journal.head(), 1000);
     journal.close().expect("closed");
     assert_eq!(case.open().head(), 1000);
+}
+
+/// The positions that can be read of a directory, and what is told to be wrong with it.
+#[track_caller]
+fn examined(case: &Case) -> (Vec<u64>, Vec<String>) {
+    let examined = SledJournal::examine(case.path()).expect("it is no error");
+    let mut whole = Vec::new();
+    for read in examined.read() {
+        if let Read::Commit(entry) = read {
+            let n = usize::try_from(entry.position).expect("small") - 1;
+            assert_eq!(
+                entry.commit.first(),
+                Some(&(n / 2 + n % 2).to_le_bytes()[0])
+            );
+            whole.push(entry.position);
+        }
+    }
+    (whole, examined.damage.clone())
+}
+
+fn all_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(all_files(&path));
+        } else {
+            files.push((path.clone(), fs::read(&path).expect("readable")));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn what_is_whole_is_read_without_a_write_however_the_log_was_left() {
+    let case = Case::new();
+    let journal = written(&case, 60, 100);
+    assert!(matches!(
+        SledJournal::examine(case.path()).err(),
+        Some(JournalError::Locked { .. })
+    ));
+    drop(journal);
+    let everything: Vec<u64> = (1..=120).collect();
+    let before = all_files(case.path());
+    assert_eq!(examined(&case), (everything.clone(), Vec::new()));
+    assert!(all_files(case.path()) == before, "something was written");
+    case.open().close().expect("closed");
+    assert_eq!(examined(&case), (everything, Vec::new()));
+}
+
+#[test]
+fn damage_beside_the_log_hides_no_commit_and_the_refusal_says_so() {
+    for name in ["high-water", "FORMAT", "journal/conf"] {
+        for bytes in [None, Some("torn")] {
+            let case = Case::new();
+            written(&case, 60, 100).close().expect("closed");
+            let path = case.path().join(name);
+            match bytes {
+                Some(bytes) => fs::write(&path, bytes).expect("written"),
+                None => fs::remove_file(&path).expect("removed"),
+            }
+            let (whole, damage) = examined(&case);
+            assert_eq!(whole, (1..=120).collect::<Vec<_>>(), "{name}");
+            assert_eq!(damage.len(), 1, "{damage:?}");
+            let said = assert_refused_untouched(&case).to_string();
+            assert!(said.contains("positions 1 to 120 are whole"), "{said}");
+            let is_known = name != "high-water";
+            assert_eq!(
+                said.contains("all that was acknowledged"),
+                is_known,
+                "{said}"
+            );
+            assert!(said.contains("stratad backup FILE --from-dir"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn damage_behind_the_last_acknowledged_commit_names_no_position_that_never_was() {
+    let case = Case::new();
+    drop(written(&case, 10, 100));
+    let db = case.log_path().join("db");
+    let mut bytes = fs::read(&db).expect("readable");
+    bytes.resize(SEGMENT_BYTES, 0);
+    bytes.extend([0xA5; 4096]);
+    fs::write(&db, &bytes).expect("written");
+    let said = assert_refused_untouched(&case).to_string();
+    assert!(!said.contains("position 21"), "{said}");
+    assert!(said.contains("all that was acknowledged"), "{said}");
+}
+
+#[test]
+fn what_is_whole_behind_damage_is_read_too() {
+    let case = Case::new();
+    written(&case, 400, 40_000).close().expect("closed");
+    let db = case.log_path().join("db");
+    let mut bytes = fs::read(&db).expect("readable");
+    // Given flips all over its first half, of which some hit what was written anew elsewhere.
+    for at in (SEGMENT_BYTES / 64..bytes.len() / 2).step_by(SEGMENT_BYTES / 32) {
+        bytes[at] ^= 1;
+    }
+    fs::write(&db, &bytes).expect("written");
+    let (whole, damage) = examined(&case);
+    assert_eq!(whole.last(), Some(&800));
+    assert!((400..800).contains(&whole.len()), "{}", whole.len());
+    assert!(!damage.is_empty(), "{damage:?}");
 }
