@@ -13,6 +13,7 @@ use super::SEGMENT_BYTES;
 use messages::SEGMENT_HEADER_BYTES;
 use pages::Snapshot;
 use recovery::{Refusal, Segment};
+use tree::Fault;
 
 mod messages;
 mod pages;
@@ -30,13 +31,22 @@ pub(super) fn check(path: &Path, marked: u64) -> Result<u64, JournalError> {
     let file = open(&db)?;
     let headers = segments(&file, &db)?;
     let snapshots = snapshots(path)?;
-    let snapshot = snapshots.last().and_then(|newest| Snapshot::read(newest));
+    let newest = snapshots.last().map(|newest| {
+        Snapshot::read(newest).map_err(io_error(format!("reading {}", newest.display())))
+    });
+    let snapshot = newest.transpose()?.flatten();
     let read = |begin| {
         let read = read_through::check(&file, &headers.whole, begin);
         read.map_err(io_error(format!("reading {}", db.display())))
     };
     read(snapshot.as_ref().map_or(0, Snapshot::segment))?;
-    let found = recovery::find(&file, &headers.whole, snapshot, marked);
+    let found = match recovery::find(&file, &headers.whole, snapshot, marked) {
+        Ok(found) => Ok(found),
+        Err(Fault::Flaw(refusal)) => Err(refusal),
+        Err(Fault::Io(error)) => {
+            return Err(io_error(format!("reading {}", db.display()))(error));
+        }
+    };
     if let Some(start) = headers.damaged {
         return Err(damaged_header(&db, start));
     }

@@ -57,18 +57,42 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
 
 /// The message that begins here, if it is whole and of that segment.
 pub(super) fn read(bytes: &[u8], segment: u64) -> Option<Message<'_>> {
-    let header = header(bytes)?;
+    // Looked at first, for it is the cheapest.
+    let header = header(bytes).filter(|header| header.segment == segment)?;
     let end = header.bytes.checked_add(header.body_bytes)?;
     let body = bytes.get(header.bytes..end)?;
     let mut crc = crc32fast::Hasher::new();
     crc.update(body);
     crc.update(bytes.get(4..header.bytes)?);
-    let whole = !crc.finalize() == header.crc && header.segment == segment;
+    let whole = !crc.finalize() == header.crc;
     Some(Message {
         kind: header.kind.filter(|_| whole)?,
         page: header.page,
         body,
         bytes: end,
+    })
+}
+
+/// The whole messages of a segment that begin somewhere behind `at`, and where each does.
+pub(super) fn behind(
+    bytes: &[u8],
+    at: usize,
+    segment: u64,
+) -> impl Iterator<Item = (usize, Message<'_>)> {
+    let mut at = at;
+    std::iter::from_fn(move || {
+        loop {
+            at += 1;
+            if !may_begin_at(at) {
+                return None;
+            }
+            let read = bytes.get(at..).and_then(|rest| read(rest, segment));
+            if let Some(message) = read {
+                let begin = at;
+                at += message.bytes - 1;
+                return Some((begin, message));
+            }
+        }
     })
 }
 

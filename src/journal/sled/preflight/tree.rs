@@ -2,6 +2,7 @@
 //! value checked for its position and its checksum.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::super::super::pack;
@@ -30,6 +31,30 @@ pub(super) struct Flaw {
     pub(super) position: u64,
 }
 
+/// Why something of the file cannot be had.
+#[derive(Debug)]
+pub(super) enum Fault<T> {
+    /// It could not be read. It may be whole.
+    Io(io::Error),
+    /// It was read, and is not what was written.
+    Flaw(T),
+}
+
+impl<T> Fault<T> {
+    pub(super) fn map<U>(self, flaw: impl FnOnce(T) -> U) -> Fault<U> {
+        match self {
+            Self::Io(error) => Fault::Io(error),
+            Self::Flaw(what) => Fault::Flaw(flaw(what)),
+        }
+    }
+}
+
+impl<T> From<io::Error> for Fault<T> {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// What a page of the tree holds. Keys are whole.
 struct Node {
     next: Option<u64>,
@@ -53,54 +78,58 @@ pub(super) struct Tree<'a> {
 impl Tree<'_> {
     /// Reads all values from the page on in which position `from` belongs, and returns the position
     /// of the last commit.
-    pub(super) fn head(&self, from: u64) -> Result<u64, Flaw> {
-        let flaw = |what: String, position| Flaw { what, position };
+    pub(super) fn head(&self, from: u64) -> Result<u64, Fault<Flaw>> {
+        let at = |position| move |fault: Fault<String>| fault.map(|what| Flaw { what, position });
         self.node_of(COUNTER_PAGE, Kind::Counter)
-            .map_err(|what| flaw(what, from))?;
-        let mut leaf = self.leaf_of(from).map_err(|what| flaw(what, from))?;
+            .map_err(at(from))?;
+        let mut leaf = self.leaf_of(from).map_err(at(from))?;
         let mut next = None;
         loop {
             if let Data::Leaf(values) = &leaf.data {
                 for (key, value) in values {
                     let expected = next.or((from == 1).then_some(1));
-                    let first = position(key).ok_or_else(|| {
-                        flaw("a key is not a position".into(), expected.unwrap_or(from))
-                    })?;
-                    if let Some(expected) = expected.filter(|expected| *expected != first) {
-                        return Err(flaw("its commit is missing".into(), expected));
-                    }
-                    let count =
-                        count(first, value).map_err(|what| flaw(what.to_string(), first))?;
-                    next = Some(first + count);
+                    next = Some(end_of(key, value, expected, from).map_err(Fault::Flaw)?);
                 }
             }
-            let position = next.unwrap_or(from);
             let Some(number) = leaf.next else {
                 return Ok(next.map_or(0, |next| next - 1));
             };
-            leaf = self.node(number).map_err(|what| flaw(what, position))?;
+            leaf = self.node(number).map_err(at(next.unwrap_or(from)))?;
         }
     }
 
     /// The last position up to which all can be read from the first on.
-    pub(super) fn whole(&self) -> u64 {
-        self.head(1)
-            .unwrap_or_else(|flaw| flaw.position.saturating_sub(1))
+    pub(super) fn whole(&self) -> io::Result<u64> {
+        match self.head(1) {
+            Ok(head) => Ok(head),
+            Err(Fault::Flaw(flaw)) => Ok(flaw.position.saturating_sub(1)),
+            Err(Fault::Io(error)) => Err(error),
+        }
     }
 
-    /// The first position of a page, if it is a leaf and can be read.
-    pub(super) fn first_position(&self, number: u64) -> Option<u64> {
-        match self.node(number).ok()?.data {
-            Data::Leaf(values) => position(&values.first()?.0),
-            Data::Index(_) => None,
+    /// The first position of a page, if it is a leaf and makes sense.
+    pub(super) fn first_position(&self, number: u64) -> io::Result<Option<u64>> {
+        match self.node(number) {
+            Ok(Node {
+                data: Data::Leaf(values),
+                ..
+            }) => Ok(values.first().and_then(|(key, _)| position(key))),
+            Ok(Node {
+                data: Data::Index(_),
+                ..
+            })
+            | Err(Fault::Flaw(_)) => Ok(None),
+            Err(Fault::Io(error)) => Err(error),
         }
     }
 
     /// The leaf where the key of a position belongs.
-    fn leaf_of(&self, position: u64) -> Result<Node, String> {
+    fn leaf_of(&self, position: u64) -> Result<Node, Fault<String>> {
+        let flaw = |what: &str| Fault::Flaw(what.to_owned());
         let key = position.to_be_bytes();
         let meta = self.node_of(META_PAGE, Kind::Meta)?;
-        let mut number = root(&meta).ok_or("the engine's list of trees makes no sense")?;
+        let root = root(&meta);
+        let mut number = root.ok_or_else(|| flaw("the engine's list of trees makes no sense"))?;
         for _ in 0..STEPS_MAX {
             let node = self.node(number)?;
             let beyond = !node.hi.is_empty() && node.hi.as_slice() <= key.as_slice();
@@ -110,75 +139,101 @@ impl Tree<'_> {
                 (None, Data::Index(children)) => {
                     let after = children.partition_point(|(at, _)| at.as_slice() <= &key[..]);
                     let child = children.get(after.saturating_sub(1));
-                    child.ok_or("a page of the engine's index is empty")?.1
+                    child
+                        .ok_or_else(|| flaw("a page of the engine's index is empty"))?
+                        .1
                 }
             };
         }
-        Err("the engine's index does not end".into())
+        Err(flaw("the engine's index does not end"))
     }
 
-    fn node(&self, number: u64) -> Result<Node, String> {
+    fn node(&self, number: u64) -> Result<Node, Fault<String>> {
+        let senseless = || Fault::Flaw(senseless(number));
         let base = self.node_of(number, Kind::Node)?;
-        let mut node = node(&base).ok_or_else(|| senseless(number))?;
+        let mut node = node(&base).ok_or_else(senseless)?;
         let Some(Page::Present { links, .. }) = self.table.get(number) else {
-            return Err(senseless(number));
+            return Err(senseless());
         };
         for place in links {
             let link = self.message(*place, number, Kind::Link)?;
-            apply(&mut node, &link).ok_or_else(|| senseless(number))?;
+            apply(&mut node, &link).ok_or_else(senseless)?;
         }
         Ok(node)
     }
 
     /// The body of the base of a page.
-    fn node_of(&self, number: u64, kind: Kind) -> Result<Vec<u8>, String> {
+    fn node_of(&self, number: u64, kind: Kind) -> Result<Vec<u8>, Fault<String>> {
         match self.table.get(number) {
             Some(Page::Present { base, .. }) => self.message(*base, number, kind),
-            Some(Page::Free | Page::Absent) | None => {
-                Err(format!("page {number} of the storage engine is missing"))
-            }
+            Some(Page::Free(_)) | None => Err(Fault::Flaw(format!(
+                "page {number} of the storage engine is missing"
+            ))),
         }
     }
 
-    fn message(&self, place: Place, number: u64, kind: Kind) -> Result<Vec<u8>, String> {
+    fn message(&self, place: Place, number: u64, kind: Kind) -> Result<Vec<u8>, Fault<String>> {
         let Place { lsn, offset } = place;
-        let damaged = || format!("the storage file is damaged in what begins at byte {offset}");
-        let room = SEGMENT_BYTES - usize::try_from(offset).map_err(|_| damaged())? % SEGMENT_BYTES;
+        let damaged = || {
+            let what = format!("the storage file is damaged in what begins at byte {offset}");
+            Fault::Flaw(what)
+        };
+        // To read where no file can be would be an error of the system.
+        let within = usize::try_from(offset)
+            .ok()
+            .filter(|_| i64::try_from(offset).is_ok());
+        let room = SEGMENT_BYTES - within.ok_or_else(damaged)? % SEGMENT_BYTES;
         let mut bytes = vec![0; HEADER_BYTES_MAX.min(room)];
-        let header = read_up_to(self.file, &mut bytes, offset);
-        let length = header
-            .and_then(|()| messages::length(&bytes))
+        read_up_to(self.file, &mut bytes, offset)?;
+        let length = messages::length(&bytes)
             .filter(|length| *length <= room)
             .ok_or_else(damaged)?;
         bytes.resize(length, 0);
-        read_up_to(self.file, &mut bytes, offset)
-            .and_then(|()| messages::read(&bytes, lsn / SEGMENT_BYTES as u64))
+        read_up_to(self.file, &mut bytes, offset)?;
+        messages::read(&bytes, lsn / SEGMENT_BYTES as u64)
             .filter(|message| message.page == number && message.kind == kind)
             .map(|message| message.body.to_vec())
             .ok_or_else(damaged)
     }
 }
 
+fn senseless(number: u64) -> String {
+    format!("page {number} of the storage engine makes no sense")
+}
+
 /// Reads as many bytes as there are; those behind the end of the file stay as they are.
-pub(super) fn read_up_to(file: &File, bytes: &mut [u8], offset: u64) -> Option<()> {
+pub(super) fn read_up_to(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + done as u64) {
+        match file.read_at(rest, offset.saturating_add(done as u64)) {
             Ok(0) => break,
             Ok(read) => done += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-    Some(())
+    Ok(())
+}
+
+/// The position behind a stored value, which must be at the one expected.
+fn end_of(key: &[u8], value: &[u8], expected: Option<u64>, from: u64) -> Result<u64, Flaw> {
+    let flaw = |what: &str, position| Flaw {
+        what: what.to_owned(),
+        position,
+    };
+    let first =
+        position(key).ok_or_else(|| flaw("a key is not a position", expected.unwrap_or(from)))?;
+    if let Some(expected) = expected.filter(|expected| *expected != first) {
+        return Err(flaw("its commit is missing", expected));
+    }
+    match count(first, value) {
+        Ok(count) => Ok(first + count),
+        Err(what) => Err(flaw(&what.to_string(), first)),
+    }
 }
 
 fn position(key: &[u8]) -> Option<u64> {
     key.try_into().ok().map(u64::from_be_bytes)
-}
-
-fn senseless(number: u64) -> String {
-    format!("page {number} of the storage engine makes no sense")
 }
 
 /// How many commits a stored value holds, if it is whole.

@@ -2,12 +2,13 @@
 //! every start, and then read around what is damaged. Nothing is written.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use super::pages::{Snapshot, Table};
 use super::recovery::{self, Found, Segment};
-use super::tree::Tree;
 use super::tree::salvage::{Leaf, Value};
+use super::tree::{Fault, Tree};
 use super::{
     JournalError, check_conf, damaged_header, io_error, open, pack, read_through, refuse_blobs,
     refused, segments, snapshots,
@@ -67,11 +68,14 @@ pub(in super::super) fn find(
         return Ok(None);
     };
     // An error of the disk is told as such, and not as damage.
-    read_through::check(&file, &headers.whole, 0)
-        .map_err(io_error(format!("reading {}", db.display())))?;
+    let reading = || io_error(format!("reading {}", db.display()));
+    read_through::check(&file, &headers.whole, 0).map_err(reading())?;
     let snapshot = || {
         let newest = snapshots(path)?.pop();
-        Ok::<_, JournalError>(newest.and_then(|newest| Snapshot::read(&newest)))
+        let read = newest.map(|newest| {
+            Snapshot::read(&newest).map_err(io_error(format!("reading {}", newest.display())))
+        });
+        Ok::<_, JournalError>(read.transpose()?.flatten())
     };
     if let Some(start) = headers.damaged {
         damage.add(damaged_header(&db, start).found());
@@ -79,11 +83,13 @@ pub(in super::super) fn find(
     let mut leads_to_the_mark = false;
     match recovery::find(&file, &headers.whole, snapshot()?, marked) {
         Ok(Found { snapshot, .. }) => leads_to_the_mark = snapshot,
-        Err(refusal) => damage.add(refused(&db, refusal, marked).found()),
+        Err(Fault::Flaw(refusal)) => damage.add(refused(&db, refusal, marked).found()),
+        Err(Fault::Io(error)) => return Err(reading()(error)),
     }
-    let mut log = Log::recovered(&file, &headers.whole, snapshot()?)?;
+    let recovered = |snapshot| Log::recovered(&file, &headers.whole, snapshot).map_err(reading());
+    let mut log = recovered(snapshot()?)?;
     if !leads_to_the_mark {
-        let without = Log::recovered(&file, &headers.whole, None)?;
+        let without = recovered(None)?;
         if without.commits() > log.commits() {
             log = without;
         }
@@ -97,17 +103,15 @@ impl Log {
         file: &File,
         segments: &[Segment],
         snapshot: Option<Snapshot>,
-    ) -> Result<Self, JournalError> {
-        let table = recovery::recover(file, segments, snapshot).table;
+    ) -> io::Result<Self> {
+        let table = recovery::recover(file, segments, snapshot)?.table;
         let leaves = Tree {
             file,
             table: &table,
         }
         .leaves(|_| {});
         Ok(Self {
-            file: file
-                .try_clone()
-                .map_err(io_error("sharing the journal's file"))?,
+            file: file.try_clone()?,
             table,
             leaves,
         })

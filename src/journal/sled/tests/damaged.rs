@@ -79,6 +79,68 @@ fn a_flip_in_a_log_that_was_stopped_is_found_before_sled_opens_it() {
     finds_all_or_refuses(&case);
 }
 
+/// Where each segment of the file belongs in the log; nothing of a free one.
+fn segments(bytes: &[u8]) -> Vec<Option<usize>> {
+    let lsn = |segment: &[u8]| {
+        let number = i64::from_le_bytes(segment.get(4..12)?.try_into().ok()?);
+        let written = segment.iter().take(20).any(|byte| *byte != 0);
+        usize::try_from(number ^ i64::MAX).ok().filter(|_| written)
+    };
+    bytes.chunks(SEGMENT_BYTES).map(lsn).collect()
+}
+
+/// Given a log so long that sled wrote some of its segments anew, stopped once and then killed.
+#[track_caller]
+fn reused(case: &Case) -> Vec<u8> {
+    for _ in 0..40 {
+        let journal = written(case, 60, 60_000);
+        let bytes = fs::read(case.log_path().join("db")).expect("readable");
+        let starts = (0..).step_by(SEGMENT_BYTES);
+        let used = segments(&bytes);
+        let again = used
+            .iter()
+            .zip(starts)
+            .filter(|(lsn, at)| lsn.is_some_and(|lsn| lsn != *at));
+        if again.count() > 1 {
+            drop(journal);
+            return bytes;
+        }
+        journal.close().expect("closed");
+    }
+    panic!("sled frees nothing");
+}
+
+#[test]
+fn a_flip_in_a_log_whose_segments_were_written_anew_is_found_before_sled_opens_it() {
+    let case = Case::new();
+    let bytes = reused(&case);
+    let path = case.log_path();
+    let head = preflight::check(&path, 0).expect("whole");
+    let file = fs::File::options().write(true).open(path.join("db"));
+    let file = file.expect("a file");
+    let write = |byte: u8, at: usize| {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[byte], at as u64).expect("written");
+    };
+    let snapshot = preflight::snapshots(&path).expect("readable");
+    let newest = fs::read(snapshot.last().expect("there")).expect("readable");
+    let mut refused = 0;
+    for at in (777..bytes.len()).step_by(bytes.len() / 60) {
+        write(bytes[at] ^ 8, at);
+        match preflight::check(&path, head) {
+            Ok(found) => assert_eq!(found, head, "flipped at {at}"),
+            Err(error) => {
+                assert!(error.to_string().contains("whole"), "{error}");
+                refused += 1;
+            }
+        }
+        write(bytes[at], at);
+    }
+    assert!(refused > 0);
+    assert!(fs::read(snapshot.last().expect("there")).expect("still there") == newest);
+    assert_eq!(preflight::check(&path, head).expect("whole again"), head);
+    assert_eq!(case.open().head(), head);
+}
+
 #[test]
 fn a_flip_at_the_end_is_refused_and_nothing_is_overwritten() {
     let case = Case::new();

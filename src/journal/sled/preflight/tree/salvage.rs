@@ -3,7 +3,7 @@
 
 use super::super::messages::Kind;
 use super::super::pages::Page;
-use super::{COUNTER_PAGE, Data, META_PAGE, Node, Tree, apply, node, position, senseless};
+use super::{COUNTER_PAGE, Data, Fault, META_PAGE, Node, Tree, apply, node, position, senseless};
 
 /// A stored value: the position of its first commit, and its bytes.
 pub(in super::super) type Value = (u64, Vec<u8>);
@@ -19,12 +19,12 @@ impl Tree<'_> {
     /// All leaves that can be found, in order. `damaged` is told what cannot be read.
     pub(in super::super) fn leaves(&self, mut damaged: impl FnMut(String)) -> Vec<Leaf> {
         for (number, kind) in [(META_PAGE, Kind::Meta), (COUNTER_PAGE, Kind::Counter)] {
-            if let Err(what) = self.node_of(number, kind) {
-                damaged(what);
+            if let Err(fault) = self.node_of(number, kind) {
+                damaged(in_words(fault));
             }
         }
         let mut leaves = Vec::new();
-        for number in COUNTER_PAGE + 1..self.table.len() {
+        for number in self.table.numbers().filter(|number| *number > COUNTER_PAGE) {
             let Some(node) = self.spared(number, &mut damaged) else {
                 continue;
             };
@@ -58,10 +58,11 @@ impl Tree<'_> {
             return None;
         };
         let base = self.node_of(number, Kind::Node);
+        let base = base.map_err(in_words);
         let base = base.and_then(|base| node(&base).ok_or_else(|| senseless(number)));
         let mut spared = base.map_err(&mut *damaged).ok()?;
         for place in links {
-            let link = self.message(*place, number, Kind::Link);
+            let link = self.message(*place, number, Kind::Link).map_err(in_words);
             let applied =
                 link.and_then(|link| apply(&mut spared, &link).ok_or_else(|| senseless(number)));
             if let Err(what) = applied {
@@ -69,5 +70,13 @@ impl Tree<'_> {
             }
         }
         Some(spared)
+    }
+}
+
+/// What is wrong with a page. All was read before, so that an error of the disk is a new one.
+fn in_words(fault: Fault<String>) -> String {
+    match fault {
+        Fault::Io(error) => format!("the storage file cannot be read: {error}"),
+        Fault::Flaw(what) => what,
     }
 }
