@@ -16,7 +16,7 @@ mod home;
 mod pack;
 pub mod sled;
 mod space;
-mod underway;
+pub mod underway;
 
 pub use self::home::{Held, hold, log_id_of};
 
@@ -84,11 +84,11 @@ pub struct HighWater {
     pub root: [u8; 32],
 }
 
-/// A sync of the disk under way.
+/// A sync of the disk under way, or a write that may wait as long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syncing {
-    /// What is synced.
-    pub file: PathBuf,
+    /// The file, or what is done where that is not of one file.
+    pub what: PathBuf,
     /// When it began.
     pub since: Instant,
 }

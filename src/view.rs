@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     commit::{LeafHash, NotACommit},
     domain::value::{Id, Time},
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, Syncing},
     merkle::Frontier,
     proto,
 };
@@ -208,6 +208,12 @@ impl View {
             written_position: state.written_position,
             cached_bytes: state.plans.weight_bytes(),
         }
+    }
+
+    /// The write to its database that is under way, so that one which does not return is noticed.
+    #[must_use]
+    pub fn syncing(&self) -> Option<Syncing> {
+        self.store.syncing()
     }
 
     /// Writes changes about once a second, or sooner when they pile up, until

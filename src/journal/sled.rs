@@ -284,6 +284,7 @@ impl Journal for SledJournal {
             return Ok(());
         };
         let marked = self.marks.stop();
+        let _under_way = self.appends.begin();
         let db = self
             .db
             .write()
