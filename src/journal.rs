@@ -239,15 +239,17 @@ pub enum JournalError {
         /// A name that was found in it.
         found: String,
     },
-    /// The disk has too little room left for what opening the log writes.
+    /// The disk has too little room left for what opening or restoring a log writes.
     #[error(
-        "the disk of {} has {free_bytes} bytes left, and opening the log may write {needed_bytes}; \
-         make room there and start again",
+        "the disk of {} has {free_bytes} bytes left, and {doing} may write {needed_bytes}; make \
+         room there and start again",
         dir.display()
     )]
     NoRoom {
         /// The data directory.
         dir: PathBuf,
+        /// What was to be done.
+        doing: &'static str,
         /// What is left.
         free_bytes: u64,
         /// What must be.
