@@ -309,7 +309,8 @@ impl GroupWriter {
             return answer(0);
         }
         if let Some(hindrance) = group.hindrance {
-            metrics::counter!("strata_writes_refused", "reason" => hindrance.name()).increment(1);
+            metrics::counter!("strata_writes_refused_total", "reason" => hindrance.name())
+                .increment(1);
             return Reply::Hindered(hindrance);
         }
 
