@@ -73,6 +73,9 @@ const HEALTH_OF: [&str; 5] = [
 /// the health of the services that only read.
 const WRITING_HEALTH_OF: [&str; 2] = [PlanServiceServer::<Plans>::NAME, ""];
 
+/// The task that serves.
+type Serving = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
+
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -155,6 +158,19 @@ pub async fn run(
     gate.stop();
     close.cancel();
     end_health_watches(&mut health).await;
+    let core = engine.core.clone();
+    let stopped = watchdog::look_on_until(core, drain_and_stop(drain, server, engine)).await;
+    ended.and(stopped)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Gives calls under way their time, then ends what runs behind the services.
+async fn drain_and_stop(
+    drain: Duration,
+    mut server: Serving,
+    engine: Engine,
+) -> Result<(), DaemonError> {
     if !server.is_finished() && tokio::time::timeout(drain, &mut server).await.is_err() {
         tracing::warn!(
             seconds = drain.as_secs(),
@@ -162,13 +178,10 @@ pub async fn run(
         );
         server.abort();
     }
-    let stopped = match tokio::task::spawn_blocking(move || engine.stop()).await {
+    match tokio::task::spawn_blocking(move || engine.stop()).await {
         Ok(stopped) => stopped,
         Err(_) => Err(DaemonError::Thread("stop")),
-    };
-    ended.and(stopped)?;
-    tracing::info!("stopped");
-    Ok(())
+    }
 }
 
 /// A token that is cancelled when `stop` completes, for those who cannot await.

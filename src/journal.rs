@@ -17,7 +17,7 @@ mod left;
 mod pack;
 pub mod sled;
 mod space;
-mod underway;
+pub mod underway;
 
 pub use self::home::{Held, hold, log_id_of};
 pub use self::left::Left;
@@ -86,11 +86,11 @@ pub struct HighWater {
     pub root: [u8; 32],
 }
 
-/// A sync of the disk under way.
+/// A sync of the disk under way, or a write that may wait as long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syncing {
-    /// What is synced.
-    pub file: PathBuf,
+    /// The file, or what is done where that is not of one file.
+    pub what: PathBuf,
     /// When it began.
     pub since: Instant,
 }
@@ -236,15 +236,17 @@ pub enum JournalError {
         /// A name that was found in it.
         found: String,
     },
-    /// The disk has too little room left for what opening the log writes.
+    /// The disk has too little room left for what opening or restoring a log writes.
     #[error(
-        "the disk of {} has {free_bytes} bytes left, and opening the log may write {needed_bytes}; \
-         make room there and start again",
+        "the disk of {} has {free_bytes} bytes left, and {doing} may write {needed_bytes}; make \
+         room there and start again",
         dir.display()
     )]
     NoRoom {
         /// The data directory.
         dir: PathBuf,
+        /// What was to be done.
+        doing: &'static str,
         /// What is left.
         free_bytes: u64,
         /// What must be.

@@ -123,11 +123,18 @@ impl Gate {
 }
 
 impl Core {
-    /// The sync of the disk that is held up, if one is.
+    /// The sync or write of the disk that is held up, if one is: the one that began first of those
+    /// of a file, and the writer's group only where no file says what it waits for.
     #[must_use]
     pub fn stalled_sync(&self) -> Option<Syncing> {
-        let syncing = self.journal.syncing()?;
-        (syncing.since.elapsed() > self.sync_stall).then_some(syncing)
+        let is_stalled = |it: &Syncing| it.since.elapsed() > self.sync_stall;
+        let of_files = [self.journal.syncing(), self.view.syncing()];
+        of_files
+            .into_iter()
+            .flatten()
+            .filter(is_stalled)
+            .min_by_key(|it| it.since)
+            .or_else(|| self.writer.settling().filter(is_stalled))
     }
 
     /// The plan, from memory or disk, and the position it is shown at.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     commit::{LeafHash, NotACommit},
     domain::value::{Id, Time},
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, Syncing},
     merkle::Frontier,
     proto,
 };
@@ -142,6 +142,9 @@ pub struct View {
     state: Mutex<State>,
     /// Held by the one who writes: two at once would put older records over newer ones.
     writing: Mutex<()>,
+    /// What was found when the log did not lead to its tree's root, until the next start: reading the
+    /// log again would find the same. Held while tiles are made again.
+    contradiction: Mutex<Option<String>>,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
 }
@@ -149,6 +152,16 @@ pub struct View {
 impl View {
     /// Takes in a group of durable commits, all at once. `frontier` is the log's tree after them.
     pub fn publish(&self, group: &[Applied], frontier: &Frontier) {
+        let mut state = self.lock_with_room();
+        for applied in group {
+            state.apply(applied);
+        }
+        state.frontier.clone_from(frontier);
+        self.press(&state);
+    }
+
+    /// Waits until there is room for more changes that are not written.
+    fn lock_with_room(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         while state.dirty_bytes() > DIRTY_BYTES_HARD && !state.stopping {
             self.progress.notify_all();
@@ -157,10 +170,11 @@ impl View {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        for applied in group {
-            state.apply(applied);
-        }
-        state.frontier.clone_from(frontier);
+        state
+    }
+
+    /// Wakes the one who writes when changes pile up.
+    fn press(&self, state: &State) {
         if state.dirty_bytes() > DIRTY_BYTES_SOFT {
             self.progress.notify_all();
         }
@@ -208,6 +222,12 @@ impl View {
             written_position: state.written_position,
             cached_bytes: state.plans.weight_bytes(),
         }
+    }
+
+    /// The write to its database that is under way, so that one which does not return is noticed.
+    #[must_use]
+    pub fn syncing(&self) -> Option<Syncing> {
+        self.store.syncing()
     }
 
     /// Writes changes about once a second, or sooner when they pile up, until

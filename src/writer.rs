@@ -22,7 +22,7 @@ use crate::{
         shape::{self, Violation},
     },
     feed::Feed,
-    journal::Journal,
+    journal::{Journal, Syncing, underway::UnderWay},
     proto::{self, LogEntry},
     view::{View, ViewError, plans::Folded},
 };
@@ -45,6 +45,9 @@ use self::{
 /// How often a request is made ready again because its plan moved on meanwhile. Each round means
 /// that another request on the plan went through, so only a storm of them reaches this.
 const ROUNDS_MAX: usize = 64;
+
+/// What the writer waits for when it is held up and no file is.
+const A_GROUP: &str = "the disk, for a group of commits";
 
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +157,8 @@ pub struct Writer {
     queue: mpsc::Sender<Message>,
     view: Arc<View>,
     guard: Arc<Guard>,
+    /// The group that the thread is at.
+    settling: Arc<UnderWay>,
     /// Whether the thread ended because it was told to: what it left unanswered is not recorded.
     stopped: Arc<AtomicBool>,
 }
@@ -194,12 +199,15 @@ impl Writer {
         impl FnOnce() -> Result<(), WriteFailure> + Send + use<>,
     ) {
         let (queue, jobs) = mpsc::channel(queue_limit);
-        let group_writer = GroupWriter::new(journal, view.clone(), feed, guard.clone());
+        let settling = Arc::new(UnderWay::new(A_GROUP.into()));
+        let behind = settling.clone();
+        let group_writer = GroupWriter::new(journal, view.clone(), feed, guard.clone(), behind);
         let stopped = Arc::new(AtomicBool::new(false));
         let writer = Self {
             queue,
             view,
             guard,
+            settling,
             stopped: stopped.clone(),
         };
         (writer, move || group_writer.run(jobs, &stopped))
@@ -209,6 +217,13 @@ impl Writer {
     pub fn stop(&self) {
         // A thread that has ended does not need to be told.
         drop(self.queue.blocking_send(Message::Stop));
+    }
+
+    /// The group that is under way, from its first look at the disk until it is shown, so that one
+    /// which does not return is noticed, whatever it waits for.
+    #[must_use]
+    pub fn settling(&self) -> Option<Syncing> {
+        self.settling.syncing()
     }
 
     /// How many requests wait.

@@ -54,7 +54,7 @@ pub enum Step {
 }
 
 /// Makes a log in `dir` of the files of a chain. When this fails or is killed, the directory is not
-/// served, and it can be done again.
+/// served, and it can be done again. Nothing is touched on a disk with less room than the files take.
 pub fn restore(
     chain: &Chain,
     dir: &Path,
@@ -62,7 +62,8 @@ pub fn restore(
 ) -> Result<(), RestoreError> {
     let options = SledOptions::default();
     let last = chain.last();
-    let journal = SledJournal::restore(dir, last.header.log_id, options)?;
+    let bytes = chain.files().map(|file| file.bytes).sum();
+    let journal = SledJournal::restore(dir, last.header.log_id, bytes, options)?;
     for file in chain.files() {
         append(file, &journal, &mut progress)?;
     }
@@ -74,8 +75,7 @@ pub fn restore(
 
     let journal = SledJournal::reopen_restored(dir, options)?;
     confirm(&journal, last, progress)?;
-    journal.end_restore()?;
-    Ok(journal.close()?)
+    Ok(journal.end_restore()?)
 }
 
 /// Appends what a file holds, a block at a time: each is one group, and one sync.

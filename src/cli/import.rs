@@ -106,14 +106,32 @@ pub enum Lost {
     /// No connection to it could be made.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-    /// It answered that it cannot answer now.
-    #[error("{url} cannot answer: {refusal}")]
+    /// It answered, and records nothing for now.
+    #[error("{url} refuses for now: {refusal}")]
     Refusing {
         /// Where it is.
         url: String,
         /// What it answered.
         refusal: Refusal,
     },
+    /// The connection to it broke.
+    #[error("{url} does not answer: {refusal}")]
+    Silent {
+        /// Where it is.
+        url: String,
+        /// What the connection ended in.
+        refusal: Refusal,
+    },
+}
+
+impl Lost {
+    /// The daemon's answer that it records nothing because of its disk or clock.
+    fn hindrance(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refusing { refusal, .. } => Some(refusal).filter(|it| it.is_hindrance()),
+            Self::Unreachable(_) | Self::Silent { .. } => None,
+        }
+    }
 }
 
 /// What became of later lines, of other plans, that were under way when a line was refused.
@@ -223,4 +241,13 @@ pub async fn record(
     progress: &ProgressBar,
 ) -> Result<Tally, ImportError> {
     Sending::new(to, source.lines()?, progress).run().await
+}
+
+/// Records the requests of a source that was checked with a daemon that goes on serving: one that
+/// records nothing because of its disk or clock is waited for as long as that lasts.
+pub async fn record_patiently(source: &Source, to: &Remote) -> Result<Tally, ImportError> {
+    // A bar would be drawn across the log.
+    let progress = ProgressBar::hidden();
+    let sending = Sending::new(to, source.lines()?, &progress);
+    sending.through_hindrances().run().await
 }

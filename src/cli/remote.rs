@@ -118,6 +118,12 @@ impl From<pb::Status> for Refusal {
 }
 
 impl Refusal {
+    /// Whether the daemon serves and records nothing at the moment, because of its disk or clock.
+    #[must_use]
+    pub fn is_hindrance(&self) -> bool {
+        ["DISK_RESERVE", "CLOCK_LEAPT"].contains(&self.reason.as_str())
+    }
+
     /// Whether the same request may be answered otherwise when it is sent again a little later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -20,7 +20,7 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     cli::import::{ImportError, lines::Source},
@@ -104,8 +104,9 @@ A flag counts before its variable in the environment, which counts before the fi
 before the default. All mistakes are reported at once.
 
 With --import the daemon records the requests of a file once it serves, and is reached by others \
-meanwhile. What was recorded before is replayed, so the flag may stay for the next start. When a \
-line is refused the daemon stops and says which.";
+meanwhile. What was recorded before is replayed, so the flag may stay for the next start. While disk \
+or clock hinder recording it waits and serves on. When a line is refused the daemon stops and says \
+which.";
 
 /// What `stratad serve --help` ends with.
 pub(super) const AFTER_HELP: &str = "\
@@ -226,7 +227,10 @@ async fn run_until(
         ended = &mut running => return Ok(ended?),
         () = stop => Ok(()),
         // Once all is recorded, this arm falls silent and the others are waited for.
-        Err(error) = begun => Err(error),
+        Err(error) = begun => {
+            error!(%error, "the import ended early: stopping");
+            Err(error)
+        }
     };
     stopping.cancel();
     running.await?;

@@ -109,10 +109,16 @@ pub(super) fn size_bytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
         let known = UNITS
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(unit));
-        known.ok_or_else(not_a_size)?.1
+        let unknown = || format!("{text:?} is not a size: the units are GiB, MiB, KiB and B");
+        known.ok_or_else(unknown)?.1
     };
-    let count: u64 = digits.parse().map_err(|_| not_a_size())?;
-    let bytes = count.checked_mul(unit_bytes).ok_or_else(not_a_size)?;
+    if digits.is_empty() {
+        return Err(not_a_size());
+    }
+    // Digits alone, so what is no number is too large for one.
+    let too_large = || format!("{text:?} is too large");
+    let count: u64 = digits.parse().map_err(|_| too_large())?;
+    let bytes = count.checked_mul(unit_bytes).ok_or_else(too_large)?;
     let bytes = within(bytes, &(SIZE_BYTES_MIN..=SIZE_BYTES_MAX))?;
     N::try_from(bytes).map_err(|_| format!("{bytes} bytes are more than this machine can address"))
 }
@@ -190,6 +196,16 @@ mod tests {
             "99999999999GiB",
         ] {
             assert!(size_bytes::<u64>(text).is_err(), "{text}");
+        }
+        for (text, expected) in [
+            ("12 MB", "the units are GiB, MiB, KiB and B"),
+            ("99999999999999999999", "too large"),
+            ("99999999999GiB", "too large"),
+            ("2048GiB", "too large"),
+            ("63KiB", "too small"),
+        ] {
+            let wrong = size_bytes::<u64>(text).expect_err(text);
+            assert!(wrong.contains(expected), "{wrong}");
         }
     }
 

@@ -1,11 +1,11 @@
-//! Looks on once a second while the daemon serves: at disk and clock, so that what hinders writing
-//! is seen and ends while nobody writes; and at the syncs of the disk, so that one that does not
-//! return is said in the log, in health and in the metrics, while the thread that waits for it
-//! cannot say anything.
+//! Looks on once a second while the daemon serves and until it has stopped: at disk and clock, so that
+//! what hinders writing is seen and ends while nobody writes; and at the syncs of the disk, so that one
+//! that does not return is said in the log, in health and in the metrics, while the thread that waits
+//! for it cannot say anything.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::WRITING_HEALTH_OF;
@@ -39,6 +39,9 @@ pub(super) async fn look_on(core: Arc<Core>, health: HealthReporter) {
         show(&core, now.as_ref());
         match (&stalled, &now) {
             (None, Some(sync)) => say_stalled(sync, &health).await,
+            (Some(before), Some(sync)) if before.what != sync.what => {
+                say_stalled(sync, &health).await;
+            }
             (Some(sync), None) => say_returned(sync, &health).await,
             (None, None) | (Some(_), Some(_)) => {}
         }
@@ -46,9 +49,49 @@ pub(super) async fn look_on(core: Arc<Core>, health: HealthReporter) {
     }
 }
 
+/// Looks on while the daemon stops, and says what it waits for as often as a sync may take. The stop
+/// goes on however long that is: whoever would rather lose time at the next start ends the process.
+pub(super) async fn look_on_until<T>(core: Arc<Core>, stop: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut stop, mut said) = (pin!(stop), began);
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            _ = ticks.tick() => {}
+        }
+        let stalled = core.stalled_sync();
+        show(&core, stalled.as_ref());
+        if said.elapsed() > core.sync_stall {
+            said = Instant::now();
+            say_stopping(stalled.as_ref(), began.elapsed());
+        }
+    }
+}
+
+fn say_stopping(stalled: Option<&Syncing>, elapsed: Duration) {
+    let seconds = elapsed.as_secs();
+    if let Some(Syncing { what, since }) = stalled {
+        tracing::error!(
+            seconds,
+            file = %what.display(),
+            stalled_seconds = since.elapsed().as_secs(),
+            "the stop waits for a sync of the disk that does not return: look after the disk; \
+             what was acknowledged is safe, and a second signal ends at once"
+        );
+    } else {
+        tracing::warn!(
+            seconds,
+            "the stop waits for calls under way and for what is left to be written; a second \
+             signal ends at once"
+        );
+    }
+}
+
 async fn say_stalled(sync: &Syncing, health: &HealthReporter) {
     tracing::error!(
-        file = %sync.file.display(),
+        file = %sync.what.display(),
         seconds = sync.since.elapsed().as_secs(),
         "a sync of the disk does not return: writes wait for it and reads go on; look after the disk"
     );
@@ -61,7 +104,7 @@ async fn say_stalled(sync: &Syncing, health: &HealthReporter) {
 
 async fn say_returned(sync: &Syncing, health: &HealthReporter) {
     tracing::info!(
-        file = %sync.file.display(),
+        file = %sync.what.display(),
         seconds = sync.since.elapsed().as_secs(),
         "the sync of the disk has returned"
     );

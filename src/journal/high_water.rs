@@ -76,6 +76,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     syncs: UnderWay,
+    /// A write can wait behind the sync of the page it falls on.
+    writes: UnderWay,
 }
 
 struct State {
@@ -129,6 +131,7 @@ impl Marks {
             state: Mutex::new(state),
             changed: Condvar::new(),
             syncs: UnderWay::new(path.to_owned()),
+            writes: UnderWay::new(path.to_owned()),
         });
         let syncer = std::thread::Builder::new()
             .name("high-water".to_owned())
@@ -156,6 +159,7 @@ impl Marks {
         let mut state = self.shared.state();
         self.shared.refuse_after_failure(&state)?;
         let offset = (state.slot * PAGE_BYTES) as u64;
+        let _under_way = self.shared.writes.begin();
         self.shared
             .file
             .write_all_at(&encode(&mark), offset)
@@ -167,9 +171,10 @@ impl Marks {
         Ok(())
     }
 
-    /// The sync under way.
+    /// The sync or the write under way that began first.
     pub(super) fn syncing(&self) -> Option<Syncing> {
-        self.shared.syncs.syncing()
+        let waited = [self.shared.syncs.syncing(), self.shared.writes.syncing()];
+        waited.into_iter().flatten().min_by_key(|it| it.since)
     }
 
     /// Syncs what is not yet synced and ends the thread. Stopping again does nothing.

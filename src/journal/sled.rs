@@ -283,11 +283,19 @@ impl Journal for SledJournal {
     }
 
     fn close(&self) -> Result<(), JournalError> {
+        self.close_holding().map(drop)
+    }
+}
+
+impl SledJournal {
+    /// Closes the log and hands over its directory, still held; nothing if it was closed before.
+    fn close_holding(&self) -> Result<Option<Held>, JournalError> {
         let mut writer = self.writer();
         let Some(held) = writer.open.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let marked = self.marks.stop();
+        let _under_way = self.appends.begin();
         let db = self
             .db
             .write()
@@ -305,7 +313,7 @@ impl Journal for SledJournal {
                 .map_err(io_error("syncing the journal"))?;
             write_snapshot(&held.home.log_path(), self.options)?;
         }
-        marked
+        marked.map(|()| Some(held))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which sync of the disk is under way, and since when, so that somebody else can see one that does
-//! not return: the thread that waits for it cannot say so.
+//! What a thread waits for on the disk, and since when, so that somebody else can see what does not
+//! return: the thread that waits for it cannot say so.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,34 +7,38 @@ use std::time::Instant;
 
 use super::Syncing;
 
-/// The syncs of one file, one at a time.
-pub(super) struct UnderWay {
-    file: PathBuf,
+/// What is written to one file, or done on the disk under one name, one at a time.
+pub struct UnderWay {
+    what: PathBuf,
     since: Mutex<Option<Instant>>,
 }
 
-/// A sync under way, until this is dropped.
-pub(super) struct Begun<'a>(&'a UnderWay);
+/// Something under way, until this is dropped.
+pub struct Begun<'a>(&'a UnderWay);
 
 impl UnderWay {
-    pub(super) const fn new(file: PathBuf) -> Self {
+    /// Nothing under way yet of a file, or of what has a name and no file.
+    #[must_use]
+    pub const fn new(what: PathBuf) -> Self {
         Self {
-            file,
+            what,
             since: Mutex::new(None),
         }
     }
 
     /// Notes that one begins.
-    pub(super) fn begin(&self) -> Begun<'_> {
+    #[must_use]
+    pub fn begin(&self) -> Begun<'_> {
         *self.since() = Some(Instant::now());
         Begun(self)
     }
 
     /// The one that is under way.
-    pub(super) fn syncing(&self) -> Option<Syncing> {
+    #[must_use]
+    pub fn syncing(&self) -> Option<Syncing> {
         let since = (*self.since())?;
         Some(Syncing {
-            file: self.file.clone(),
+            what: self.what.clone(),
             since,
         })
     }
@@ -60,7 +64,7 @@ mod tests {
         assert!(syncs.syncing().is_none());
         let begun = syncs.begin();
         let syncing = syncs.syncing().expect("under way");
-        assert_eq!(syncing.file, PathBuf::from("db"));
+        assert_eq!(syncing.what, PathBuf::from("db"));
         assert!(syncing.since <= Instant::now());
         drop(begun);
         assert!(syncs.syncing().is_none());

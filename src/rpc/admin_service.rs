@@ -61,7 +61,7 @@ impl AdminService for Admin {
                 .as_ref()
                 .and_then(|sync| sync.since.elapsed().try_into().ok()),
             sync_stalled_file: stalled
-                .map_or_else(String::new, |sync| sync.file.display().to_string()),
+                .map_or_else(String::new, |sync| sync.what.display().to_string()),
         }))
     }
 

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 /// Bounds of the buckets of `strata_sync_seconds`: from a fast disk to one that is held up.
@@ -78,9 +78,13 @@ fn describe() {
         "Below so many free bytes writes are refused"
     );
     describe_counter!(
-        "strata_writes_refused",
+        "strata_writes_refused_total",
         "Requests that were refused because of disk or clock, by reason"
     );
+    // There from the start, so that the first refusal shows as a rise.
+    for reason in ["DISK_RESERVE", "CLOCK_LEAPT"] {
+        counter!("strata_writes_refused_total", "reason" => reason).absolute(0);
+    }
     describe_gauge!(
         "strata_clock_leap_seconds",
         Unit::Seconds,

@@ -130,6 +130,7 @@ impl View {
             store,
             state: Mutex::new(state),
             writing: Mutex::new(()),
+            contradiction: Mutex::default(),
             progress: Condvar::new(),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::{fs, fs::File, io, iter, path::Path};
 
-use crate::journal::{JournalError, sled as engine};
+use crate::journal::{JournalError, Syncing, sled as engine, underway::UnderWay};
 
 /// Sled's batches of all databases share one lock; 64 keys hold it for milliseconds.
 const BATCH_KEYS_MAX: usize = 64;
@@ -53,6 +53,8 @@ pub(super) struct Store {
     db: Option<sled::Db>,
     /// Sled's `flush` does not reach the device; a sync of this handle does.
     file: File,
+    /// Each step of a write by itself: a large one may take its time, and each step returns soon.
+    writes: UnderWay,
 }
 
 impl Store {
@@ -70,7 +72,11 @@ impl Store {
             .open(dir.join("db"))?;
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
-        Ok(Self { db: Some(db), file })
+        Ok(Self {
+            db: Some(db),
+            file,
+            writes: UnderWay::new(dir.join("db")),
+        })
     }
 
     /// Deletes the database.
@@ -124,16 +130,23 @@ impl Store {
             keys += 1;
             if keys == BATCH_KEYS_MAX {
                 let full = std::mem::take(&mut batch);
+                let _under_way = self.writes.begin();
                 guarded(|| self.db()?.apply_batch(full))?;
                 keys = 0;
             }
         }
+        let _under_way = self.writes.begin();
         guarded(|| {
             self.db()?.apply_batch(batch)?;
             self.db()?.flush()
         })?;
         self.file.sync_data()?;
         Ok(())
+    }
+
+    /// The step of a write that is under way, which ends with a sync.
+    pub(super) fn syncing(&self) -> Option<Syncing> {
+        self.writes.syncing()
     }
 }
 

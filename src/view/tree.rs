@@ -2,11 +2,16 @@
 //! when it leads to the root in memory: a tile that is missing or damaged is made again from the log
 //! or from the level below, and when a proof comes out wrong all tiles it touched are.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{MutexGuard, PoisonError},
+};
 
 use super::{View, ViewError, tiles};
 use crate::{
     commit::leaf_hash,
+    journal::JournalError,
     merkle::{
         Frontier, Hash, Node,
         proof::{
@@ -97,9 +102,7 @@ impl View {
     /// A whole tile of the tree; `doubted`: made again from the log, whatever is stored.
     fn tile(&self, id: TileId, doubted: bool) -> Result<Tile, ViewError> {
         if !doubted {
-            // One that is not in memory any more has been written.
-            let found = self.lock().tiles.get(id).cloned();
-            if let Some(tile) = found.map_or_else(|| self.stored_tile(id), |it| Ok(Some(it)))? {
+            if let Some(tile) = self.found_tile(id)? {
                 return Ok(tile);
             }
             let (level, index) = (id.level, id.index);
@@ -110,14 +113,27 @@ impl View {
             );
         }
         let tile = self.made_again(id, doubted)?;
-        let mut state = self.lock();
-        state.tiles.mend(id, tile.clone());
-        let pressed = state.dirty_bytes() > super::DIRTY_BYTES_SOFT;
-        drop(state);
-        if pressed {
-            self.write()?;
+        // A doubt falls on whole tiles too, and a pass may go over all of the tree's.
+        if !doubted || self.found_tile(id)?.as_ref() != Some(&tile) {
+            let mut state = self.lock_with_room();
+            state.tiles.mend(id, tile.clone());
+            self.press(&state);
         }
         Ok(tile)
+    }
+
+    /// A tile as it is in memory or stored; nothing if it is damaged.
+    fn found_tile(&self, id: TileId) -> Result<Option<Tile>, ViewError> {
+        // One that is not in memory any more has been written.
+        let found = self.lock().tiles.get(id).cloned();
+        found.map_or_else(|| self.stored_tile(id), |it| Ok(Some(it)))
+    }
+
+    /// What is known of a tree that its log contradicts. Who holds it may make tiles again.
+    fn contradiction(&self) -> MutexGuard<'_, Option<String>> {
+        self.contradiction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stored_tile(&self, id: TileId) -> Result<Option<Tile>, ViewError> {
@@ -201,21 +217,51 @@ impl Tree<'_> {
 
     /// What comes of the tiles; if that is wrong, of tiles made again from the log.
     fn proved<T>(&self, prove: impl Fn(&Nodes) -> Result<T, Doubt>) -> Result<T, ViewError> {
-        for doubted in [false, true] {
-            match prove(&Nodes::of(self, doubted)) {
-                Ok(proved) => return Ok(proved),
-                Err(Doubt::View(error)) => return Err(error),
-                Err(Doubt::Wrong) if !doubted => {
-                    tracing::warn!(
-                        "tiles of the Merkle tree do not lead to its root: making them again"
-                    );
-                }
-                Err(Doubt::Wrong) => {}
-            }
+        if let Some(proved) = self.proved_by(&prove, false)? {
+            return Ok(proved);
         }
-        Err(ViewError::Incoherent(
-            "the commits do not lead to the root of the tree over them".into(),
-        ))
+        // One at a time: it reads up to the whole log, and who waited finds what it has mended.
+        let mut contradiction = self.view.contradiction();
+        if let Some(found) = &*contradiction {
+            return Err(ViewError::Incoherent(found.clone()));
+        }
+        if let Some(proved) = self.proved_by(&prove, false)? {
+            return Ok(proved);
+        }
+        tracing::warn!("tiles of the Merkle tree do not lead to its root: making them again");
+        let error = match self.proved_by(&prove, true) {
+            Ok(Some(proved)) => return Ok(proved),
+            Ok(None) => ViewError::Incoherent(
+                "the commits do not lead to the root of the tree over them".into(),
+            ),
+            Err(error) => error,
+        };
+        *contradiction = lasting(&error);
+        Err(error)
+    }
+
+    /// What comes of the tiles; nothing if they contradict the root.
+    fn proved_by<T>(
+        &self,
+        prove: impl Fn(&Nodes) -> Result<T, Doubt>,
+        doubted: bool,
+    ) -> Result<Option<T>, ViewError> {
+        match prove(&Nodes::of(self, doubted)) {
+            Ok(proved) => Ok(Some(proved)),
+            Err(Doubt::View(error)) => Err(error),
+            Err(Doubt::Wrong) => Ok(None),
+        }
+    }
+}
+
+/// What is wrong, in words, if reading the log again would find the same.
+fn lasting(error: &ViewError) -> Option<String> {
+    match error {
+        ViewError::Incoherent(found) => Some(found.clone()),
+        ViewError::Undecodable { .. } | ViewError::Journal(JournalError::Damaged { .. }) => {
+            Some(error.to_string())
+        }
+        ViewError::Journal(_) | ViewError::Store(_) | ViewError::Interrupted => None,
     }
 }
 

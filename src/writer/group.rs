@@ -23,7 +23,7 @@ use crate::{
         value::{Id, Time},
     },
     feed::{Feed, Recent},
-    journal::{Append, Journal, JournalError},
+    journal::{Append, Journal, JournalError, underway::UnderWay},
     merkle::Frontier,
     proto::{self, LogEntry},
     view::{Applied, View, ViewError, index::RequestKey, index_entry, plans::Folded},
@@ -42,6 +42,7 @@ pub(super) struct GroupWriter {
     view: Arc<View>,
     feed: Arc<Feed>,
     guard: Arc<Guard>,
+    settling: Arc<UnderWay>,
     head: u64,
     frontier: Frontier,
     last_recorded_at: Time,
@@ -65,6 +66,7 @@ impl GroupWriter {
         view: Arc<View>,
         feed: Arc<Feed>,
         guard: Arc<Guard>,
+        settling: Arc<UnderWay>,
     ) -> Self {
         let (head, frontier) = (view.position(), view.frontier());
         let last_recorded_at = view.last_recorded_at().unwrap_or_default();
@@ -73,6 +75,7 @@ impl GroupWriter {
             view,
             feed,
             guard,
+            settling,
             head,
             frontier,
             last_recorded_at,
@@ -154,6 +157,8 @@ impl GroupWriter {
     /// The replies to jobs, with all that they rest on durable and shown; nothing for those that
     /// must be made ready again.
     fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Option<Reply>>, ViewError> {
+        let settling = self.settling.clone();
+        let _under_way = settling.begin();
         loop {
             let mut group = Group {
                 hindrance: self.guard.look(),
@@ -304,7 +309,8 @@ impl GroupWriter {
             return answer(0);
         }
         if let Some(hindrance) = group.hindrance {
-            metrics::counter!("strata_writes_refused", "reason" => hindrance.name()).increment(1);
+            metrics::counter!("strata_writes_refused_total", "reason" => hindrance.name())
+                .increment(1);
             return Reply::Hindered(hindrance);
         }
 

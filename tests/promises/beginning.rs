@@ -39,6 +39,8 @@ fn a_daemon_whose_beginning_is_refused_stops_and_names_the_line() {
     let said = failure_of_a_daemon_that_begins_with(&requests, dir.path());
     assert!(said.contains("line 2 was refused: NOT_FOUND"), "{said}");
     assert!(said.contains("1 recorded"), "{said}");
+    let (reason, stopping) = (said.find("was refused"), said.find("\"stopping\""));
+    assert!(reason < stopping && stopping.is_some(), "{said}");
     // Where the log is for programs, its last line is no exception.
     let last: serde_json::Value =
         serde_json::from_str(said.lines().last().unwrap_or_default()).expect("JSON");

@@ -14,13 +14,15 @@ use crate::{
     language::execute,
 };
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "strata_head_position",
     "strata_sync_seconds_count",
     "strata_sync_stalled_seconds",
     "strata_disk_free_bytes",
     "strata_disk_reserve_bytes",
     "strata_clock_leap_seconds",
+    "strata_writes_refused_total{reason=\"DISK_RESERVE\"}",
+    "strata_writes_refused_total{reason=\"CLOCK_LEAPT\"}",
 ];
 
 /// An address that was free a moment ago.

@@ -52,6 +52,10 @@ pub struct Sending<'a, R: BufRead> {
     progress: &'a ProgressBar,
     /// How long the daemon is waited for while it has answered nothing.
     first_patience: Duration,
+    /// Whether a daemon that is hindered by its disk or clock is waited for without an end.
+    through_hindrances: bool,
+    /// Whether it was said that one is.
+    said_hindered: bool,
 }
 
 /// Why one stream ended before all lines were answered.
@@ -78,6 +82,17 @@ impl<'a, R: BufRead> Sending<'a, R> {
             tally: Tally::default(),
             progress,
             first_patience: FIRST_PATIENCE,
+            through_hindrances: false,
+            said_hindered: false,
+        }
+    }
+
+    /// The same, but waiting for a daemon that is hindered by its disk or clock however long it is.
+    #[must_use]
+    pub fn through_hindrances(self) -> Self {
+        Self {
+            through_hindrances: true,
+            ..self
         }
     }
 
@@ -101,7 +116,9 @@ impl<'a, R: BufRead> Sending<'a, R> {
             } else {
                 PATIENCE
             };
-            if lost_since.elapsed() >= patience {
+            if self.waits_for(&reason) {
+                lost_since = Instant::now();
+            } else if lost_since.elapsed() >= patience {
                 let tally = self.tally;
                 return Err(ImportError::Unavailable { reason, tally });
             }
@@ -109,6 +126,22 @@ impl<'a, R: BufRead> Sending<'a, R> {
             sleep(Duration::from_millis(pause_ms)).await;
             pause_ms = (pause_ms * 2).min(PAUSE_MS_MAX);
         }
+    }
+
+    /// Whether to wait for a daemon without an end, which is said once.
+    fn waits_for(&mut self, reason: &Lost) -> bool {
+        let Some(refusal) = reason.hindrance().filter(|_| self.through_hindrances) else {
+            return false;
+        };
+        if !self.said_hindered {
+            self.said_hindered = true;
+            tracing::warn!(
+                reason = refusal.reason,
+                answered = self.tally.answered(),
+                "the import waits until the daemon records again"
+            );
+        }
+        true
     }
 
     async fn send_over_one_stream(&mut self) -> Result<(), Ended> {
@@ -205,6 +238,9 @@ impl<'a, R: BufRead> Sending<'a, R> {
         };
         *counter += 1;
         self.progress.inc(1);
+        if std::mem::take(&mut self.said_hindered) {
+            tracing::info!("the import goes on");
+        }
         Answer::Done
     }
 
@@ -246,10 +282,21 @@ impl<'a, R: BufRead> Sending<'a, R> {
         let refusal = Refusal::from(status);
         // A status with a source was made on this side, of a connection that broke.
         if refusal.is_passing() || status.source().is_some() || refusal.code == Code::Cancelled {
-            Ended::Lost(self.refusing(refusal))
+            Ended::Lost(if status.source().is_some() {
+                self.silent(refusal)
+            } else {
+                self.refusing(refusal)
+            })
         } else {
             let tally = self.tally;
             Ended::Failed(ImportError::CallRefused { refusal, tally })
+        }
+    }
+
+    fn silent(&self, refusal: Refusal) -> Lost {
+        Lost::Silent {
+            url: self.remote.url().to_owned(),
+            refusal,
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
-use indicatif::ProgressBar;
 use tokio::time::sleep;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -30,8 +29,7 @@ pub(super) async fn record(requests: &Source, address: SocketAddr) -> Result<(),
     let remote = Remote::parse(&address.to_string())
         .map_err(|reason| ImportError::System(io::Error::other(reason)))?;
     until_serving(&remote).await;
-    // A bar would be drawn across the log.
-    let tally = import::record(requests, &remote, &ProgressBar::hidden()).await?;
+    let tally = import::record_patiently(requests, &remote).await?;
     info!(
         recorded = tally.recorded,
         replayed = tally.replayed,

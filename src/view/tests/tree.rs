@@ -106,6 +106,22 @@ fn a_tile_that_is_whole_and_wrong_is_noticed_by_the_root_and_made_again() {
 }
 
 #[test]
+fn only_what_was_wrong_is_written_again_and_by_the_one_who_writes() {
+    let world = tiled();
+    let (key, value) = world.view().store.scan(b"t").flatten().next().expect("one");
+    let forged = Record {
+        key,
+        value: Some(value.iter().rev().copied().collect()),
+    };
+    world.view().store.write(vec![forged]).expect("written");
+    world.proves_what_the_log_says();
+    let tile_bytes = value.len();
+    assert_eq!(world.view().lock().tiles.dirty_bytes(), tile_bytes);
+    world.write();
+    assert_eq!(world.view().lock().tiles.dirty_bytes(), 0);
+}
+
+#[test]
 fn a_log_that_is_not_under_the_root_proves_nothing() {
     let mut world = tiled();
     // Given another commit in the place of one that is in the tree.
@@ -117,17 +133,19 @@ fn a_log_that_is_not_under_the_root_proves_nothing() {
         };
         forged.append_foreign(&[commit]);
     }
-    let view = world
-        .open_on(Arc::new(forged))
-        .expect("nothing reads there");
+    let forged = Arc::new(forged);
+    let view = world.open_on(forged.clone()).expect("nothing reads there");
     let refused = view.tree().prove_inclusion(300, 520).err();
     assert!(
         matches!(refused, Some(ViewError::Incoherent(_))),
         "{refused:?}"
     );
+    // Another pass over the log would meet this.
+    forged.damage(260);
+    let refused = view.tree().prove_inclusion(299, 520).err();
     assert!(
-        view.tree().prove_inclusion(299, 520).is_err(),
-        "its tile was made again"
+        matches!(refused, Some(ViewError::Incoherent(_))),
+        "answered from what was found before: {refused:?}"
     );
 }
 

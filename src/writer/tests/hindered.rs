@@ -64,6 +64,31 @@ async fn below_the_reserve_only_what_would_be_written_is_refused_until_there_is_
 }
 
 #[tokio::test]
+async fn a_group_that_waits_for_a_disk_without_an_answer_is_seen_from_outside() {
+    let mut world = World::holding([create("a")]).await;
+    world.start();
+    assert_eq!(world.writer.settling(), None);
+    let held = world.hold_disk();
+    let pending = world.submit(note("b", "one")).await;
+    let seen = async {
+        while world.writer.settling().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(10), seen).await;
+    seen.expect("the group is seen");
+    assert_eq!(
+        world.journal.syncing(),
+        None,
+        "no file says what is waited for"
+    );
+    drop(held);
+    assert_eq!(pending.answer().await.expect("recorded").entry.position, 2);
+    assert_eq!(world.writer.settling(), None);
+    world.stop().await.expect("stopped");
+}
+
+#[tokio::test]
 async fn a_leapt_clock_hinders_writing_and_judges_nothing_until_it_is_right_again() {
     let mut world = World::holding([create("a")]).await;
     world.start();

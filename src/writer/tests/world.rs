@@ -167,6 +167,11 @@ impl World {
         *self.clock.lock().expect("no panic") = seconds;
     }
 
+    /// A disk that does not answer how much room it has, until this is dropped.
+    pub(super) fn hold_disk(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.free_bytes.lock().expect("no panic")
+    }
+
     pub(super) fn set_free_bytes(&self, bytes: u64) {
         *self.free_bytes.lock().expect("no panic") = bytes;
     }

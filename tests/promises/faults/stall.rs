@@ -64,7 +64,7 @@ async fn wait_for_health(daemon: &Daemon, expected: ServingStatus) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
     let metrics = free_address();
-    for file in ["journal/db", "high-water"] {
+    for file in ["journal/db", "high-water", "view/db"] {
         let dir = tempdir().expect("a directory");
         let arguments = ["--metrics-listen", &metrics.to_string()];
         let daemon = held_up(dir.path(), file, &arguments).await;
@@ -73,7 +73,7 @@ async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
         let waiting_since = Instant::now();
         let mut sent = 1;
         let mut writing = None;
-        // The mark is synced once a second, so its second sync takes a few commits to come.
+        // The mark and the view are synced once a second, so the second sync takes a few commits.
         while health(&daemon, "").await == ServingStatus::Serving {
             assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
             if writing
@@ -114,4 +114,32 @@ async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
         assert_eq!(whole_log(&daemon).await.len(), sent);
         daemon.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_waits_for_the_disk_says_so_while_it_waits() {
+    let dir = tempdir().expect("a directory");
+    let daemon = held_up(dir.path(), "view/db", &[]).await;
+    let create = request("growth", "create", create_plan());
+    daemon.plans().execute(create).await.expect("recorded");
+    let waiting_since = Instant::now();
+    let mut sent = 1;
+    while health(&daemon, "").await == ServingStatus::Serving {
+        assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
+        let note = request("growth", &format!("note-{sent}"), note("a note"));
+        daemon.plans().execute(note).await.expect("recorded");
+        sent += 1;
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    daemon.signal("TERM");
+    let (status, log) = daemon.ended_saying().await;
+    assert!(status.success(), "{log}");
+    let said = log
+        .lines()
+        .find(|line| line.contains("the stop waits for a sync of the disk"));
+    assert!(said.is_some_and(|it| it.contains("view/db")), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+    let daemon = Daemon::start(dir.path()).await;
+    assert_eq!(whole_log(&daemon).await.len(), sent);
+    daemon.stop().await;
 }

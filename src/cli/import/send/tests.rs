@@ -49,6 +49,9 @@ impl Played {
         if request_id.starts_with("refused") {
             return Some(refusal(Code::FailedPrecondition));
         }
+        if request_id.starts_with("hindered") && first_time {
+            return Some(hindrance());
+        }
         if request_id.starts_with("busy") && first_time {
             return Some(refusal(Code::Unavailable));
         }
@@ -69,6 +72,19 @@ impl Played {
             ..Default::default()
         }))
     }
+}
+
+fn hindrance() -> Outcome {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    let mut details = ErrorDetails::new();
+    details.set_error_info(
+        "DISK_RESERVE",
+        "strata.v1",
+        std::collections::HashMap::new(),
+    );
+    let status = Status::with_error_details(Code::ResourceExhausted, "no room", details);
+    let status: pb::Status = prost::Message::decode(status.details()).expect("a status");
+    Outcome::Error(status)
 }
 
 fn refusal(code: Code) -> Outcome {
@@ -126,6 +142,14 @@ impl PlanService for Played {
 
 /// Sends requests (plan, request id) to the played daemon.
 async fn import(daemon: &Played, requests: &[(&str, &str)]) -> Result<Tally, ImportError> {
+    import_as(daemon, requests, |sending| sending).await
+}
+
+async fn import_as(
+    daemon: &Played,
+    requests: &[(&str, &str)],
+    made: impl for<'a> FnOnce(Sending<'a, Cursor<String>>) -> Sending<'a, Cursor<String>>,
+) -> Result<Tally, ImportError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
     let server = Server::builder()
@@ -139,7 +163,7 @@ async fn import(daemon: &Played, requests: &[(&str, &str)]) -> Result<Tally, Imp
     let remote = Remote::parse(&address).expect("an address");
     let progress = ProgressBar::hidden();
     let lines = Lines::new(Cursor::new(text));
-    let outcome = Sending::new(&remote, lines, &progress).run().await;
+    let outcome = made(Sending::new(&remote, lines, &progress)).run().await;
     server.abort();
     outcome
 }
@@ -223,6 +247,27 @@ async fn nothing_to_send_is_done() {
         .await
         .expect("nothing can fail");
     assert_eq!(found, Tally::default());
+}
+
+#[tokio::test]
+async fn a_daemon_without_room_is_waited_for_by_itself_and_named_to_others() {
+    let requests = [("a", "hindered"), ("a", "next")];
+    let (room_comes, no_room) = (Played::default(), Played::default());
+    let found = import_as(&room_comes, &requests, |mut sending| {
+        sending.first_patience = Duration::ZERO;
+        sending.through_hindrances()
+    });
+    assert_eq!(found.await.expect("recorded in the end"), tally(2, 0, 0));
+
+    let ended = import_as(&no_room, &requests, |mut sending| {
+        sending.first_patience = Duration::ZERO;
+        sending
+    });
+    let said = ended.await.expect_err("it gave up").to_string();
+    assert!(
+        said.contains("refuses for now: RESOURCE_EXHAUSTED (DISK_RESERVE)"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
