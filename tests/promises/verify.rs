@@ -157,7 +157,7 @@ async fn begun() -> (Kept, Daemon) {
     record(&daemon, "growth", 0..7).await;
     record(&daemon, "thrift", 0..5).await;
     let monday = checkpoint(&daemon).await;
-    let key = signed(&daemon).await.verification_key;
+    let key = signed(&daemon).await.verifier_key;
     let kept = Kept { dir, key, monday };
     assert_eq!(kept.opened(&kept.monday).size, MONDAY);
     kept.keep("monday.checkpoint", &kept.monday);
@@ -325,7 +325,7 @@ async fn tamper_evident_is_a_directory_that_was_put_back_to_an_earlier_day() {
     daemon.stop().await;
     let kept = Kept {
         dir,
-        key: answer.verification_key,
+        key: answer.verifier_key,
         monday: answer.checkpoint,
     };
     kept.keep("monday.checkpoint", &kept.monday);
@@ -461,7 +461,7 @@ async fn keys_and_checkpoints_that_say_nothing_of_the_log_are_refused_in_words()
     let foreign = kept.keep("foreign.checkpoint", &answer.checkpoint);
     let changed = kept.keep("changed", &kept.monday.replace("\n12\n", "\n13\n"));
     let cut = kept.keep("cut", &kept.monday[..kept.monday.len() / 2]);
-    let (key, other_key) = (kept.key.as_str(), answer.verification_key.as_str());
+    let (key, other_key) = (kept.key.as_str(), answer.verifier_key.as_str());
     let secret = kept.data().join("signing-key");
     let secret = secret.to_str().expect("a path in UTF-8");
     let cases: [(&[&str], &str); 9] = [
@@ -537,7 +537,7 @@ async fn tamper_evident_are_checkpoints_of_an_old_key_and_of_a_new_one() {
     let old_alone = kept.with_monday(&url);
     assert_eq!(old_alone.status, DOES_NOT_HOLD, "{old_alone:?}");
     assert!(old_alone.out.contains("not signed by"), "{old_alone:?}");
-    let keys = format!("{}\n\n{}\n", kept.key, answer.verification_key);
+    let keys = format!("{}\n\n{}\n", kept.key, answer.verifier_key);
     let both = kept.keep("strata.keys", &keys);
     for keys in [
         vec!["--key", both.as_str()],
@@ -545,7 +545,7 @@ async fn tamper_evident_are_checkpoints_of_an_old_key_and_of_a_new_one() {
             "--key",
             kept.key.as_str(),
             "--key",
-            &answer.verification_key,
+            &answer.verifier_key,
         ],
     ] {
         let told = [
