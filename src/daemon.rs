@@ -276,15 +276,15 @@ impl Engine {
 /// The key of the log, which is made if there is none.
 fn signing_key(data_dir: &Path, journal: &dyn Journal) -> Result<SigningKey, KeyError> {
     let (key, is_new) = SigningKey::open(data_dir, *journal.log_id().as_bytes())?;
-    let verification_key = key.verifier_key();
+    let verifier_key = key.verifier_key();
     if is_new && journal.head() > 0 {
         tracing::warn!(
-            %verification_key,
+            %verifier_key,
             "the log has commits and no key to sign checkpoints with: made a new one; tell the \
              auditors, or stop stratad and put the old one back by `stratad key restore FILE`"
         );
     } else if is_new {
-        tracing::info!(%verification_key, "made the key that signs checkpoints; `stratad key` shows it");
+        tracing::info!(%verifier_key, "made the key that signs checkpoints; `stratad key` shows it");
     }
     Ok(key)
 }

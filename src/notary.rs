@@ -94,16 +94,16 @@ pub enum CheckpointError {
              changed, or it is not of that key"
     )]
     NotSigned {
-        /// The name in the key.
+        /// The name and the hash of the key.
         key_name: String,
     },
     /// The signature is missing.
     #[error("the checkpoint is not signed by the key {key_name}, but by {}; use the key of the log \
              it is of", signers.join(", "))]
     OtherKey {
-        /// The name in the key.
+        /// The name and the hash of the key.
         key_name: String,
-        /// The names of those who signed.
+        /// The names and the hashes of those who signed.
         signers: Vec<String>,
     },
     /// What is signed is not a checkpoint of a log of strata.
@@ -138,15 +138,20 @@ impl VerifierKey {
         self.log_id
     }
 
+    /// The key without its key: its name and its hash, which stand at its signatures.
+    #[must_use]
+    pub fn name_and_hash(&self) -> String {
+        format!("{}+{:08x}", self.verifier.name(), self.verifier.key_id())
+    }
+
     /// The checkpoint in a signed note, if this key signed it. Signatures of others beside it, such
     /// as those of witnesses, are passed over.
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
-        let key_name = self.verifier.name();
         let parsed = Note::from_bytes(note.as_bytes()).map_err(|_| CheckpointError::NotANote)?;
         let known = VerifierList::new(vec![Box::new(self.verifier.clone())]);
         parsed.verify(&known).map_err(|error| match error {
             signed_note::NoteError::UnverifiedNote => CheckpointError::OtherKey {
-                key_name: key_name.to_owned(),
+                key_name: self.name_and_hash(),
                 signers: signers(note),
             },
             signed_note::NoteError::MalformedNote
@@ -155,7 +160,7 @@ impl VerifierKey {
             | signed_note::NoteError::MismatchedVerifier
             | signed_note::NoteError::VerificationError(_)
             | signed_note::NoteError::SignatureError(_) => CheckpointError::NotSigned {
-                key_name: key_name.to_owned(),
+                key_name: self.name_and_hash(),
             },
         })?;
         let signed = Checkpoint::parse(parsed.text())?;
@@ -293,6 +298,21 @@ mod tests {
             .verifier_key()
             .verify(&key.sign(b"the moon is made of cheese\n"));
         assert_eq!(refused, Err(CheckpointError::NotACheckpoint));
+    }
+
+    #[test]
+    fn a_key_is_named_without_its_bytes_even_where_they_hold_a_plus() {
+        let named = |seed: u8| {
+            let key = SigningKey::from_seed(testing::LOG_ID, &[seed; 32]);
+            let (text, name) = (
+                key.verifier_key().to_string(),
+                key.verifier_key().name_and_hash(),
+            );
+            let (rest, bytes) = text.split_at(name.len());
+            assert!(rest == name && bytes.starts_with('+'), "{text}: {name}");
+            bytes.matches('+').count() > 1
+        };
+        assert!((0..=u8::MAX).any(named), "no key with a plus was tried");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
 };
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     backup::{
@@ -31,9 +31,11 @@ use crate::{
     telemetry,
 };
 
-pub use self::offline::OfflineError;
-
 mod offline;
+mod target;
+
+pub use self::offline::OfflineError;
+use self::target::{Replacement, directory_of};
 
 /// What `stratad backup` can be told.
 #[derive(Debug, Args)]
@@ -54,7 +56,7 @@ pub struct Arguments {
     /// Take only commits from this position on, when the backup before it is not at hand.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub from_position: Option<u64>,
-    /// Replace FILE if it exists.
+    /// Replace FILE if it is a backup of which the new one holds all. Nothing else is replaced.
     #[arg(long)]
     pub overwrite: bool,
 }
@@ -69,6 +71,68 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
+    /// A file was asked for that is none.
+    #[error("{}: {what}; name a file to be made", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The directory is not there.
+    #[error("there is no directory {}: make it first", path.display())]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What would be replaced is no backup.
+    #[error("{} is no backup, and so is not replaced: choose another name", path.display())]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What would be replaced cannot be read, and may hold what the new one does not.
+    #[error("--overwrite: {0}; choose another name, or remove it")]
+    Unreadable(ChainError),
+    /// What would be replaced is the backup that the new one goes on from.
+    #[error(
+        "{} is the backup that --after names: the new one goes on from it and needs it; choose \
+         another name",
+        path.display()
+    )]
+    ReplacesPrevious {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What would be replaced holds what the new one does not.
+    #[error(
+        "{} holds commits that the new backup does not hold, and so is not replaced; choose another \
+         name",
+        path.display()
+    )]
+    ReplacesMore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The daemon sent another stretch than was asked for.
+    #[error(
+        "the daemon was asked for a backup from position {asked} on, and sent one from {found} on; \
+         no file was written"
+    )]
+    OtherBeginning {
+        /// From where it was asked for.
+        asked: u64,
+        /// Where it begins.
+        found: u64,
+    },
+    /// Something else is where the daemon was expected.
+    #[error("no stratad answers at {url}: {refusal}")]
+    NoDaemon {
+        /// Where it was asked.
+        url: String,
+        /// What came back.
+        refusal: Refusal,
+    },
     /// The previous backup cannot be used.
     #[error("--after: {0}")]
     Previous(#[from] ChainError),
@@ -77,8 +141,8 @@ pub enum BackupError {
     Unreachable(#[from] Unreachable),
     /// The daemon refused, or the connection broke.
     #[error(
-        "the backup ended at position {position}: {refusal}\nno file was written; what is wrong \
-         with the daemon's log, if anything is, its own log says; else run the backup again"
+        "the backup ended at position {position}: {refusal}\nno file was written{}",
+        advice(refusal)
     )]
     Ended {
         /// Up to where it came.
@@ -158,7 +222,7 @@ full backup and every incremental one behind it.
 
 All of it is checked while it comes. The file appears under its name only once it is whole and on \
 disk; when anything fails there is none. A file that exists is not replaced unless --overwrite is \
-said. When --after finds nothing new, no file is written, and the exit status is 0.
+said, and then only a backup of which the new one holds all. When --after finds nothing new, no file is written, and the exit status is 0.
 
 With --after the daemon's log must go on from the previous backup: a log that lost commits, or was \
 restored and went another way, is refused as LOG_DIVERGED. The signing key and the configuration \
@@ -194,11 +258,7 @@ enum Outcome {
 /// Takes a backup.
 pub fn run(arguments: &Arguments) -> Result<(), BackupError> {
     telemetry::init_client();
-    if !arguments.overwrite && arguments.file.exists() {
-        return Err(BackupError::Exists {
-            path: arguments.file.clone(),
-        });
-    }
+    let replaced = target::replaced(arguments)?;
     if let Some(dir) = &arguments.from_dir {
         return offline::run(arguments, dir);
     }
@@ -211,7 +271,7 @@ pub fn run(arguments: &Arguments) -> Result<(), BackupError> {
     let outcome = runtime.block_on(async {
         let told = interrupted().map_err(BackupError::System)?;
         tokio::select! {
-            outcome = take(arguments, previous.as_ref(), &progress) => outcome,
+            outcome = take(arguments, previous.as_ref(), replaced.as_ref(), &progress) => outcome,
             () = told => Err(BackupError::Interrupted),
         }
     });
@@ -264,6 +324,7 @@ fn interrupted() -> io::Result<impl Future<Output = ()>> {
 async fn take(
     arguments: &Arguments,
     previous: Option<&Checked>,
+    replaced: Option<&Checked>,
     progress: &ProgressBar,
 ) -> Result<Outcome, BackupError> {
     let from_position = match previous {
@@ -275,12 +336,13 @@ async fn take(
         error,
     };
     let mut decoder = Decoder::default();
+    let mut replacement = replaced.map(Replacement::of);
     let channel = arguments.from.connect().await?;
     let asked = AdminServiceClient::new(channel)
         .backup(BackupRequest { from_position })
         .await;
     let mut pieces = asked
-        .map_err(|status| refused(&status, from_position - 1, previous))?
+        .map_err(|status| not_begun(&status, arguments, from_position - 1, previous))?
         .into_inner();
     let mut file = partial(&arguments.file).map_err(cannot_write)?;
     loop {
@@ -291,8 +353,11 @@ async fn take(
         };
         decoder.take_in(&piece.chunk);
         while let Some(part) = decoder.part()? {
-            if let (Part::Header(header), Some(previous)) = (part, previous) {
-                confirm(&header, previous)?;
+            if let Part::Header(header) = &part {
+                confirm(header, from_position, previous)?;
+            }
+            if let Some(replacement) = &mut replacement {
+                replacement.take_in(&part);
             }
         }
         file.write_all(&piece.chunk).map_err(cannot_write)?;
@@ -304,6 +369,11 @@ async fn take(
     if whole.trailer.count == 0 && from_position > 1 {
         return Ok(Outcome::NothingNew(whole));
     }
+    if replacement.is_some_and(|replacement| !replacement.holds_all()) {
+        return Err(BackupError::ReplacesMore {
+            path: arguments.file.clone(),
+        });
+    }
     keep(file, arguments).map_err(cannot_write)?;
     Ok(Outcome::Written(Checked {
         path: arguments.file.clone(),
@@ -314,7 +384,15 @@ async fn take(
 }
 
 /// Whether the daemon's log went on from the previous backup.
-fn confirm(header: &Header, previous: &Checked) -> Result<(), BackupError> {
+fn confirm(header: &Header, asked: u64, previous: Option<&Checked>) -> Result<(), BackupError> {
+    let found = header.from_position();
+    let Some(previous) = previous else {
+        return if found == asked {
+            Ok(())
+        } else {
+            Err(BackupError::OtherBeginning { asked, found })
+        };
+    };
     let path = previous.path.clone();
     if header.log_id != previous.header.log_id {
         return Err(BackupError::OtherLog {
@@ -322,6 +400,9 @@ fn confirm(header: &Header, previous: &Checked) -> Result<(), BackupError> {
             previous: previous.header.log_id,
             found: header.log_id,
         });
+    }
+    if found != asked {
+        return Err(BackupError::OtherBeginning { asked, found });
     }
     if header.before.root() != previous.trailer.root {
         return Err(BackupError::Diverged {
@@ -340,6 +421,31 @@ fn refused(status: &Status, position: u64, previous: Option<&Checked>) -> Backup
             position: previous.trailer.head,
         },
         Some(_) | None => BackupError::Ended { position, refusal },
+    }
+}
+
+/// What came back instead of the beginning of a backup.
+fn not_begun(
+    status: &Status,
+    arguments: &Arguments,
+    position: u64,
+    previous: Option<&Checked>,
+) -> BackupError {
+    let refusal = Refusal::from(status);
+    if refusal.is_of_no_stratad() {
+        let url = arguments.from.url().to_owned();
+        return BackupError::NoDaemon { url, refusal };
+    }
+    refused(status, position, previous)
+}
+
+/// What to do about a backup that ended early; nothing where the refusal says it all.
+fn advice(refusal: &Refusal) -> &'static str {
+    if refusal.code == Code::OutOfRange {
+        ""
+    } else {
+        "; what is wrong with the daemon's log, if anything is, its own log says; else run the \
+         backup again"
     }
 }
 
@@ -364,11 +470,4 @@ fn keep(file: NamedTempFile, arguments: &Arguments) -> io::Result<()> {
     };
     kept.map_err(|error| error.error)?;
     File::open(directory_of(path))?.sync_all()
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        Some(_) | None => Path::new("."),
-    }
 }

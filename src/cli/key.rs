@@ -14,7 +14,10 @@ use crate::{
     cli::data_dir::{DataDir, NoLog, refuse_no_log},
     config::ConfigError,
     journal::{self, JournalError, LogId},
-    notary::key::{FILE_NAME, KeyError, SigningKey},
+    notary::{
+        VerifierKey,
+        key::{FILE_NAME, KeyError, SigningKey},
+    },
     telemetry,
 };
 
@@ -90,6 +93,16 @@ pub enum KeyCommandError {
         /// The file.
         file: PathBuf,
     },
+    /// The file to be put back holds the public key.
+    #[error(
+        "{} holds the public key, by which nothing can be signed: give the file with the secret key \
+         that `stratad key backup` wrote",
+        file.display()
+    )]
+    PublicKey {
+        /// The file.
+        file: PathBuf,
+    },
     /// The key to be put back is that of another log.
     #[error(
         "{} is the key of log {found}, and the data directory holds log {expected}: give the key \
@@ -136,9 +149,9 @@ is made at the next start, which auditors have to be told.";
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   stratad key
-  stratad key --data-dir /var/lib/strata
-  stratad key backup strata.key --data-dir /var/lib/strata
-  stratad key restore strata.key --data-dir /var/lib/strata";
+  stratad key --data-dir /var/lib/strata > strata.pub
+  stratad key backup strata.secret --data-dir /var/lib/strata
+  stratad key restore strata.secret --data-dir /var/lib/strata";
 
 /// Shows, copies or puts back the key.
 pub fn run(arguments: &Arguments) -> Result<(), KeyCommandError> {
@@ -213,6 +226,7 @@ fn restore(dir: &Path, file: &Path, replace: bool) -> Result<(), KeyCommandError
 
 fn read_backup(file: &Path, log_id: LogId) -> Result<SigningKey, KeyCommandError> {
     SigningKey::read(file, *log_id.as_bytes()).map_err(|error| match error {
+        KeyError::Damaged { path } if is_public(&path) => KeyCommandError::PublicKey { file: path },
         KeyError::Damaged { path } => KeyCommandError::NotAKey { file: path },
         KeyError::OtherLog { path, found, .. } => KeyCommandError::OtherLog {
             file: path,
@@ -221,6 +235,11 @@ fn read_backup(file: &Path, log_id: LogId) -> Result<SigningKey, KeyCommandError
         },
         KeyError::Io { .. } | KeyError::Missing { .. } | KeyError::NoRandomness(_) => error.into(),
     })
+}
+
+/// Whether a file, of which it is known that it is no secret key, holds a public one.
+fn is_public(file: &Path) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.parse::<VerifierKey>().is_ok())
 }
 
 /// It is done whether or not anyone reads this.

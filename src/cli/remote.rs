@@ -59,8 +59,13 @@ impl Remote {
         if !url.starts_with("http://") {
             return Err("only http:// is spoken".to_owned());
         }
-        let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|error| format!("not a URL: {}", innermost(&error)))?;
+        let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| innermost(&error))?;
+        let path = endpoint.uri().path_and_query().map_or("", |it| it.as_str());
+        if !["", "/"].contains(&path) {
+            return Err(format!(
+                "it goes on behind the port with {path:?}: leave that out"
+            ));
+        }
         // Without one, and with one that is no port, the port would silently be that of the web.
         if endpoint.uri().port_u16().is_none() {
             return Err("it says no port, as localhost:7421 does".to_owned());
@@ -122,6 +127,13 @@ impl Refusal {
     #[must_use]
     pub fn is_hindrance(&self) -> bool {
         ["DISK_RESERVE", "CLOCK_LEAPT"].contains(&self.reason.as_str())
+    }
+
+    /// Whether the first answer to a command is none that a daemon gives, which always says its reason.
+    #[must_use]
+    pub fn is_of_no_stratad(&self) -> bool {
+        let codes = [Code::Unknown, Code::Internal, Code::Unimplemented];
+        self.reason.is_empty() && codes.contains(&self.code)
     }
 
     /// Whether the same request may be answered otherwise when it is sent again a little later.
@@ -229,6 +241,14 @@ mod tests {
         ] {
             let error = Remote::parse(text).expect_err(text);
             assert!(error.contains("localhost:7421"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_port_is_not_passed_over() {
+        for text in ["localhost:7421/metrics", "http://localhost:7421/?x=1"] {
+            let error = Remote::parse(text).expect_err(text);
+            assert!(error.contains("behind the port"), "{text}: {error}");
         }
     }
 

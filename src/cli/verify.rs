@@ -3,7 +3,6 @@
 //! that an auditor kept.
 
 use std::{
-    fmt,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -15,11 +14,7 @@ use crate::{
     backup::chain::ChainError,
     cli::{
         remote::{Refusal, Remote, Unreachable},
-        verify::{
-            checker::{Claim, Outcome, Positions, Verified},
-            kept::Kept,
-            sources::Pass,
-        },
+        verify::{checker::Verdict, kept::Kept, report::Report},
     },
     journal::{JournalError, LogId},
     notary::CheckpointError,
@@ -28,6 +23,7 @@ use crate::{
 
 mod checker;
 mod kept;
+mod report;
 mod sources;
 
 /// What `stratad verify` can be told.
@@ -56,9 +52,23 @@ pub enum VerifyError {
         /// What was verified.
         name: String,
     },
+    /// It was read, nothing speaks against it, and not all that was asked could be told.
+    #[error("{name} was not verified: see above")]
+    NotVerified {
+        /// What was verified.
+        name: String,
+    },
+    /// It holds, and nobody could be told.
+    #[error("{name} was verified, but the verdict cannot be written to standard output: {error}")]
+    Output {
+        /// What was verified.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
     /// What was named is nothing that can be verified.
     #[error(
-        "{name} is no file, no directory and no URL with a port, as localhost:7421 is: {reason}"
+        "there is no file and no directory {name:?}, and it is not the URL of a daemon: {reason}"
     )]
     NotASource {
         /// What was named.
@@ -99,14 +109,16 @@ pub enum VerifyError {
         error: io::Error,
     },
     /// What was given for a key is none.
-    #[error(
-        "--key {value}: neither a public key nor a file of such: it is one line \
-         `strata/LOG-ID+HASH+KEY`, as `stratad key` prints it"
-    )]
+    #[error("--key {value}: {what}")]
     Key {
         /// What was given.
         value: String,
+        /// What it is.
+        what: String,
     },
+    /// What was given for a public key is the secret one. The text does not hold it.
+    #[error("{0}")]
+    SecretKey(String),
     /// A checkpoint cannot be used.
     #[error("{name}: {error}")]
     Checkpoint {
@@ -131,6 +143,14 @@ pub enum VerifyError {
     /// The daemon is not there.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
+    /// Something else is there.
+    #[error("no stratad answers at {url}: {refusal}")]
+    NoDaemon {
+        /// Where it was asked.
+        url: String,
+        /// What came back.
+        refusal: Refusal,
+    },
     /// The daemon refused, or the connection broke.
     #[error(
         "the verification ended at position {position}: {refusal}\nnothing is said of the commits \
@@ -165,23 +185,26 @@ revisions of each plan follow each other, and that recorded times never run back
 damaged is named by position, and what can be read behind it is read. Memory grows with the plans, \
 about a hundred bytes each, and not with the log.
 
-Signatures are checked with --key and not without. Roots are compared either way.";
+Signatures are checked with --key and not without. Roots are compared either way, but a checkpoint \
+convicts the log only if the log's key signed it: without --key anybody may have written it. A \
+backup that ends before a checkpoint says nothing of it.";
 
 /// What `stratad verify --help` ends with.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
-  stratad verify localhost:7421 --key strata.key --checkpoint monday.checkpoint
-  stratad verify full.strata monday.strata --key strata.key --checkpoint monday.checkpoint
+  stratad verify localhost:7421 --key strata.pub --checkpoint monday.checkpoint
+  stratad verify full.strata monday.strata --key strata.pub --checkpoint monday.checkpoint
   stratad verify strata-data --checkpoint 2024-01-01.checkpoint --checkpoint monday.checkpoint
   stratad verify strata-data                    # is it whole?
 
 Keep a key and a checkpoint, where nobody who can reach the log can reach them:
-  stratad key --data-dir strata-data > strata.key
+  stratad key --data-dir strata-data > strata.pub
   grpcurl -plaintext localhost:7421 strata.v1.AuditService/GetCheckpoint |
     jq -r .checkpoint > monday.checkpoint
 
 Exit status: 0 it holds, 1 it does not, 2 it was not verified: wrong usage, a key or a checkpoint \
-that cannot be used, no daemon there.";
+that cannot be used or compared, a signature of a key that was not given, no daemon there, a report \
+that cannot be written.";
 
 /// What is verified.
 enum Source {
@@ -210,12 +233,14 @@ pub fn run(arguments: &Arguments) -> Result<(), VerifyError> {
         pass: &pass,
         has_keys: kept.has_keys(),
     };
-    // The exit status speaks where nobody reads this.
-    write!(io::stdout(), "{report}").ok();
-    if pass.verified.holds() {
-        Ok(())
-    } else {
-        Err(VerifyError::DoesNotHold { name })
+    let mut stdout = io::stdout().lock();
+    let written = write!(stdout, "{report}").and_then(|()| stdout.flush());
+    match (pass.verified.verdict(), written) {
+        (Verdict::DoesNotHold, _) => Err(VerifyError::DoesNotHold { name }),
+        (Verdict::NotVerified, _) => Err(VerifyError::NotVerified { name }),
+        // Whoever did not read the verdict should not take the exit status for it.
+        (Verdict::Holds, Err(error)) => Err(VerifyError::Output { name, error }),
+        (Verdict::Holds, Ok(())) => Ok(()),
     }
 }
 
@@ -224,7 +249,9 @@ impl VerifyError {
     pub(super) fn is_not_verified(&self) -> bool {
         match self {
             Self::DoesNotHold { .. } => false,
-            Self::NotASource { .. }
+            Self::NotVerified { .. }
+            | Self::Output { .. }
+            | Self::NotASource { .. }
             | Self::NotTogether { .. }
             | Self::NotADirectory { .. }
             | Self::InUse(_)
@@ -232,6 +259,8 @@ impl VerifyError {
             | Self::Backup(_)
             | Self::Unreadable { .. }
             | Self::Key { .. }
+            | Self::SecretKey(_)
+            | Self::NoDaemon { .. }
             | Self::Checkpoint { .. }
             | Self::OtherLog { .. }
             | Self::Unreachable(_)
@@ -266,140 +295,5 @@ impl Source {
                 name: name.to_owned(),
                 reason,
             })
-    }
-}
-
-/// What came of a verification, for people; the last line says it all.
-struct Report<'a> {
-    name: &'a str,
-    pass: &'a Pass,
-    has_keys: bool,
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pass { log_id, verified } = self.pass;
-        match log_id {
-            None if verified.commits == 0 => {
-                writeln!(formatter, "{}: no commit can be read", self.name)?;
-            }
-            None => {
-                writeln!(formatter, "{}: a log without its id", self.name)?;
-                write_counts(formatter, verified)?;
-            }
-            Some(log_id) => {
-                writeln!(formatter, "{}: log {log_id}", self.name)?;
-                write_counts(formatter, verified)?;
-            }
-        }
-        for (claim, outcome) in &verified.claims {
-            write_claim(formatter, claim, *outcome)?;
-        }
-        for finding in &verified.findings {
-            writeln!(formatter, "DAMAGED  {finding}")?;
-        }
-        if verified.more_findings > 0 {
-            writeln!(formatter, "and {} more like these", verified.more_findings)?;
-        }
-        if !self.has_keys {
-            writeln!(formatter, "signatures were not checked: there is no --key")?;
-        }
-        if verified.holds() {
-            writeln!(formatter, "HOLDS: {} commits", verified.commits)
-        } else {
-            writeln!(formatter, "DOES NOT HOLD: {}", Reasons(verified))
-        }
-    }
-}
-
-fn write_counts(formatter: &mut fmt::Formatter<'_>, verified: &Verified) -> fmt::Result {
-    let Verified {
-        commits,
-        plans,
-        head,
-        ..
-    } = verified;
-    if verified.before > 0 {
-        writeln!(
-            formatter,
-            "positions 1 to {} are not in these files, and stand for what their header says",
-            verified.before
-        )?;
-    }
-    write!(formatter, "{commits} commits of {plans} plans are whole")?;
-    for (number, range) in verified.whole.iter().enumerate() {
-        let before = if number == 0 { ": " } else { ", " };
-        write!(formatter, "{before}{}", Positions(range))?;
-    }
-    writeln!(formatter)?;
-    match verified.root {
-        Some(root) => writeln!(formatter, "root at position {head}: {}", hex::encode(root)),
-        None => writeln!(
-            formatter,
-            "no root at position {head}: commits before it are not known"
-        ),
-    }
-}
-
-fn write_claim(formatter: &mut fmt::Formatter<'_>, claim: &Claim, outcome: Outcome) -> fmt::Result {
-    let Claim { name, size, .. } = claim;
-    let verdict = match outcome {
-        Outcome::Holds => "holds   ",
-        Outcome::Differs { .. } | Outcome::Beyond { .. } => "CONVICTS",
-        Outcome::NotCompared => "UNKNOWN ",
-    };
-    write!(formatter, "{verdict} {name}, of {size} commits")?;
-    if !claim.signature.is_empty() {
-        write!(formatter, " ({})", claim.signature)?;
-    }
-    match outcome {
-        Outcome::Holds => writeln!(formatter),
-        Outcome::Differs { found } => writeln!(
-            formatter,
-            ": these commits are not those of the log: it had root {} and has {}",
-            hex::encode(claim.root),
-            hex::encode(found)
-        ),
-        Outcome::Beyond { head } => writeln!(
-            formatter,
-            ": the log ends at position {head}: commits were taken back"
-        ),
-        Outcome::NotCompared => writeln!(
-            formatter,
-            ": cannot be compared, as commits before it are not known"
-        ),
-    }
-}
-
-/// Why a log does not hold, in half a line.
-struct Reasons<'a>(&'a Verified);
-
-impl fmt::Display for Reasons<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verified {
-            claims,
-            findings,
-            more_findings,
-            ..
-        } = self.0;
-        let is_convicting = |outcome: &Outcome| match outcome {
-            Outcome::Differs { .. } | Outcome::Beyond { .. } => true,
-            Outcome::Holds | Outcome::NotCompared => false,
-        };
-        let outcomes = || claims.iter().map(|(_, outcome)| outcome);
-        let convicting = outcomes().filter(|it| is_convicting(it)).count();
-        let unknown = outcomes().filter(|it| **it == Outcome::NotCompared).count();
-        let damaged = findings.len() as u64 + more_findings;
-        let counts = [
-            (convicting as u64, "checked against it, and convicting"),
-            (unknown as u64, "that cannot be compared"),
-            (damaged, "damaged or wrong"),
-        ];
-        let mut separator = "";
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(formatter, "{separator}{count} {what}")?;
-            separator = ", ";
-        }
-        Ok(())
     }
 }

@@ -92,7 +92,7 @@ impl SigningKey {
         Ok(Self::from_seed(log_id, &seed))
     }
 
-    fn from_seed(log_id: [u8; 16], seed: &ed25519_dalek::SecretKey) -> Self {
+    pub(super) fn from_seed(log_id: [u8; 16], seed: &ed25519_dalek::SecretKey) -> Self {
         let name = origin(log_id);
         let public = ed25519_dalek::SigningKey::from_bytes(seed).verifying_key();
         let public = [&[ALGORITHM_ED25519][..], public.as_bytes()].concat();

@@ -69,7 +69,7 @@ impl AuditService for Audit {
             checkpoint: checkpoint.signed_by(&core.signing_key),
             position: checkpoint.size,
             root: bytes(checkpoint.root),
-            verification_key: core.signing_key.verifier_key().to_string(),
+            verifier_key: core.signing_key.verifier_key().to_string(),
         }))
     }
 

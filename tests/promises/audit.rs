@@ -45,7 +45,7 @@ async fn checkpoint(daemon: &Daemon, key: &str) -> Checkpoint {
     let opened = rfc6962::open(&answer.checkpoint, key);
     assert_eq!(answer.position, opened.size);
     assert_eq!(answer.root, opened.root);
-    assert_eq!(answer.verification_key, key);
+    assert_eq!(answer.verifier_key, key);
     // Our own code for auditors reads it alike.
     let ours: strata::notary::VerifierKey = key.parse().expect("a key");
     let read = ours.verify(&answer.checkpoint).expect("it holds");

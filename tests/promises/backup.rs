@@ -26,6 +26,8 @@ use crate::{
     reading::{assert_sound, read_log, whole_log},
 };
 
+mod target;
+
 const WRITERS: usize = 6;
 
 /// What became of a run of `stratad`.
@@ -228,14 +230,18 @@ async fn a_backup_replaces_no_file_unless_it_is_told_to() {
         said.contains("exists") && said.contains("--overwrite"),
         "{said}"
     );
+    let said = refused(&["backup", text(&file), "--from", &url, "--overwrite"]);
+    assert!(said.contains("is no backup"), "{said}");
     assert_eq!(fs::read(&file).expect("a file"), b"precious");
+    fs::remove_file(&file).expect("removed");
+    backup(&daemon, &file, &[]);
     backup(&daemon, &file, &["--overwrite"]);
     assert_eq!(read(&file).1.len(), 2);
     assert_eq!(names_in(kept.path()), ["full.strata"]);
 
     let nowhere = kept.path().join("missing/full.strata");
     let said = refused(&["backup", text(&nowhere), "--from", &url]);
-    assert!(said.contains("cannot write"), "{said}");
+    assert!(said.contains("there is no directory"), "{said}");
     let beyond = kept.path().join("beyond");
     let said = refused(&[
         "backup",
@@ -246,6 +252,7 @@ async fn a_backup_replaces_no_file_unless_it_is_told_to() {
         "4",
     ]);
     assert!(said.contains("OUT_OF_RANGE (BEYOND_HEAD)"), "{said}");
+    assert!(!said.contains("again"), "{said}");
     daemon.stop().await;
     let said = refused(&["backup", text(&beyond), "--from", &url]);
     assert!(said.contains("cannot connect"), "{said}");

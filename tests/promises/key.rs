@@ -95,7 +95,7 @@ async fn a_log_has_one_key_that_only_its_owner_may_read() {
 async fn a_key_is_carried_out_and_back() {
     let (dir, shown) = stopped().await;
     let outside = tempdir().expect("a directory");
-    let backup = outside.path().join("strata.key");
+    let backup = outside.path().join("strata.secret");
     let file = backup.to_str().expect("a path in UTF-8");
     let run = key(dir.path(), &["backup", file]);
     assert!(run.error.contains(shown.trim_end()), "{}", run.error);
@@ -125,7 +125,7 @@ async fn a_key_is_carried_out_and_back() {
 async fn another_key_is_put_in_the_place_of_one_only_when_that_is_said() {
     let (dir, old) = stopped().await;
     let outside = tempdir().expect("a directory");
-    let backup = outside.path().join("strata.key");
+    let backup = outside.path().join("strata.secret");
     let file = backup.to_str().expect("a path in UTF-8");
     well(key(dir.path(), &["backup", file]));
     fs::remove_file(dir.path().join("signing-key")).expect("removed");
@@ -153,7 +153,7 @@ async fn a_key_that_is_damaged_or_of_another_log_is_refused_in_words() {
     let (dir, shown) = stopped().await;
     let (other, _) = stopped().await;
     let outside = tempdir().expect("a directory");
-    let backup = outside.path().join("strata.key");
+    let backup = outside.path().join("strata.secret");
     let file = backup.to_str().expect("a path in UTF-8");
     well(key(dir.path(), &["backup", file]));
     let theirs = outside.path().join("theirs.key");
@@ -165,6 +165,12 @@ async fn a_key_that_is_damaged_or_of_another_log_is_refused_in_words() {
         "is not a signing key",
     );
     refused(&key(dir.path(), &["restore", "/nowhere"]), "/nowhere");
+    let public = outside.path().join("strata.pub");
+    fs::write(&public, &shown).expect("written");
+    refused(
+        &key(dir.path(), &["restore", public.to_str().expect("UTF-8")]),
+        "holds the public key",
+    );
 
     for wrong in ["PRIVATE+KEY+strata".to_owned(), secret(other.path())] {
         fs::write(dir.path().join("signing-key"), &wrong).expect("written");

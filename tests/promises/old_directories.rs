@@ -28,7 +28,7 @@ struct Left {
     /// The root of the log's Merkle tree: it stands for every byte of every commit.
     root: &'static str,
     /// The public half of its key.
-    verification_key: &'static str,
+    verifier_key: &'static str,
 }
 
 /// The real history, and one commit of two events in another plan.
@@ -39,7 +39,7 @@ async fn a_directory_of_format_1_that_was_stopped_is_read_and_written() {
     read_and_write(&Left {
         archive: "data-directory-1/stopped",
         root: "1c644c9a6f93c0a459bd5d162d34d7691c53adca3fa9f6e5dd2f8585edf8f3ac",
-        verification_key: "strata/9ff6f074-52c0-47d2-b655-43a76c78a2f9+47b78f10+\
+        verifier_key: "strata/9ff6f074-52c0-47d2-b655-43a76c78a2f9+47b78f10+\
                            AZRsbi6SElW2bj/n71GtQj5RRl9UXbYsOWob8yE9DRSP",
     })
     .await;
@@ -50,7 +50,7 @@ async fn a_directory_of_format_1_whose_daemon_was_killed_is_read_and_written() {
     read_and_write(&Left {
         archive: "data-directory-1/killed",
         root: "b38f6ec0100e46b4c381cea076f76f2f5b558f53421b551a7235f8d33ae05536",
-        verification_key: "strata/9cdbd050-2262-44de-9bde-b767d85665d5+170525ec+\
+        verifier_key: "strata/9cdbd050-2262-44de-9bde-b767d85665d5+170525ec+\
                            AfD8yMtugKs9wcIkwUvnJvJCtc0k6LRtcODmk0u5AB17",
     })
     .await;
@@ -69,7 +69,7 @@ async fn read_and_write(left: &Left) {
         .into_inner();
     assert_eq!(checkpoint.position, COMMITS);
     assert_eq!(hex::encode(&checkpoint.root), left.root);
-    assert_eq!(checkpoint.verification_key, left.verification_key);
+    assert_eq!(checkpoint.verifier_key, left.verifier_key);
     let log = whole_log(&daemon).await;
     assert_sound(&log);
 

@@ -2,7 +2,11 @@
 //! comes out. It keeps the right edge of the tree and a revision of each plan, and so grows with the
 //! plans and not with the log.
 
-use std::{collections::HashMap, fmt, ops::RangeInclusive};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::{ControlFlow, RangeInclusive},
+};
 
 use bytes::Bytes;
 
@@ -28,8 +32,36 @@ pub(super) struct Claim {
     pub(super) size: u64,
     /// The root of the tree over them.
     pub(super) root: Hash,
-    /// What is to be said of the signature; empty where none belongs.
-    pub(super) signature: String,
+    /// Who vouches for it.
+    pub(super) witness: Witness,
+}
+
+/// Who vouches for a claim, and so what it weighs against a log that does not keep to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Witness {
+    /// What was read says it of itself: a log that does not keep to it contradicts itself, whoever
+    /// signed or did not.
+    Log(Signature),
+    /// Somebody kept it. Anybody can write such a file, so that it convicts only by its signature.
+    Auditor(Signature),
+}
+
+/// What is known of a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Signature {
+    /// None belongs there.
+    None,
+    /// It holds under a key that was given: its name and hash.
+    Holds(String),
+    /// No key was given.
+    NotChecked,
+    /// It is of keys that were not given.
+    OfAnother {
+        /// The names and hashes of those who signed.
+        signers: String,
+        /// Those of the keys that were given.
+        given: String,
+    },
 }
 
 /// What became of a claim.
@@ -47,8 +79,35 @@ pub(super) enum Outcome {
         /// Where it ends.
         head: u64,
     },
+    /// What was read ends before that size, and need not go further: a backup is no whole log.
+    Later {
+        /// Where it ends.
+        head: u64,
+    },
     /// Commits before that size could not be read, or were not in what was read.
     NotCompared,
+}
+
+/// What a claim says of the log, given what became of it and who vouches for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgement {
+    Holds,
+    /// The log keeps to it, but nobody known vouches for it.
+    Unsigned,
+    /// The log does not keep to it, and nobody known vouches for it.
+    Differs,
+    Unknown,
+    /// The log does not keep to what it said, or to what it signed.
+    Convicts,
+}
+
+/// What came of all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Holds,
+    /// Nothing speaks against the log, but not all that was asked could be told.
+    NotVerified,
+    DoesNotHold,
 }
 
 /// Something that should not be so.
@@ -89,6 +148,8 @@ pub(super) struct Checker {
     tree: Option<Frontier>,
     /// The position that comes next.
     next: u64,
+    /// Whether the end of what is read is the end of the log.
+    is_whole_log: bool,
     before: u64,
     commits: u64,
     /// The revision of every plan, and how many gaps there were when it was seen.
@@ -108,6 +169,7 @@ impl Checker {
     pub(super) fn new(before: Frontier, claims: Vec<Claim>) -> Self {
         let mut checker = Self {
             next: before.size() + 1,
+            is_whole_log: true,
             before: before.size(),
             gaps: u32::from(before.size() > 0),
             tree: Some(before),
@@ -124,6 +186,14 @@ impl Checker {
         checker
     }
 
+    /// A pass over what may end before the log does, and so cannot tell that the log is too short.
+    pub(super) fn over_a_part(before: Frontier, claims: Vec<Claim>) -> Self {
+        Self {
+            is_whole_log: false,
+            ..Self::new(before, claims)
+        }
+    }
+
     /// The position that comes next.
     pub(super) fn next(&self) -> u64 {
         self.next
@@ -137,6 +207,23 @@ impl Checker {
         self.compare();
     }
 
+    /// Takes in commits up to the position that was asked for. Whoever sends others is not heard on.
+    pub(super) fn commits_up_to(
+        &mut self,
+        end: u64,
+        commits: impl IntoIterator<Item = (u64, Bytes)>,
+    ) -> ControlFlow<()> {
+        for (position, bytes) in commits {
+            if position > end {
+                let beyond = format!("was sent, and positions up to {end} were asked for");
+                self.find(Some(position), beyond);
+                return ControlFlow::Break(());
+            }
+            self.commit(position, &bytes);
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Takes in the commit at a position.
     pub(super) fn commit(&mut self, position: u64, bytes: &Bytes) {
         if position < self.next {
@@ -146,10 +233,14 @@ impl Checker {
             );
             return;
         }
+        let Some(next) = position.checked_add(1) else {
+            self.find(Some(position), "is a position that no log reaches".into());
+            return;
+        };
         if position > self.next {
             self.pass_over(position - 1, "are missing");
         }
-        self.next = position + 1;
+        self.next = next;
         if let Some(tree) = &mut self.tree {
             tree.push(commit::leaf_hash(bytes));
         }
@@ -206,10 +297,10 @@ impl Checker {
     pub(super) fn finish(self) -> Verified {
         let head = self.next - 1;
         let settle = |(claim, outcome): (Claim, Option<Outcome>)| {
-            let outcome = outcome.unwrap_or(if claim.size > head {
-                Outcome::Beyond { head }
-            } else {
-                Outcome::NotCompared
+            let outcome = outcome.unwrap_or(match (claim.size > head, self.is_whole_log) {
+                (true, true) => Outcome::Beyond { head },
+                (true, false) => Outcome::Later { head },
+                (false, _) => Outcome::NotCompared,
             });
             (claim, outcome)
         };
@@ -318,7 +409,7 @@ impl Checker {
         if let (Some(last), Some(at)) = (self.findings.last_mut(), &at)
             && let Some(before) = &last.at
             && last.what == what
-            && before.end() + 1 == *at.start()
+            && before.end().checked_add(1) == Some(*at.start())
         {
             last.at = Some(*before.start()..=*at.end());
         } else if self.findings.len() < FINDINGS_MAX {
@@ -329,11 +420,53 @@ impl Checker {
     }
 }
 
+impl Claim {
+    /// What it says of the log.
+    pub(super) fn judge(&self, outcome: Outcome) -> Judgement {
+        match (outcome, &self.witness) {
+            (Outcome::NotCompared | Outcome::Later { .. }, _) => Judgement::Unknown,
+            (
+                Outcome::Holds,
+                Witness::Log(Signature::OfAnother { .. })
+                | Witness::Auditor(Signature::OfAnother { .. }),
+            ) => Judgement::Unsigned,
+            (Outcome::Holds, Witness::Log(_) | Witness::Auditor(_)) => Judgement::Holds,
+            (
+                Outcome::Differs { .. } | Outcome::Beyond { .. },
+                Witness::Log(_) | Witness::Auditor(Signature::Holds(_)),
+            ) => Judgement::Convicts,
+            (Outcome::Differs { .. } | Outcome::Beyond { .. }, Witness::Auditor(_)) => {
+                Judgement::Differs
+            }
+        }
+    }
+
+    /// What is known of its signature.
+    pub(super) fn signature(&self) -> &Signature {
+        match &self.witness {
+            Witness::Log(signature) | Witness::Auditor(signature) => signature,
+        }
+    }
+}
+
 impl Verified {
-    /// Whether nothing speaks against the log.
-    pub(super) fn holds(&self) -> bool {
-        let mut claims = self.claims.iter();
-        self.findings.is_empty() && claims.all(|(_, outcome)| *outcome == Outcome::Holds)
+    /// How many claims come to this.
+    pub(super) fn count(&self, judgement: Judgement) -> u64 {
+        let claims = self.claims.iter();
+        let judged = claims.filter(|(claim, outcome)| claim.judge(*outcome) == judgement);
+        judged.count() as u64
+    }
+
+    /// What came of all of it.
+    pub(super) fn verdict(&self) -> Verdict {
+        let told = [Judgement::Unsigned, Judgement::Differs, Judgement::Unknown];
+        if !self.findings.is_empty() || self.count(Judgement::Convicts) > 0 {
+            Verdict::DoesNotHold
+        } else if told.into_iter().any(|judgement| self.count(judgement) > 0) {
+            Verdict::NotVerified
+        } else {
+            Verdict::Holds
+        }
     }
 }
 
@@ -363,7 +496,9 @@ impl fmt::Display for Positions<'_> {
 /// Adds a position to ranges in order.
 fn extend(ranges: &mut Vec<RangeInclusive<u64>>, position: u64) {
     match ranges.last_mut() {
-        Some(last) if last.end() + 1 == position => *last = *last.start()..=position,
+        Some(last) if last.end().checked_add(1) == Some(position) => {
+            *last = *last.start()..=position
+        }
         Some(_) | None => ranges.push(position..=position),
     }
 }

@@ -1,8 +1,15 @@
 //! What an auditor brings along: public keys, and checkpoints that were kept from before.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
-use super::{VerifyError, checker::Claim};
+use super::{
+    VerifyError,
+    checker::{Claim, Signature, Witness},
+};
 use crate::{
     journal::LogId,
     notary::{Checkpoint, CheckpointError, VerifierKey},
@@ -11,8 +18,16 @@ use crate::{
 /// Keys and checkpoints are lines of text, in bytes; a longer file is neither.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// What to say of a signature that nobody could check.
-const UNCHECKED: &str = "signature not checked";
+/// What a secret key of a signed note begins with.
+const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+
+/// What is to be said of anything that is no public key.
+const NO_KEY: &str =
+    "no public key, which is one line `strata/LOG-ID+HASH+KEY` as `stratad key` prints it";
+
+/// What is to be said of a secret key, without showing it.
+const SECRET: &str = "the SECRET key, by which anyone can sign in the log's name: show it to nobody, \
+                      and give the public key that `stratad key` prints";
 
 /// What an auditor brings along.
 #[derive(Debug)]
@@ -26,7 +41,7 @@ pub(super) struct Kept {
 struct Claimed {
     name: String,
     checkpoint: Checkpoint,
-    signature: String,
+    signature: Signature,
 }
 
 impl Kept {
@@ -65,15 +80,23 @@ impl Kept {
         !self.keys.is_empty()
     }
 
-    /// The checkpoint in a signed note, and what is to be said of its signature. Without a key it is
+    /// The keys that were given, by name and hash.
+    pub(super) fn key_names(&self) -> String {
+        let names: Vec<_> = self.keys.iter().map(VerifierKey::name_and_hash).collect();
+        names.join(", ")
+    }
+
+    /// The checkpoint in a signed note, and what is known of its signature. Without a key it is
     /// taken as it is.
-    pub(super) fn open(&self, note: &str) -> Result<(Checkpoint, String), CheckpointError> {
+    pub(super) fn open(&self, note: &str) -> Result<(Checkpoint, Signature), CheckpointError> {
         // Whoever kept it may have lost its last line end, or added one.
         let note = format!("{}\n", note.trim_end());
         let mut refused = None;
         for key in &self.keys {
             match key.verify(&note) {
-                Ok(checkpoint) => return Ok((checkpoint, format!("signed by {}", name_of(key)))),
+                Ok(checkpoint) => {
+                    return Ok((checkpoint, Signature::Holds(key.name_and_hash())));
+                }
                 // That a signature of the very key is wrong says more than that there is none.
                 Err(error) => match refused {
                     Some(CheckpointError::NotSigned { .. }) => {}
@@ -83,7 +106,7 @@ impl Kept {
         }
         match refused {
             Some(error) => Err(error),
-            None => Ok((Checkpoint::unverified(&note)?, UNCHECKED.to_owned())),
+            None => Ok((Checkpoint::unverified(&note)?, Signature::NotChecked)),
         }
     }
 
@@ -91,7 +114,11 @@ impl Kept {
     /// say is nothing about this one.
     pub(super) fn claims(&self, log_id: LogId) -> Result<Vec<Claim>, VerifyError> {
         for key in &self.keys {
-            refuse_other(&format!("--key {}", name_of(key)), key.log_id(), log_id)?;
+            refuse_other(
+                &format!("--key {}", key.name_and_hash()),
+                key.log_id(),
+                log_id,
+            )?;
         }
         let claim = |kept: &Claimed| {
             refuse_other(&kept.name, kept.checkpoint.log_id, log_id)?;
@@ -99,7 +126,7 @@ impl Kept {
                 name: kept.name.clone(),
                 size: kept.checkpoint.size,
                 root: kept.checkpoint.root,
-                signature: kept.signature.clone(),
+                witness: Witness::Auditor(kept.signature.clone()),
             })
         };
         self.checkpoints.iter().map(claim).collect()
@@ -118,24 +145,28 @@ fn refuse_other(name: &str, found: [u8; 16], expected: LogId) -> Result<(), Veri
     })
 }
 
-/// The key without its key: its name and its hash, as they stand at its signatures.
-fn name_of(key: &VerifierKey) -> String {
-    let text = key.to_string();
-    let name = text.rsplit_once('+').map(|(name, _)| name.to_owned());
-    name.unwrap_or(text)
-}
-
 /// A key as it is, or those in a file.
 fn read_keys(text_or_path: &str) -> Result<Vec<VerifierKey>, VerifyError> {
     if let Ok(key) = text_or_path.parse() {
         return Ok(vec![key]);
     }
-    let not_a_key = || VerifyError::Key {
+    if text_or_path.contains(SECRET_PREFIX) {
+        return Err(VerifyError::SecretKey(format!("--key: this is {SECRET}")));
+    }
+    let not_a_key = |what: String| VerifyError::Key {
         value: text_or_path.to_owned(),
+        what,
     };
-    let text = match read_text(&PathBuf::from(text_or_path)) {
+    let text = match read_text(Path::new(text_or_path)) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_a_key()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(not_a_key(format!(
+                "there is no such file, and this is {NO_KEY}"
+            )));
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(not_a_key(format!("the file is not UTF-8, and so {NO_KEY}")));
+        }
         Err(error) => {
             return Err(VerifyError::Unreadable {
                 name: text_or_path.to_owned(),
@@ -143,21 +174,38 @@ fn read_keys(text_or_path: &str) -> Result<Vec<VerifierKey>, VerifyError> {
             });
         }
     };
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    if text.contains(SECRET_PREFIX) {
+        return Err(VerifyError::SecretKey(format!(
+            "--key {text_or_path}: the file holds {SECRET}"
+        )));
+    }
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty());
     let keys: Vec<_> = lines
-        .map(|line| line.parse().map_err(|_| not_a_key()))
+        .map(|(line, number)| {
+            line.parse()
+                .map_err(|_| not_a_key(format!("line {number} of the file is {NO_KEY}")))
+        })
         .collect::<Result<_, _>>()?;
     if keys.is_empty() {
-        return Err(not_a_key());
+        return Err(not_a_key("the file is empty".to_owned()));
     }
     Ok(keys)
 }
 
-fn read_text(path: &PathBuf) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > FILE_BYTES_MAX {
-        let why = format!("it has {length} bytes, and is neither a key nor a checkpoint");
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let why = format!(
+            "it has more than {FILE_BYTES_MAX} bytes: it is neither a key nor a checkpoint"
+        );
         return Err(io::Error::other(why));
     }
-    fs::read_to_string(path)
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io::{self, IsTerminal as _, Write as _},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use super::{
     VerifyError,
-    checker::{Checker, Claim, Positions, Verified},
+    checker::{Checker, Claim, Positions, Signature, Verified, Witness},
     kept::Kept,
 };
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
         sled::{Examined, Read, SledJournal},
     },
     merkle::Frontier,
-    notary::Checkpoint,
+    notary::{Checkpoint, CheckpointError},
     proto::{GetCheckpointRequest, ReadRawRequest, audit_service_client::AuditServiceClient},
 };
 
@@ -115,7 +116,7 @@ pub(super) fn directory(dir: &Path, kept: &Kept) -> Result<Pass, VerifyError> {
             name: "the directory's high-water mark".to_owned(),
             size: mark.position,
             root: mark.root,
-            signature: String::new(),
+            witness: Witness::Log(Signature::None),
         });
     }
     for what in &examined.damage {
@@ -169,11 +170,12 @@ pub(super) fn backups(paths: &[PathBuf], kept: &Kept) -> Result<Pass, VerifyErro
             }),
         }
     }
-    files.sort_by_key(|file| file.header.from_position());
+    // Of two that begin together only one that holds nothing can be the first: it is the shorter.
+    files.sort_by_key(|file| (file.header.from_position(), file.bytes));
     let log_id = one_log(&files)?;
     let claims = log_id.map_or(Ok(Vec::new()), |log_id| kept.claims(log_id))?;
     let before = files.first().map(|file| file.header.before.clone());
-    let mut checker = Checker::new(before.unwrap_or_default(), claims);
+    let mut checker = Checker::over_a_part(before.unwrap_or_default(), claims);
     for error in unreadable {
         checker.find(None, error.to_string());
     }
@@ -294,7 +296,7 @@ fn read_backup(
                 name: format!("the trailer of {}", file.path.display()),
                 size: trailer.head,
                 root: trailer.root,
-                signature: String::new(),
+                witness: Witness::Log(Signature::None),
             });
             Ok(Some(Checked {
                 path: file.path.clone(),
@@ -319,53 +321,34 @@ fn read_backup(
 pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyError> {
     let channel = remote.connect().await?;
     let mut client = AuditServiceClient::new(channel);
-    let ended = |position| {
-        move |status: Status| VerifyError::Ended {
-            position,
-            refusal: Refusal::from(&status),
-        }
-    };
     let answer = client.get_checkpoint(GetCheckpointRequest::default()).await;
-    let note = answer.map_err(ended(0))?.into_inner().checkpoint;
-    let refused = |error| VerifyError::Checkpoint {
-        name: format!("the checkpoint of {}", remote.url()),
-        error,
-    };
-    let (today, signature, distrust) = match kept.open(&note) {
-        Ok((today, signature)) => (today, signature, None),
-        Err(error) => {
-            let today = Checkpoint::unverified(&note).map_err(refused)?;
-            (
-                today,
-                "not signed by a key that was given".to_owned(),
-                Some(error),
-            )
-        }
-    };
-    let log_id = LogId::from_bytes(today.log_id);
+    let note = answer
+        .map_err(|status| refused(remote, &status))?
+        .into_inner()
+        .checkpoint;
+    let today = Today::open(&note, remote, kept)?;
+    let log_id = LogId::from_bytes(today.checkpoint.log_id);
     let mut checker = Checker::new(Frontier::default(), kept.claims(log_id)?);
-    if let Some(error) = distrust {
-        checker.find(None, format!("the daemon's checkpoint of today: {error}"));
-    }
-    checker.claim(Claim {
-        name: "the daemon's checkpoint of today".to_owned(),
-        size: today.size,
-        root: today.root,
-        signature,
-    });
-    let mut progress = Progress::new(today.size, progress::bar(today.size, "commits"));
-    while checker.next() <= today.size {
+    let head = today.checkpoint.size;
+    today.hand_to(&mut checker);
+    let mut progress = Progress::new(head, progress::bar(head, "commits"));
+    while checker.next() <= head {
         let from = checker.next();
-        let read = read_raw(&mut client, today.size, &mut checker, &mut progress).await;
-        match read {
-            Ok(()) => {}
+        match read_raw(&mut client, head, &mut checker, &mut progress).await {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
             Err(status) if status.code() == Code::DataLoss => {
                 let refusal = Refusal::from(&status);
                 if !checker.unreadable(&refusal.message) {
                     break;
                 }
             }
-            Err(status) => return Err(ended(checker.next() - 1)(status)),
+            Err(status) => {
+                return Err(VerifyError::Ended {
+                    position: checker.next() - 1,
+                    refusal: Refusal::from(&status),
+                });
+            }
         }
         if checker.next() == from {
             // It ended before its own head, which the claim of today tells.
@@ -379,13 +362,76 @@ pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyE
     })
 }
 
-/// Reads on up to `head`, or to where the daemon cannot.
+/// What a daemon answered to the first call instead of a checkpoint.
+fn refused(remote: &Remote, status: &Status) -> VerifyError {
+    let refusal = Refusal::from(status);
+    if refusal.is_of_no_stratad() {
+        let url = remote.url().to_owned();
+        return VerifyError::NoDaemon { url, refusal };
+    }
+    VerifyError::Ended {
+        position: 0,
+        refusal,
+    }
+}
+
+/// What a daemon says of its log now.
+struct Today {
+    checkpoint: Checkpoint,
+    signature: Signature,
+    distrust: Option<CheckpointError>,
+}
+
+impl Today {
+    fn open(note: &str, remote: &Remote, kept: &Kept) -> Result<Self, VerifyError> {
+        let (signature, distrust) = match kept.open(note) {
+            Ok((checkpoint, signature)) => {
+                return Ok(Self {
+                    checkpoint,
+                    signature,
+                    distrust: None,
+                });
+            }
+            Err(CheckpointError::OtherKey { signers, .. }) => {
+                let signature = Signature::OfAnother {
+                    signers: signers.join(", "),
+                    given: kept.key_names(),
+                };
+                (signature, None)
+            }
+            Err(error) => (Signature::None, Some(error)),
+        };
+        let checkpoint = Checkpoint::unverified(note).map_err(|error| VerifyError::Checkpoint {
+            name: format!("the checkpoint of {}", remote.url()),
+            error,
+        })?;
+        Ok(Self {
+            checkpoint,
+            signature,
+            distrust,
+        })
+    }
+
+    fn hand_to(self, checker: &mut Checker) {
+        if let Some(error) = self.distrust {
+            checker.find(None, format!("the daemon's checkpoint of today: {error}"));
+        }
+        checker.claim(Claim {
+            name: "the daemon's checkpoint of today".to_owned(),
+            size: self.checkpoint.size,
+            root: self.checkpoint.root,
+            witness: Witness::Log(self.signature),
+        });
+    }
+}
+
+/// Reads on up to `head`, or to where the daemon cannot, or sends what was not asked for.
 async fn read_raw(
     client: &mut AuditServiceClient<Channel>,
     head: u64,
     checker: &mut Checker,
     progress: &mut Progress,
-) -> Result<(), Status> {
+) -> Result<ControlFlow<()>, Status> {
     let request = ReadRawRequest {
         from_position: checker.next(),
         to_position: head,
@@ -393,10 +439,12 @@ async fn read_raw(
     };
     let mut responses = client.read_raw(request).await?.into_inner();
     while let Some(response) = responses.message().await? {
-        for entry in response.entries {
-            checker.commit(entry.position, &entry.commit);
+        let commits = response.entries.into_iter();
+        let commits = commits.map(|entry| (entry.position, entry.commit));
+        if checker.commits_up_to(head, commits).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
         progress.at(checker.next() - 1, checker);
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }

@@ -33,7 +33,7 @@ fn claim(size: u64, root: Hash) -> Claim {
         name: "somebody".to_owned(),
         size,
         root,
-        signature: String::new(),
+        witness: Witness::Log(Signature::None),
     }
 }
 
@@ -69,7 +69,7 @@ fn claims_are_compared_at_their_sizes_whenever_they_are_made() {
             Outcome::Holds,
         ]
     );
-    assert!(!verified.holds());
+    assert_eq!(verified.verdict(), Verdict::DoesNotHold);
 }
 
 #[test]
@@ -117,4 +117,93 @@ fn what_is_found_is_bounded_and_the_rest_is_counted() {
     let verified = checker.finish();
     assert_eq!(verified.findings.len(), FINDINGS_MAX);
     assert_eq!(verified.more_findings, 5);
+}
+
+#[test]
+fn only_the_log_and_what_it_signed_convict_it() {
+    let key = || "strata/log+9d4d9255".to_owned();
+    let of_another = || Signature::OfAnother {
+        signers: key(),
+        given: "strata/log+00000000".to_owned(),
+    };
+    let differs = Outcome::Differs { found: root(1) };
+    let (beyond, later) = (Outcome::Beyond { head: 1 }, Outcome::Later { head: 1 });
+    for (witness, outcome, judgement) in [
+        (Witness::Log(Signature::None), differs, Judgement::Convicts),
+        (Witness::Log(of_another()), differs, Judgement::Convicts),
+        (
+            Witness::Log(of_another()),
+            Outcome::Holds,
+            Judgement::Unsigned,
+        ),
+        (
+            Witness::Auditor(Signature::Holds(key())),
+            differs,
+            Judgement::Convicts,
+        ),
+        (
+            Witness::Auditor(Signature::Holds(key())),
+            beyond,
+            Judgement::Convicts,
+        ),
+        (
+            Witness::Auditor(Signature::Holds(key())),
+            later,
+            Judgement::Unknown,
+        ),
+        (
+            Witness::Auditor(Signature::NotChecked),
+            differs,
+            Judgement::Differs,
+        ),
+        (
+            Witness::Auditor(Signature::NotChecked),
+            beyond,
+            Judgement::Differs,
+        ),
+        (
+            Witness::Auditor(Signature::NotChecked),
+            Outcome::Holds,
+            Judgement::Holds,
+        ),
+    ] {
+        let claim = Claim {
+            witness,
+            ..claim(2, root(2))
+        };
+        assert_eq!(claim.judge(outcome), judgement, "{claim:?}, {outcome:?}");
+    }
+}
+
+#[test]
+fn what_may_end_early_is_not_convicted_by_what_comes_later() {
+    let claims = vec![claim(3, root(3))];
+    let mut checker = Checker::over_a_part(Frontier::default(), claims);
+    checker.commit(1, &commit("growth", 1));
+    let verified = checker.finish();
+    assert_eq!(outcomes(&verified), [Outcome::Later { head: 1 }]);
+    assert_eq!(verified.verdict(), Verdict::NotVerified);
+}
+
+#[test]
+fn commits_that_were_not_asked_for_end_the_pass_and_none_overflows() {
+    for position in [3, u64::MAX] {
+        let mut checker = Checker::new(Frontier::default(), Vec::new());
+        let sent = [(1, commit("growth", 1)), (position, commit("growth", 2))];
+        assert!(checker.commits_up_to(2, sent).is_break());
+        let verified = checker.finish();
+        assert_eq!(verified.head, 1);
+        let found: Vec<_> = verified.findings.iter().map(Finding::to_string).collect();
+        let expected =
+            format!("position {position}: was sent, and positions up to 2 were asked for");
+        assert_eq!(found, [expected]);
+    }
+    // Nor one that was asked for.
+    let mut checker = Checker::new(Frontier::default(), Vec::new());
+    let last = [
+        (u64::MAX, commit("growth", 1)),
+        (u64::MAX, commit("growth", 1)),
+    ];
+    assert!(checker.commits_up_to(u64::MAX, last).is_continue());
+    assert_eq!(checker.finish().verdict(), Verdict::DoesNotHold);
 }
