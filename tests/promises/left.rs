@@ -18,7 +18,10 @@ const COMMITS: u64 = 41;
 /// A page of the disk, in bytes, and so a slot of the high-water mark.
 const PAGE_BYTES: u64 = 4096;
 
-/// A log whose daemon was stopped, and its checkpoint.
+/// What is done to a directory.
+type Harm = fn(&Path);
+
+/// A log whose daemon was stopped, and its root.
 struct Written {
     dir: TempDir,
     log: Vec<LogEntry>,
@@ -109,18 +112,18 @@ async fn loss_is_none_where_damage_is_beside_the_commits() {
         bytes.extend([0xA5; 4096]);
         fs::write(&db, bytes).expect("written");
     };
-    let cases: [(&str, &dyn Fn(&Path)); 6] = [
-        ("conf", &|data| flip(&data.join("journal/conf"), &[3])),
-        ("blobs", &|data| {
+    let cases: [(&str, Harm); 6] = [
+        ("conf", |data| flip(&data.join("journal/conf"), &[3])),
+        ("blobs", |data| {
             fs::create_dir_all(data.join("journal/blobs")).expect("made");
             fs::write(data.join("journal/blobs/1"), "blob").expect("written");
         }),
-        ("FORMAT", &|data| flip(&data.join("FORMAT"), &[40])),
-        ("no FORMAT", &|data| {
+        ("FORMAT", |data| flip(&data.join("FORMAT"), &[40])),
+        ("no FORMAT", |data| {
             fs::remove_file(data.join("FORMAT")).expect("removed");
         }),
-        ("high-water", &|data| cut(&data.join("high-water"), 0)),
-        ("header", &header_of_no_segment),
+        ("high-water", |data| cut(&data.join("high-water"), 0)),
+        ("header", header_of_no_segment),
     ];
     for (name, damage) in cases {
         let copied = written.damaged(damage);

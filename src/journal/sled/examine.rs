@@ -48,7 +48,9 @@ impl SledJournal {
         let mut mark = None;
         if let Some((found, wrong)) = damage.note(high_water::read(&dir.join("high-water")))? {
             mark = Some(found);
-            wrong.into_iter().for_each(|what| damage.add(what));
+            if let Some(what) = wrong {
+                damage.add(what);
+            }
         }
         if let (Some(expected), Some(mark)) = (named, mark)
             && mark.log_id != expected
@@ -74,7 +76,7 @@ impl Examined {
     pub fn read(&self) -> impl Iterator<Item = Read> + '_ {
         let values = self.log.iter().flat_map(Log::values);
         let mut next = 1;
-        let reads = values.flat_map(|(first, value)| unpacked(first, Bytes::from(value)));
+        let reads = values.flat_map(|(first, value)| unpacked(first, &Bytes::from(value)));
         reads.filter(move |read| {
             let position = match read {
                 Read::Commit(entry) => entry.position,
@@ -97,8 +99,8 @@ impl Examined {
 }
 
 /// The commits of a stored value, or what is wrong with it.
-fn unpacked(first: u64, value: Bytes) -> Vec<Read> {
-    let frames = match pack::decode(first, &value) {
+fn unpacked(first: u64, value: &Bytes) -> Vec<Read> {
+    let frames = match pack::decode(first, value) {
         Ok(frames) => frames,
         Err(flaw) => {
             return vec![Read::Damaged {

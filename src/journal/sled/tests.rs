@@ -41,10 +41,11 @@ impl Case {
 
     #[track_caller]
     fn refusal(&self) -> JournalError {
-        match self.try_open().err().expect("the journal is refused") {
-            JournalError::Refused { refusal, .. } => *refusal,
-            other => other,
+        let refused = self.try_open().err().expect("the journal is refused");
+        if let JournalError::Refused { refusal, .. } = refused {
+            return *refusal;
         }
+        refused
     }
 
     /// Given a journal of these commits, one group each, closed.

@@ -132,7 +132,7 @@ impl Log {
 
     fn commits(&self) -> u64 {
         let frames = |(first, value): Value| match pack::decode(first, &value) {
-            Ok(frames) => frames.filter(Result::is_ok).count() as u64,
+            Ok(frames) => frames.flatten().count() as u64,
             Err(_) => 0,
         };
         self.values().map(frames).sum()

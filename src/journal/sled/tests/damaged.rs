@@ -247,7 +247,7 @@ fn damage_in_an_old_part_is_noticed_by_the_reads_that_meet_it_and_writes_go_on()
             Err(other) => panic!("{other}"),
         }
     }
-    assert!(!lost.is_empty() && lost.len() < 400, "{lost:?}");
+    assert!(!lost.is_empty() && lost.len() < 600, "{lost:?}");
     // And writes go on.
     for n in 0..200 {
         append(&journal, &[filled(n, 40_000)]);
@@ -360,6 +360,6 @@ fn what_is_whole_behind_damage_is_read_too() {
     fs::write(&db, &bytes).expect("written");
     let (whole, damage) = examined(&case);
     assert_eq!(whole.last(), Some(&800));
-    assert!((400..800).contains(&whole.len()), "{}", whole.len());
+    assert!((200..800).contains(&whole.len()), "{}", whole.len());
     assert!(!damage.is_empty(), "{damage:?}");
 }
