@@ -6,12 +6,12 @@ use std::{
     fs,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process,
     sync::Arc,
 };
 
 use strata::proto::{
-    ExecuteRequest, ExecuteResponse, GetPlanRequest, GetPlanResponse, ListEventsRequest,
+    Command, ExecuteRequest, ExecuteResponse, GetPlanRequest, GetPlanResponse, ListEventsRequest,
     ListEventsResponse, LogEntry, Point, ReadLogRequest, point,
 };
 use tempfile::{TempDir, tempdir};
@@ -23,9 +23,18 @@ use crate::{
     chance::{Chance, times},
     daemon::{Daemon, create_plan, note, request, serve_arguments},
     reading::{assert_sound, whole_log},
+    segments::reused,
     view::{copy, cut, used_bytes},
 };
 
+/// The lives of a log so long that segments are written anew in it, before and after the last
+/// snapshot.
+const REUSED: [Ending; 3] = [Ending::Stopped, Ending::Stopped, Ending::Killed];
+/// What a refusal says of what is there, and of what to do.
+const LOG_REFUSED: [&str; 2] = ["whole", "stratad restore"];
+const KEY_REFUSED: [&str; 2] = ["not a signing key", "stratad key restore"];
+/// The longest note, in bytes.
+const NOTE_BYTES_MAX: usize = 7_900;
 /// How many are tried when nothing is said.
 const TRIALS: usize = 300;
 /// Daemons that run side by side.
@@ -48,14 +57,23 @@ async fn loss_is_noticed_whichever_byte_is_flipped() {
         Arc::new(Base::written(6, 100, 7_900, &[Ending::Stopped]).await),
         Arc::new(Base::written(6, 100, 7_900, &[Ending::Stopped, Ending::Killed]).await),
         Arc::new(Base::written(6, 100, 7_900, &[Ending::Killed]).await),
+        Arc::new(Base::written(24, 30, 60_000, &REUSED).await),
     ];
+    let reused = reused(&bases[bases.len() - 1].dir.path().join("journal/db"));
+    assert!(reused > 0, "the engine wrote no segment anew");
     let mut outcomes: BTreeMap<(String, Outcome), u64> = BTreeMap::new();
     let mut running = JoinSet::new();
     for trial in 0..trials {
         while running.len() >= SIDE_BY_SIDE {
             count(&mut outcomes, running.join_next().await);
         }
-        let number = usize::try_from(chance.below(bases.len() as u64)).expect("small");
+        // The last one, with segments written anew, every fourth time.
+        let others = bases.len() as u64 - 1;
+        let number = match chance.below(4) {
+            0 => others,
+            _ => chance.below(others),
+        };
+        let number = usize::try_from(number).expect("small");
         let base = bases[number].clone();
         let damage = Damage::draw(&base, &mut chance);
         running.spawn(async move {
@@ -437,7 +455,16 @@ fn request_of(plan: u64, number: u64, bytes_max: u64) -> ExecuteRequest {
     while (text.len() as u64) < bytes {
         text += &words.below(u64::MAX).to_string();
     }
-    request(&plan_id(plan), &format!("note-{number}"), note(&text))
+    let parts = text.as_bytes().chunks(NOTE_BYTES_MAX);
+    let commands = parts.map(|part| Command {
+        kind: Some(note(std::str::from_utf8(part).expect("digits and spaces"))),
+    });
+    ExecuteRequest {
+        plan_id: plan_id(plan),
+        request_id: format!("note-{number}"),
+        commands: commands.collect(),
+        ..ExecuteRequest::default()
+    }
 }
 
 async fn ask_plans(
@@ -507,7 +534,7 @@ fn files_of(dir: &Path) -> Vec<PathBuf> {
 
 /// A daemon on a directory, if one starts; else what it says.
 async fn start_or_refusal(dir: &Path) -> Result<Daemon, String> {
-    let mut trial = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    let mut trial = process::Command::new(env!("CARGO_BIN_EXE_stratad"));
     trial.args(serve_arguments(dir)).args(SMALL_CACHE);
     let daemon = Daemon::spawn(trial).await;
     daemon.serving_or_ended().await

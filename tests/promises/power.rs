@@ -18,7 +18,11 @@ use std::{
 use tempfile::tempdir;
 use tokio::task::JoinSet;
 
-use crate::chance::{Chance, times};
+use crate::{
+    chance::{Chance, times},
+    reading::whole_log,
+    segments::reused,
+};
 use disk::{Image, Lie, Policy};
 use examination::{Failure, examine};
 use load::{Burst, burst, burst_until_killed};
@@ -34,6 +38,8 @@ mod trace;
 const IMAGES: usize = 200;
 /// How many images of a disk that lies are made to see that the loss is noticed.
 const LIES: usize = 8;
+/// In so many lives of 5 MiB each the storage engine frees a segment.
+const UNRECORDED_LIVES_MAX: usize = 16;
 /// Daemons that run at a time.
 const WORKERS: usize = 2;
 
@@ -270,6 +276,7 @@ async fn recordings(seed: u64) -> Vec<Recording> {
         many_clients().await,
         large_commits().await,
         creation().await,
+        segments_written_anew().await,
     ];
     // A recovery is recorded as well, of what a loss of power left of the load of many clients.
     let of = &recordings[1];
@@ -344,6 +351,38 @@ async fn large_commits() -> Recording {
     recorder.ended().await;
     let daemon = recorder.start().await;
     burst(&daemon, &recorder.ledger, large(2, 4)).await;
+    recorder.finish(daemon).await
+}
+
+/// A log so long that the storage engine writes segments of it anew. Only the last lives are
+/// recorded.
+async fn segments_written_anew() -> Recording {
+    let mut recorder = Recorder::new("segments written anew", "data");
+    let load = |requests_a_client| Burst {
+        clients: 4,
+        requests_a_client,
+        large: true,
+    };
+    let db = recorder.file("journal/db");
+    for _ in 0..UNRECORDED_LIVES_MAX {
+        let daemon = recorder.start_unrecorded().await;
+        burst(&daemon, &recorder.ledger, load(20)).await;
+        let log = whole_log(&daemon).await;
+        daemon.stop().await;
+        recorder.begin_here(&log);
+        if reused(&db) > 0 {
+            break;
+        }
+    }
+    let before = reused(&db);
+    let daemon = recorder.start().await;
+    burst_until_killed(daemon, &recorder.ledger, load(30), 60).await;
+    recorder.ended().await;
+    let daemon = recorder.start().await;
+    burst(&daemon, &recorder.ledger, load(20)).await;
+    let after = reused(&db);
+    eprintln!("segments written anew: {before}, and {after} at the end");
+    assert!(after > before, "none was written anew in the recording");
     recorder.finish(daemon).await
 }
 

@@ -64,6 +64,10 @@ async fn below_the_reserve_only_what_would_be_written_is_refused_until_there_is_
 }
 
 #[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the disk does not answer until it is let go"
+)]
 async fn a_group_that_waits_for_a_disk_without_an_answer_is_seen_from_outside() {
     let mut world = World::holding([create("a")]).await;
     world.start();

@@ -140,6 +140,23 @@ impl Recorder {
         Self::on(name, &other.data, (image, answers), ledger)
     }
 
+    /// Takes what is there, durable, for where the recording begins. The daemon that made it, and
+    /// showed this log, has ended.
+    pub(super) fn begin_here(&mut self, log: &[LogEntry]) {
+        self.base = Image::read(&self.disk());
+        let answer = |entry: &LogEntry| Answer {
+            line: 0,
+            id: entry.decode_commit().expect("a commit").request_id,
+            entry: entry.clone(),
+        };
+        self.before = log.iter().map(answer).collect();
+    }
+
+    /// A daemon that is not recorded.
+    pub(super) async fn start_unrecorded(&self) -> Daemon {
+        Daemon::start(&self.disk().join(&self.data)).await
+    }
+
     fn on(
         name: &'static str,
         data: &str,

@@ -241,6 +241,7 @@ fn tail(order: &BTreeMap<u64, u64>, stable: u64) -> (BTreeMap<u64, u64>, Option<
 }
 
 /// A message about a page.
+#[derive(Clone, Copy)]
 struct Met {
     kind: Kind,
     page: u64,
