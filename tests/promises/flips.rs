@@ -30,9 +30,6 @@ use crate::{
 /// The lives of a log so long that segments are written anew in it, before and after the last
 /// snapshot.
 const REUSED: [Ending; 3] = [Ending::Stopped, Ending::Stopped, Ending::Killed];
-/// What a refusal says of what is there, and of what to do.
-const LOG_REFUSED: [&str; 2] = ["whole", "stratad restore"];
-const KEY_REFUSED: [&str; 2] = ["not a signing key", "stratad key restore"];
 /// The longest note, in bytes.
 const NOTE_BYTES_MAX: usize = 7_900;
 /// How many are tried when nothing is said.
