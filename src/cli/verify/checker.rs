@@ -488,7 +488,7 @@ impl fmt::Display for Positions<'_> {
 fn extend(ranges: &mut Vec<RangeInclusive<u64>>, position: u64) {
     match ranges.last_mut() {
         Some(last) if last.end().checked_add(1) == Some(position) => {
-            *last = *last.start()..=position
+            *last = *last.start()..=position;
         }
         Some(_) | None => ranges.push(position..=position),
     }
