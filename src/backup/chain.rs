@@ -132,6 +132,22 @@ pub enum ChainError {
         /// Where one ends and the other begins.
         position: u64,
     },
+    /// Two files hold different commits under the same position.
+    #[error(
+        "LOG_DIVERGED: {} and {} hold two different commits at position {position}: the log was \
+         restored or rewritten between the two; verify each by itself with a checkpoint that was \
+         kept, to learn which is the log's",
+        before.display(),
+        behind.display()
+    )]
+    TwoHistories {
+        /// The file that begins first.
+        before: PathBuf,
+        /// The other.
+        behind: PathBuf,
+        /// The first position at which they differ.
+        position: u64,
+    },
     /// A file was whole and is another now.
     #[error("{} changed while it was used: begin again", path.display())]
     Changed {
@@ -165,6 +181,58 @@ pub fn walk<E: From<ChainError>>(
     })
 }
 
+/// The first position from `from` to `to` at which two files hold different commits. Both are read
+/// side by side.
+fn first_difference(
+    one: &Path,
+    other: &Path,
+    from: u64,
+    to: u64,
+) -> Result<Option<u64>, ChainError> {
+    let (mut one, mut other) = (Entries::of(one)?, Entries::of(other)?);
+    for position in from..=to {
+        match (one.at(position)?, other.at(position)?) {
+            (Some(one), Some(other)) if one.commit != other.commit => return Ok(Some(position)),
+            (Some(_), Some(_)) => {}
+            (None, _) | (_, None) => break,
+        }
+    }
+    Ok(None)
+}
+
+/// The commits of a file, one after the other.
+struct Entries<'a> {
+    path: &'a Path,
+    reader: Reader<File>,
+    block: std::vec::IntoIter<Entry>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(path: &'a Path) -> Result<Self, ChainError> {
+        let file = File::open(path).map_err(|error| ChainError::of(path, error.into()))?;
+        Ok(Self {
+            path,
+            reader: Reader::new(file),
+            block: Vec::new().into_iter(),
+        })
+    }
+
+    /// The commit at a position behind that of the call before.
+    fn at(&mut self, position: u64) -> Result<Option<Entry>, ChainError> {
+        loop {
+            if let Some(entry) = self.block.find(|entry| entry.position >= position) {
+                return Ok(Some(entry));
+            }
+            let part = self.reader.part();
+            match part.map_err(|error| ChainError::of(self.path, error))? {
+                Some(Part::Commits(entries)) => self.block = entries.into_iter(),
+                Some(Part::Header(_) | Part::Trailer(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 /// Reads a file to its end and says what it is.
 pub fn check(path: &Path, progress: impl FnMut(u64)) -> Result<Checked, ChainError> {
     walk(path, |_| Ok(()), progress)
@@ -187,7 +255,9 @@ impl Chain {
                 }
                 None => {}
                 Some(before) => {
-                    before.leads_to(&file.path, &file.header)?;
+                    before
+                        .leads_to(&file.path, &file.header)
+                        .map_err(ChainError::looked_into)?;
                     earlier.push(before);
                 }
             }
@@ -250,6 +320,35 @@ impl Checked {
 }
 
 impl ChainError {
+    /// For two files that hold the same positions: whether they are of one history there.
+    #[must_use]
+    pub fn looked_into(self) -> Self {
+        let Self::Overlap {
+            before,
+            head,
+            behind,
+            from_position,
+        } = &self
+        else {
+            return self;
+        };
+        match first_difference(before, behind, *from_position, *head) {
+            Ok(None) => self,
+            Ok(Some(position)) => Self::TwoHistories {
+                before: before.clone(),
+                behind: behind.clone(),
+                position,
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// Whether the log itself is at fault, and not how files were named.
+    #[must_use]
+    pub fn is_divergence(&self) -> bool {
+        matches!(self, Self::TwoHistories { .. } | Self::Diverged { .. })
+    }
+
     fn of(path: &Path, error: ReadError) -> Self {
         let path = path.to_owned();
         match error {

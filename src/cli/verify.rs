@@ -249,6 +249,7 @@ impl VerifyError {
     pub(super) fn is_not_verified(&self) -> bool {
         match self {
             Self::DoesNotHold { .. } => false,
+            Self::Backup(error) => !error.is_divergence(),
             Self::NotVerified { .. }
             | Self::Output { .. }
             | Self::NotASource { .. }
@@ -256,7 +257,6 @@ impl VerifyError {
             | Self::NotADirectory { .. }
             | Self::InUse(_)
             | Self::Journal(_)
-            | Self::Backup(_)
             | Self::Unreadable { .. }
             | Self::Key { .. }
             | Self::SecretKey(_)

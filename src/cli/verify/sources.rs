@@ -255,7 +255,9 @@ fn go_on(checker: &mut Checker, before: Option<Checked>, file: &Opened) -> Resul
     };
     match before.leads_to(&file.path, &file.header) {
         Ok(()) => {}
-        Err(error @ ChainError::Overlap { .. }) => return Err(VerifyError::Backup(error)),
+        Err(error @ ChainError::Overlap { .. }) => {
+            return Err(VerifyError::Backup(error.looked_into()));
+        }
         Err(error) => {
             checker.find(None, error.to_string());
             checker.go_on_from(file.header.before.clone());

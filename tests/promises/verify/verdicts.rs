@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use strata::notary::VerifierKey;
 
 use super::{
-    HOLDS, Kept, MONDAY, NOT_VERIFIED, Outcome,
+    DOES_NOT_HOLD, HOLDS, Kept, MONDAY, NOT_VERIFIED, Outcome,
     forger::{text_of, write_backup, write_directory},
     stratad, written,
 };
@@ -62,6 +62,29 @@ async fn a_backup_is_not_convicted_by_a_checkpoint_that_came_after_it() {
     write_directory(&kept.data(), kept.log_id(), &history, &directory);
     let why = "the log ends at position 7: commits were taken back";
     kept.assert_only_monday_convicts(directory.to_str().expect("a path in UTF-8"), why);
+}
+
+#[tokio::test]
+async fn backups_of_two_histories_are_told_from_the_same_backup_twice() {
+    let (kept, mut history) = written().await;
+    let (one, other) = (kept.file("one.strata"), kept.file("other.strata"));
+    write_backup(kept.log_id(), &history, Path::new(&one));
+    let twice = stratad(&["verify", &one, &one]);
+    assert_eq!(twice.status, NOT_VERIFIED, "{twice:?}");
+    assert!(twice.err.contains("leave one out"), "{twice:?}");
+    *text_of(&mut history[4]) = "another".to_owned();
+    write_backup(kept.log_id(), &history, Path::new(&other));
+    let diverged = stratad(&["verify", &one, &other]);
+    assert_eq!(diverged.status, DOES_NOT_HOLD, "{diverged:?}");
+    let data = kept.file("restored");
+    let refused = stratad(&["restore", &one, &other, "--data-dir", &data]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    for outcome in [diverged, refused] {
+        let said = "two different commits at position 5";
+        assert!(outcome.err.contains("LOG_DIVERGED"), "{outcome:?}");
+        assert!(outcome.err.contains(said), "{outcome:?}");
+    }
+    assert!(!Path::new(&data).exists(), "nothing is made");
 }
 
 #[tokio::test]
