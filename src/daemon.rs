@@ -212,12 +212,7 @@ impl Engine {
         };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
         let signing_key = signing_key(&config.data_dir, journal.as_ref())?;
-        let view = Arc::new(View::open(
-            &config.data_dir.join("view"),
-            journal.clone(),
-            config.plan_cache_bytes,
-            interrupt,
-        )?);
+        let view = Arc::new(open_view(config, &journal, interrupt)?);
         let machine =
             Machine::with_disk_of(&config.data_dir).map_err(|source| DaemonError::Disk {
                 dir: config.data_dir.clone(),
@@ -287,6 +282,22 @@ fn signing_key(data_dir: &Path, journal: &dyn Journal) -> Result<SigningKey, Key
         tracing::info!(%verifier_key, "made the key that signs checkpoints; `stratad key` shows it");
     }
     Ok(key)
+}
+
+/// Opens the view. An old commit that it needs and that is damaged is a refusal like those of the log.
+fn open_view(
+    config: &Config,
+    journal: &Arc<dyn Journal>,
+    interrupt: &CancellationToken,
+) -> Result<View, DaemonError> {
+    let dir = config.data_dir.join("view");
+    match View::open(&dir, journal.clone(), config.plan_cache_bytes, interrupt) {
+        Err(ViewError::Journal(refusal)) => {
+            journal.close()?;
+            Err(SledJournal::told(&config.data_dir, refusal).into())
+        }
+        opened => Ok(opened?),
+    }
 }
 
 fn spawn(

@@ -275,7 +275,11 @@ impl Feed {
         };
         let (mut matched_bytes, mut scanned_bytes) = (0, 0);
         while stretch.next <= to && matched_bytes < bytes_max && scanned_bytes < SCAN_BYTES {
-            let read = self.journal.read(stretch.next, bytes_max - matched_bytes)?;
+            let read = match self.journal.read(stretch.next, bytes_max - matched_bytes) {
+                // What comes before the damage is whole; who reads on meets it.
+                Err(_) if stretch.next > from => break,
+                read => read?,
+            };
             if read.is_empty() {
                 break;
             }

@@ -286,3 +286,23 @@ async fn a_position_is_waited_for() {
     publish(&journal, &feed, vec![recent(2, "a", NOTED)]);
     assert!(reached.as_mut().poll(&mut poll).is_ready());
 }
+
+#[test]
+fn what_comes_before_damage_is_shown_and_only_who_reads_on_meets_it() {
+    let (journal, feed) = feed(0);
+    publish(
+        &journal,
+        &feed,
+        (1..=4).map(|at| recent(at, "a", NOTED)).collect(),
+    );
+    journal.damage(3);
+    let all = filter(&[], u64::MAX);
+    let stretch = feed
+        .read_journal(&all, 1, 4, 1 << 20)
+        .expect("before the damage");
+    let shown: Vec<u64> = stretch.entries.iter().map(|it| it.position).collect();
+    assert_eq!((shown, stretch.next), (vec![1, 2], 3));
+    assert!(feed.read_journal(&all, 3, 4, 1 << 20).is_err());
+    let behind = feed.read_journal(&all, 4, 4, 1 << 20).expect("behind it");
+    assert_eq!(behind.entries.len(), 1);
+}

@@ -224,13 +224,23 @@ impl Journal for FakeJournal {
             })
             .collect();
         match state.damaged {
-            Some(damaged) if entries.iter().any(|entry| entry.position == damaged) => {
+            Some(damaged)
+                if entries
+                    .first()
+                    .is_some_and(|entry| entry.position == damaged) =>
+            {
                 Err(JournalError::Damaged {
                     what: "a fault of the test".to_owned(),
                     position: Some(damaged),
                 })
             }
-            Some(_) | None => Ok(entries),
+            Some(damaged) => {
+                let before = entries.into_iter();
+                Ok(before
+                    .take_while(|entry| entry.position != damaged)
+                    .collect())
+            }
+            None => Ok(entries),
         }
     }
 

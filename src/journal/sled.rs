@@ -105,7 +105,7 @@ impl SledJournal {
         space::check(dir)?;
         Home::open(dir, |path| create(path, options))
             .and_then(|home| Self::open_home(home, options))
-            .map_err(|refusal| examine::told(dir, refusal))
+            .map_err(|refusal| Self::told(dir, refusal))
     }
 
     fn open_home(home: Home, options: SledOptions) -> Result<Self, JournalError> {

@@ -122,25 +122,29 @@ fn unpacked(first: u64, value: &Bytes) -> Vec<Read> {
     (first..).zip(frames).map(read).collect()
 }
 
-/// Adds to a refusal what is whole. Where that cannot be told, the refusal speaks for itself.
-pub(super) fn told(dir: &Path, refusal: JournalError) -> JournalError {
-    if !refusal.is_damage() {
-        return refusal;
-    }
-    let Ok(examined) = SledJournal::examine(dir) else {
-        return refusal;
-    };
-    let left = Left {
-        dir: dir.to_owned(),
-        whole: examined.whole(),
-        marked: examined.mark.map(|mark| mark.position),
-    };
-    if left.whole == 0 && matches!(refusal, JournalError::OtherFormat { .. }) {
-        // The log of another format may be whole, and look otherwise.
-        return refusal;
-    }
-    JournalError::Refused {
-        refusal: Box::new(refusal),
-        left,
+impl SledJournal {
+    /// Adds to a refusal what is whole in the directory, which nobody has open. Where that cannot be
+    /// told, the refusal speaks for itself.
+    #[must_use]
+    pub fn told(dir: &Path, refusal: JournalError) -> JournalError {
+        if !refusal.is_damage() {
+            return refusal;
+        }
+        let Ok(examined) = SledJournal::examine(dir) else {
+            return refusal;
+        };
+        let left = Left {
+            dir: dir.to_owned(),
+            whole: examined.whole(),
+            marked: examined.mark.map(|mark| mark.position),
+        };
+        if left.whole == 0 && matches!(refusal, JournalError::OtherFormat { .. }) {
+            // The log of another format may be whole, and look otherwise.
+            return refusal;
+        }
+        JournalError::Refused {
+            refusal: Box::new(refusal),
+            left,
+        }
     }
 }
