@@ -293,7 +293,10 @@ fn open_view(
     let dir = config.data_dir.join("view");
     match View::open(&dir, journal.clone(), config.plan_cache_bytes, interrupt) {
         Err(ViewError::Journal(refusal)) => {
-            journal.close()?;
+            // So that it can be looked at; what the view met says more than how this ends.
+            if let Err(error) = journal.close() {
+                tracing::warn!(%error, "the log could not be closed");
+            }
             Err(SledJournal::told(&config.data_dir, refusal).into())
         }
         opened => Ok(opened?),

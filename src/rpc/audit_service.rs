@@ -6,9 +6,9 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{BATCH_BYTES, Core, Gate, blocking, query::Checks, status, stopping};
+use super::{Core, Gate, blocking, log_stream::stored, query::Checks, status};
 use crate::{
-    journal::{Entry, Journal, JournalError},
+    journal::Entry,
     merkle::Hash,
     notary::Checkpoint,
     proto::{
@@ -16,7 +16,6 @@ use crate::{
         ProveConsistencyResponse, ProveInclusionRequest, ProveInclusionResponse, RawEntry,
         ReadRawRequest, ReadRawResponse, audit_service_server::AuditService,
     },
-    view::ViewError,
 };
 
 /// The service.
@@ -172,28 +171,10 @@ fn read_raw(
 ) -> impl Stream<Item = Result<ReadRawResponse, Status>> {
     async_stream::try_stream! {
         while next <= to {
-            if gate.stopping().is_cancelled() {
-                Err(stopping())?;
-            }
-            let reader = core.clone();
-            let mut entries = blocking(move || read(reader.journal.as_ref(), next)).await?;
-            entries.retain(|entry| entry.position <= to);
+            let entries = stored(&gate, &core, next, to).await?;
             next += entries.len() as u64;
-            yield ReadRawResponse { entries };
+            let raw = |Entry { position, commit }| RawEntry { position, commit };
+            yield ReadRawResponse { entries: entries.into_iter().map(raw).collect() };
         }
     }
-}
-
-/// The next commits: those before a damaged one are read one by one.
-fn read(journal: &dyn Journal, from: u64) -> Result<Vec<RawEntry>, ViewError> {
-    let read = match journal.read(from, BATCH_BYTES) {
-        Err(JournalError::Damaged { .. }) => journal.read(from, 1),
-        read => read,
-    }?;
-    if read.first().is_none_or(|first| first.position != from) {
-        let missing = format!("position {from} has no commit");
-        return Err(ViewError::Incoherent(missing));
-    }
-    let raw = |Entry { position, commit }| RawEntry { position, commit };
-    Ok(read.into_iter().map(raw).collect())
 }

@@ -9,10 +9,9 @@ use std::{
 use futures_util::Stream;
 use tonic::Status;
 
-use super::{BATCH_BYTES, Core, Gate, blocking, status, stopping};
+use super::{Core, Gate, blocking, log_stream::stored, status};
 use crate::{
     backup::{Header, encode::Encoder},
-    journal::{Entry, JournalError},
     merkle::Frontier,
     proto::BackupResponse,
     view::ViewError,
@@ -32,7 +31,7 @@ pub(super) fn backup(
         let (mut file, begin) = Encoder::begin(&header);
         yield piece(begin, file.position(), head);
         while file.position() < head {
-            let entries = read(&gate, &core, file.position() + 1, head).await?;
+            let entries = stored(&gate, &core, file.position() + 1, head).await?;
             let mut entries = entries.as_slice();
             while !entries.is_empty() {
                 let block = file.commits(&mut entries);
@@ -53,27 +52,6 @@ pub(super) fn backup(
 async fn tree_at(core: &Arc<Core>, size: u64) -> Result<Frontier, Status> {
     let core = core.clone();
     blocking(move || core.view.frontier_at(size)).await
-}
-
-/// Some of the commits from `from` to `to`, at least one, unless the daemon stops.
-async fn read(gate: &Gate, core: &Arc<Core>, from: u64, to: u64) -> Result<Vec<Entry>, Status> {
-    if gate.stopping().is_cancelled() {
-        return Err(stopping());
-    }
-    let core = core.clone();
-    let read = move || {
-        let mut entries = core.journal.read(from, BATCH_BYTES)?;
-        let wanted = entries.partition_point(|entry| entry.position <= to);
-        entries.truncate(wanted);
-        if entries.is_empty() {
-            return Err(ViewError::Journal(JournalError::Damaged {
-                what: "its commit is missing".to_owned(),
-                position: Some(from),
-            }));
-        }
-        Ok(entries)
-    };
-    blocking(read).await
 }
 
 fn piece(chunk: bytes::Bytes, position: u64, head_position: u64) -> BackupResponse {

@@ -17,6 +17,7 @@ use crate::{
     commit,
     domain::value::{Id, Time},
     feed::{Filter, Stretch},
+    journal::{Entry, JournalError},
     proto::{
         LogEntry, ReadLogResponse, WatchResponse, read_log_request, watch_request,
         watch_response::{CaughtUp, Checkpoint, Entries, Response},
@@ -185,6 +186,33 @@ pub(super) fn watch(
             }
         }
     }
+}
+
+/// Some of the stored commits from `from` to `to`, at least one, unless the daemon stops. They are
+/// read from the log itself and never from memory, so that what goes out is what is on the disk.
+pub(super) async fn stored(
+    gate: &Gate,
+    core: &Arc<Core>,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Entry>, Status> {
+    if gate.stopping().is_cancelled() {
+        return Err(stopping());
+    }
+    let core = core.clone();
+    let read = move || {
+        let mut entries = core.journal.read(from, BATCH_BYTES)?;
+        let wanted = entries.partition_point(|entry| entry.position <= to);
+        entries.truncate(wanted);
+        if entries.is_empty() {
+            return Err(ViewError::Journal(JournalError::Damaged {
+                what: "its commit is missing".to_owned(),
+                position: Some(from),
+            }));
+        }
+        Ok(entries)
+    };
+    blocking(read).await
 }
 
 async fn read(core: &Arc<Core>, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {

@@ -37,6 +37,20 @@ struct Ledger {
 }
 
 impl Ledger {
+    /// Records commits of one plan, one after the other, none of which may be refused.
+    async fn record(&self, daemon: &Daemon, commits: usize) {
+        for number in 0..commits {
+            let command = if number == 0 {
+                create_plan()
+            } else {
+                note("a note")
+            };
+            let request = request("growth", &number.to_string(), command);
+            let answer = daemon.plans().execute(request.clone()).await;
+            assert!(self.take(request, answer));
+        }
+    }
+
     /// Writes with several clients, notes of `note_chars` each, until each of them was refused or cut off.
     async fn write_until_refused(
         self: &Arc<Self>,

@@ -254,16 +254,7 @@ async fn a_directory_that_has_turned_read_only_is_refused_and_serves_all_when_it
     let ledger = Arc::new(Ledger::default());
     let arguments = ["--disk-reserve-bytes", "64KiB"];
     let daemon = disk.start(&arguments).await;
-    for number in 0..20 {
-        let command = if number == 0 {
-            create_plan()
-        } else {
-            note("a note")
-        };
-        let request = request("growth", &number.to_string(), command);
-        let answer = daemon.plans().execute(request.clone()).await;
-        assert!(ledger.take(request, answer));
-    }
+    ledger.record(&daemon, 20).await;
     daemon.kill();
     disk.remount("ro");
     let refused = disk.spawn(&arguments).await.serving_or_ended().await;

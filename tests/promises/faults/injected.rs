@@ -7,7 +7,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::{Ledger, serve};
 use crate::{
-    daemon::{Daemon, create_plan, note, request, strace},
+    daemon::{Daemon, strace},
     durable::whole_trace,
     reading::picture,
 };
@@ -179,16 +179,7 @@ async fn a_start_that_meets_an_error_ends_with_the_reason_or_serves_all() {
     let (data_dir, trace) = (dir.path().join("data"), dir.path().join("trace"));
     let ledger = Arc::new(Ledger::default());
     let daemon = Daemon::start(&data_dir).await;
-    for number in 0..50 {
-        let command = if number == 0 {
-            create_plan()
-        } else {
-            note("a note")
-        };
-        let request = request("growth", &number.to_string(), command);
-        let answer = daemon.plans().execute(request.clone()).await;
-        assert!(ledger.take(request, answer));
-    }
+    ledger.record(&daemon, 50).await;
     // Killed, so that opening it has the most to do.
     daemon.kill();
     for (file, call, error) in [
