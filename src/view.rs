@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod directory;
+mod history;
 pub mod index;
 mod load;
 pub mod plans;
@@ -31,6 +32,7 @@ pub mod tree;
 
 use self::{
     directory::{Directory, DirectoryEntry},
+    history::Histories,
     plans::{Folded, Plans},
     store::{Record, Store},
     tiles::Tiles,
@@ -145,6 +147,8 @@ pub struct View {
     /// What was found when the log did not lead to its tree's root, until the next start: reading the
     /// log again would find the same. Held while tiles are made again.
     contradiction: Mutex<Option<String>>,
+    /// What was read of plans' pasts.
+    histories: Histories,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Applied, Changes, State, StoreError, View, ViewError,
     directory::{self, Directory},
+    history::Histories,
     index::Index,
     load::index_entry,
     plans::{Folded, Plans},
@@ -131,6 +132,7 @@ impl View {
             state: Mutex::new(state),
             writing: Mutex::new(()),
             contradiction: Mutex::default(),
+            histories: Histories::default(),
             progress: Condvar::new(),
         }
     }
