@@ -7,6 +7,8 @@
 //! - [`shape`]: what a request alone shows wrong, and its digest;
 //! - [`decide`]: commands to events, or a refusal;
 //! - [`suggest`]: which tactic comes next;
+//! - [`outcomes`]: how the attempts of tactics ended, counted;
+//! - [`reliability`]: how people keep their commitments, counted;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`show`]: state to the published views.
 
@@ -17,7 +19,9 @@ pub mod event;
 pub mod evolve;
 #[cfg(test)]
 pub(crate) mod given;
+pub mod outcomes;
 pub mod plan;
+pub mod reliability;
 pub mod shape;
 pub mod show;
 pub mod suggest;

@@ -18,7 +18,7 @@ const INDEX_TAG: u8 = b'i';
 /// The first byte of the keys of snapshot pieces.
 const SNAPSHOT_TAG: u8 = b's';
 /// The form of a snapshot. One of another form is thrown away and the plan folded again.
-const SNAPSHOT_FORMAT: u16 = 1;
+const SNAPSHOT_FORMAT: u16 = 2;
 /// Sled moves small values about more cheaply than large ones.
 const SNAPSHOT_PIECE_BYTES: usize = 12 << 10;
 /// A plan of fewer commits is folded from them faster than a snapshot is kept up to date.
