@@ -50,6 +50,12 @@ impl Folded {
         }
     }
 
+    /// The position of its last commit; 0 before the first.
+    #[must_use]
+    pub fn last_position(&self) -> u64 {
+        self.index.last().map_or(0, |last| last.position)
+    }
+
     /// About how many bytes of memory it takes. The state holds each text once, as its view does,
     /// but with more around it.
     #[must_use]
