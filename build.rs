@@ -5,9 +5,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 /// The files of the published language; what they import comes along.
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "strata/v1/plan_service.proto",
     "strata/v1/history_service.proto",
+    "strata/v1/advice_service.proto",
     "strata/v1/admin_service.proto",
     "strata/v1/audit_service.proto",
     "strata/v1/errors.proto",

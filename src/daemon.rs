@@ -36,13 +36,13 @@ use crate::{
     notary::key::{KeyError, SigningKey},
     proto::{
         FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer,
-        audit_service_server::AuditServiceServer, history_service_server::HistoryServiceServer,
-        plan_service_server::PlanServiceServer,
+        advice_service_server::AdviceServiceServer, audit_service_server::AuditServiceServer,
+        history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
     },
     rpc::{
         Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
-        audit_service::Audit, documented::Documented, history_service::History,
-        plan_service::Plans,
+        advice_service::Advice, audit_service::Audit, documented::Documented,
+        history_service::History, plan_service::Plans,
     },
     telemetry::figures::{self, FiguresError},
     view::{View, ViewError},
@@ -61,9 +61,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
 /// whole serves, each of them does.
-const HEALTH_OF: [&str; 5] = [
+const HEALTH_OF: [&str; 6] = [
     PlanServiceServer::<Plans>::NAME,
     HistoryServiceServer::<History>::NAME,
+    AdviceServiceServer::<Advice>::NAME,
     AuditServiceServer::<Audit>::NAME,
     AdminServiceServer::<Admin>::NAME,
     "",
@@ -343,6 +344,11 @@ fn serve<H: Health>(
         .send_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let advice = AdviceServiceServer::new(Advice::new(gate.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let audit = AuditServiceServer::new(Audit::new(gate.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip)
@@ -361,6 +367,7 @@ fn serve<H: Health>(
         .add_service(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
+        .add_service(Documented(advice))
         .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)

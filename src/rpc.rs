@@ -22,6 +22,8 @@ use crate::{
 };
 
 pub mod admin_service;
+pub mod advice_service;
+mod as_of;
 pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;

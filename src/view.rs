@@ -22,6 +22,7 @@ use crate::{
 pub mod citations;
 pub mod commitments;
 pub mod directory;
+mod history;
 pub mod index;
 pub mod ledger;
 mod load;
@@ -37,6 +38,7 @@ pub mod tree;
 
 use self::{
     directory::{Directory, DirectoryEntry},
+    history::Histories,
     ledger::{Change, Ledger},
     plans::{Folded, Plans},
     store::{Record, Store},
@@ -158,6 +160,8 @@ pub struct View {
     /// What was found when the log did not lead to its tree's root, until the next start: reading the
     /// log again would find the same. Held while tiles are made again.
     contradiction: Mutex<Option<String>>,
+    /// What was read of plans' pasts.
+    histories: Histories,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
     /// Signalled when a due date may pass in silence earlier than any before.

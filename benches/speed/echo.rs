@@ -6,9 +6,11 @@ use std::{error::Error, fs, path::Path, pin::Pin};
 use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message;
 use strata::proto::{
-    ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse, GetPlanRequest,
-    GetPlanResponse, ListEventsRequest, ListEventsResponse, ListPlansRequest, ListPlansResponse,
-    ReadLogRequest, ReadLogResponse, WatchRequest, WatchResponse,
+    DiffPlanRequest, DiffPlanResponse, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest,
+    ExecuteStreamResponse, ExplainRequest, ExplainResponse, GetPlanRequest, GetPlanResponse,
+    ListEventsRequest, ListEventsResponse, ListPlansRequest, ListPlansResponse,
+    ListRevisionsRequest, ListRevisionsResponse, ReadLogRequest, ReadLogResponse, WatchRequest,
+    WatchResponse,
     execute_stream_response::Outcome,
     history_service_server::{HistoryService, HistoryServiceServer},
     plan_service_server::{PlanService, PlanServiceServer},
@@ -129,6 +131,27 @@ impl HistoryService for EchoHistory {
         &self,
         _request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+
+    async fn diff_plan(
+        &self,
+        _request: Request<DiffPlanRequest>,
+    ) -> Result<Response<DiffPlanResponse>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+
+    async fn list_revisions(
+        &self,
+        _request: Request<ListRevisionsRequest>,
+    ) -> Result<Response<ListRevisionsResponse>, Status> {
+        Err(Status::unimplemented("it is not measured"))
+    }
+
+    async fn explain(
+        &self,
+        _request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::unimplemented("it is not measured"))
     }
 }

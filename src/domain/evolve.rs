@@ -2,9 +2,10 @@
 //! that is not there is passed over, so that no stored byte can stop a replay. Corrections and
 //! retractions take effect by folding the history anew with what they say in place of the original.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    history::Recorded,
     plan::{Amendment, Plan},
     value::{Id, Time},
 };
@@ -65,8 +66,13 @@ pub fn is_amendment(event: &Event) -> bool {
 /// Folds a history from its first event. The corrections and retractions within it hold from the
 /// start: the last correction of an event in its place, a retracted event not at all.
 #[must_use]
-pub fn fold(plan_id: Id, history: &[Event]) -> Plan {
-    let standings = standings(history);
+pub fn fold<'a, History>(plan_id: Id, history: History) -> Plan
+where
+    History: IntoIterator<Item = &'a Event>,
+    History::IntoIter: Clone,
+{
+    let history = history.into_iter();
+    let standings = standings(history.clone());
     let mut plan = Plan::unborn(plan_id);
     for event in history {
         match standings.get(&event.revision) {
@@ -79,6 +85,22 @@ pub fn fold(plan_id: Id, history: &[Event]) -> Plan {
         }
     }
     plan
+}
+
+/// The events of a history as they hold at its end: the last correction of an event in its place, a
+/// retracted event left out. What nothing amends is shared, not copied.
+#[must_use]
+pub fn standing(history: &[Arc<Recorded>]) -> Vec<Arc<Recorded>> {
+    let standings = standings(history.iter().map(|recorded| &recorded.event));
+    let holds = |recorded: &Arc<Recorded>| match standings.get(&recorded.event.revision) {
+        Some(Standing::Retracted) => None,
+        Some(Standing::Corrected(correction)) => Some(Arc::new(Recorded {
+            event: corrected(&recorded.event, correction),
+            ..Recorded::clone(recorded)
+        })),
+        None => Some(recorded.clone()),
+    };
+    history.iter().filter_map(holds).collect()
 }
 
 /// Carries a state on by what came after it. `None` when that amends an earlier event: the state
@@ -163,7 +185,7 @@ fn amend(plan: &mut Plan, revision: u64, amendment: Amendment) {
     }
 }
 
-fn standings(history: &[Event]) -> BTreeMap<u64, Standing<'_>> {
+fn standings<'a>(history: impl IntoIterator<Item = &'a Event>) -> BTreeMap<u64, Standing<'a>> {
     let mut standings = BTreeMap::new();
     for event in history {
         if let Some(Kind::EventRetracted(retraction)) = &event.kind {

@@ -83,6 +83,21 @@ impl Time {
             && (0..=999_999_999).contains(&timestamp.nanos)
     }
 
+    /// The next instant that can be told from this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self.nanos {
+            999_999_999.. => Self {
+                seconds: self.seconds.saturating_add(1),
+                nanos: 0,
+            },
+            nanos => Self {
+                seconds: self.seconds,
+                nanos: nanos + 1,
+            },
+        }
+    }
+
     /// The time `seconds` later.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

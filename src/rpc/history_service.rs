@@ -16,11 +16,17 @@ use super::{
 use crate::{
     domain::{event, value::Subject},
     proto::{
-        Commit, Event, ListEventsRequest, ListEventsResponse, ReadLogRequest, ReadLogResponse,
-        RecordedEvent, WatchRequest, WatchResponse, history_service_server::HistoryService, point,
+        Commit, DiffPlanRequest, DiffPlanResponse, Event, ExplainRequest, ExplainResponse,
+        ListEventsRequest, ListEventsResponse, ListRevisionsRequest, ListRevisionsResponse,
+        ReadLogRequest, ReadLogResponse, RecordedEvent, WatchRequest, WatchResponse,
+        history_service_server::HistoryService, point,
     },
     view::{View, ViewError, plans::Folded},
 };
+
+mod diff;
+mod explain;
+mod revisions;
 
 /// How many commits are read at a time.
 const READ_COMMITS: usize = 64;
@@ -89,6 +95,27 @@ impl HistoryService for History {
         }))
     }
 
+    async fn diff_plan(
+        &self,
+        request: Request<DiffPlanRequest>,
+    ) -> Result<Response<DiffPlanResponse>, Status> {
+        diff::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn list_revisions(
+        &self,
+        request: Request<ListRevisionsRequest>,
+    ) -> Result<Response<ListRevisionsResponse>, Status> {
+        revisions::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        explain::answer(&self.gate, request.into_inner()).await
+    }
+
     type ReadLogStream = Pin<Box<dyn Stream<Item = Result<ReadLogResponse, Status>> + Send>>;
 
     async fn read_log(
@@ -153,6 +180,9 @@ impl Span {
                     return Err(status::beyond_head("position", position, head));
                 }
                 point::Point::Revision(_) | point::Point::Position(_) => {}
+                point::Point::RecordedAt(_) | point::Point::OccurredAt(_) => {
+                    return Err(Status::unimplemented("times"));
+                }
             }
         }
         let index = &folded.index;
@@ -162,11 +192,13 @@ impl Span {
         };
         let start = match self.from {
             None => 1,
+            Some(point::Point::RecordedAt(_) | point::Point::OccurredAt(_)) => 1,
             Some(point::Point::Revision(revision)) => revision,
             Some(point::Point::Position(position)) => first_after(position - 1),
         };
         let end = match self.to {
             None => last + 1,
+            Some(point::Point::RecordedAt(_) | point::Point::OccurredAt(_)) => last + 1,
             Some(point::Point::Revision(revision)) => revision + 1,
             Some(point::Point::Position(position)) => first_after(position),
         };

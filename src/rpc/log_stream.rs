@@ -95,7 +95,7 @@ impl Start {
 
 /// The position of the first commit recorded at `time` or later; one past the head if there is
 /// none. Times never run backwards along positions, so halving finds it.
-fn first_recorded_from(view: &View, time: Time, head: u64) -> Result<u64, ViewError> {
+pub(super) fn first_recorded_from(view: &View, time: Time, head: u64) -> Result<u64, ViewError> {
     let (mut low, mut high) = (1, head + 1);
     while low < high {
         let middle = low.midpoint(high);

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    ANONYMOUS, BATCH_BYTES, Core, Gate, blocking, page,
+    ANONYMOUS, BATCH_BYTES, Core, Gate, as_of, blocking, page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
@@ -20,9 +20,8 @@ use crate::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
-        point,
     },
-    view::{View, directory::DirectoryEntry, plans::Folded},
+    view::{View, directory::DirectoryEntry},
     writer::{Answer, ExecuteError, Pending},
 };
 
@@ -120,26 +119,26 @@ impl PlanService for Plans {
         let request = request.into_inner();
         let mut check = Checks::default();
         check.id("plan_id", &request.plan_id);
-        let as_of = check.point("as_of", request.as_of);
+        let point = check.point("as_of", request.as_of);
         let view = PlanView::try_from(request.view).unwrap_or_else(|_| {
             check.fault("view", format!("{} is no PlanView", request.view));
             PlanView::Unspecified
         });
         check.finish()?;
         let core = self.gate.core_at(request.min_position).await?;
-        let (folded, position) = core.plan(&request.plan_id).await?;
-        let Some(point) = as_of else {
+        let Some(point) = point else {
+            let (folded, position) = core.plan(&request.plan_id).await?;
             return Ok(shown(view, &folded.plan, position, false));
         };
-        let revision = revision_at(point, &folded, position)?;
-        let inside_commit = is_inside_commit(&folded, revision);
-        let plan = if revision == folded.plan.revision {
-            folded.plan.clone()
-        } else {
-            let core = core.clone();
-            blocking(move || core.view.plan_at(&folded, revision)).await?
-        };
-        Ok(shown(view, &plan, position, inside_commit))
+        let answer = as_of::ask(core, &request.plan_id, Some(point), move |_, asked| {
+            Ok(shown(
+                view,
+                &asked.moment.plan,
+                asked.position,
+                asked.inside_commit,
+            ))
+        });
+        answer.await
     }
 
     async fn list_plans(
@@ -293,37 +292,6 @@ fn shown(
         position,
         inside_commit,
     })
-}
-
-/// The revision that a point of the plan's history names.
-fn revision_at(point: point::Point, folded: &Folded, head: u64) -> Result<u64, Status> {
-    let last = folded.plan.revision;
-    match point {
-        point::Point::Revision(revision) if revision > last => {
-            Err(status::beyond_head("revision", revision, last))
-        }
-        point::Point::Revision(revision) => Ok(revision),
-        point::Point::Position(position) if position > head => {
-            Err(status::beyond_head("position", position, head))
-        }
-        point::Point::Position(position) => {
-            let commits = folded.index.commits_up_to(position);
-            match (commits, folded.index.get(commits)) {
-                (0, _) => Err(status::no_plan_at(&folded.plan.plan_id, position)),
-                (_, Some(next)) => Ok(next.first_revision - 1),
-                (_, None) => Ok(last),
-            }
-        }
-    }
-}
-
-fn is_inside_commit(folded: &Folded, revision: u64) -> bool {
-    let next = folded
-        .index
-        .holding_revision(revision)
-        .and_then(|n| folded.index.get(n + 1));
-    let last = next.map_or(folded.plan.revision, |next| next.first_revision - 1);
-    revision < last
 }
 
 /// Which plans a list takes.

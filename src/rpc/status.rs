@@ -14,6 +14,7 @@ use crate::{
     domain::{
         decide::Refusal,
         shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
+        value::Time,
     },
     feed::FeedError,
     journal::JournalError,
@@ -134,12 +135,31 @@ pub(super) fn no_plan(plan_id: &str) -> Status {
     )
 }
 
-/// The plan was created later than that.
-pub(super) fn no_plan_at(plan_id: &str, position: u64) -> Status {
+/// The plan exists, but did not at the point asked for.
+pub(super) fn no_plan_then(plan_id: &str) -> Status {
     with_metadata(
         ErrorReason::PlanNotFound,
-        format!("There was no plan `{plan_id}` at position {position} yet: name a later one."),
+        format!("There was no plan `{plan_id}` at that point yet: name a later one."),
         metadata([("plan_id", plan_id)]),
+    )
+}
+
+/// A time that is asked about is still to come.
+pub(super) fn beyond_now(time: Time) -> Status {
+    let time = Timestamp::from(time);
+    with_metadata(
+        ErrorReason::BeyondHead,
+        format!("The time {time} is still to come: name one that has passed."),
+        metadata([("time", time)]),
+    )
+}
+
+/// Something that a query names is not in the plan at the point asked for.
+pub(super) fn no_subject(subject: &str) -> Status {
+    with_metadata(
+        ErrorReason::SubjectNotFound,
+        format!("The plan has no `{subject}` at that point: read the plan and mend the id."),
+        metadata([("subject", subject)]),
     )
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Applied, Changes, State, StoreError, View, ViewError,
     directory::{self, Directory},
+    history::Histories,
     index::Index,
     ledger::{self, Change, Ledger},
     load::index_entry,
@@ -145,6 +146,7 @@ impl View {
             state: Mutex::new(state),
             writing: Mutex::new(()),
             contradiction: Mutex::default(),
+            histories: Histories::default(),
             progress: Condvar::new(),
             silence: Notify::new(),
         }

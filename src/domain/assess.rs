@@ -1,0 +1,1 @@
+//! Whether a strategy does the right things, and whether it does things right.

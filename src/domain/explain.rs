@@ -1,0 +1,1 @@
+//! Why: the closure of what events say they are because of, and what they led to.

@@ -1,0 +1,170 @@
+//! A plan's events with what was recorded about them, and what they come to at a moment: the state
+//! then, the events as they hold then, and what counts as now. Every question about the past is
+//! answered from a [`Moment`], whichever way the point in time was named.
+
+use std::sync::Arc;
+
+use super::{
+    event, evolve,
+    plan::{Lifecycle, Plan},
+    value::{Id, Time},
+};
+use crate::proto::{self, EventReference};
+
+/// An event with what was recorded about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The position of its commit in the log.
+    pub position: u64,
+    /// When its commit was recorded.
+    pub recorded_at: Time,
+    /// Who sent it, as far as the daemon knows.
+    pub actor: Arc<str>,
+    /// Who the sender said to act for; may be empty.
+    pub on_behalf_of: Arc<str>,
+    /// The event.
+    pub event: proto::Event,
+}
+
+impl Recorded {
+    /// What other answers say of it.
+    #[must_use]
+    pub fn reference(&self, plan_id: &str) -> EventReference {
+        EventReference {
+            plan_id: plan_id.to_owned(),
+            revision: self.event.revision,
+            r#type: event::type_name(&self.event).to_owned(),
+            summary: event::summary(&self.event),
+        }
+    }
+
+    /// When the event occurred.
+    #[must_use]
+    pub fn occurred_at(&self) -> Time {
+        self.event
+            .occurred_at
+            .map_or_else(Time::default, Time::from)
+    }
+}
+
+/// A plan's events as they were recorded, from revision 1 without holes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The plan.
+    pub plan_id: Id,
+    /// Its events, that of revision 1 first.
+    pub events: Vec<Arc<Recorded>>,
+}
+
+impl History {
+    /// The events up to and including a revision.
+    #[must_use]
+    pub fn until(&self, revision: u64) -> &[Arc<Recorded>] {
+        let end = usize::try_from(revision).unwrap_or(usize::MAX);
+        self.events.get(..end).unwrap_or(&self.events)
+    }
+
+    /// The event of a revision, as it was recorded.
+    #[must_use]
+    pub fn get(&self, revision: u64) -> Option<&Arc<Recorded>> {
+        let place = usize::try_from(revision.checked_sub(1)?).ok()?;
+        self.events.get(place)
+    }
+}
+
+/// A plan at a moment of its history.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// The plan as it was.
+    pub plan: Plan,
+    /// The events that count at that moment, as they hold then: a corrected one with what corrects
+    /// it in its place, a retracted one left out. Ascending by revision, with holes.
+    pub events: Vec<Arc<Recorded>>,
+    /// All events as they were recorded, also those after the moment.
+    pub history: Arc<History>,
+    /// What counts as now.
+    pub now: Time,
+    /// The position of the log that bounds what other plans add to an answer.
+    pub position: u64,
+}
+
+impl Moment {
+    /// The plan after the event of a revision.
+    #[must_use]
+    pub fn at_revision(history: Arc<History>, revision: u64, now: Time, position: u64) -> Self {
+        let recorded = history.until(revision);
+        let plan = evolve::fold(
+            history.plan_id.clone(),
+            recorded.iter().map(|recorded| &recorded.event),
+        );
+        Self::of(plan, history, now, position)
+    }
+
+    /// What was true at a time, as it is known at a revision: the events that had occurred by then,
+    /// with all corrections and retractions applied. Nothing if none had.
+    #[must_use]
+    pub fn at_occurred(
+        history: Arc<History>,
+        revision: u64,
+        time: Time,
+        position: u64,
+    ) -> Option<Self> {
+        let mut events = evolve::standing(history.until(revision));
+        events.retain(|recorded| recorded.occurred_at() <= time);
+        let mut plan = Plan::unborn(history.plan_id.clone());
+        for recorded in &events {
+            evolve::evolve(&mut plan, &recorded.event);
+        }
+        let now = Self::now_of(&plan, time);
+        (!events.is_empty()).then_some(Self {
+            plan,
+            events,
+            history,
+            now,
+            position,
+        })
+    }
+
+    /// A plan that was folded already, from all events of the history up to its revision.
+    #[must_use]
+    pub fn of(plan: Plan, history: Arc<History>, now: Time, position: u64) -> Self {
+        let events = evolve::standing(history.until(plan.revision));
+        let now = Self::now_of(&plan, now);
+        Self {
+            plan,
+            events,
+            history,
+            now,
+            position,
+        }
+    }
+
+    /// The event of a revision as it holds, if it counts.
+    #[must_use]
+    pub fn event(&self, revision: u64) -> Option<&Arc<Recorded>> {
+        let place = self
+            .events
+            .binary_search_by_key(&revision, |recorded| recorded.event.revision);
+        self.events.get(place.ok()?)
+    }
+
+    /// References to events of this plan, as they hold, in the order given; those that do not count
+    /// are passed over.
+    #[must_use]
+    pub fn references(&self, revisions: impl IntoIterator<Item = u64>) -> Vec<EventReference> {
+        let found = revisions
+            .into_iter()
+            .filter_map(|revision| self.event(revision));
+        found
+            .map(|recorded| recorded.reference(&self.plan.plan_id))
+            .collect()
+    }
+
+    /// An archived plan stands still at its archiving.
+    fn now_of(plan: &Plan, now: Time) -> Time {
+        match &plan.lifecycle {
+            Lifecycle::Archived(archiving) => archiving.archived_at,
+            Lifecycle::Active | Lifecycle::Unborn => now,
+        }
+    }
+}

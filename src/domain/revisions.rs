@@ -1,0 +1,1 @@
+//! How a strategy evolved: each revision, why it was made and what became of it.

@@ -1,0 +1,1 @@
+//! How often tactics work: counts to a chance of success and how sure it is.

@@ -1,0 +1,84 @@
+//! `AdviceService`: what comes next, what is wrong, whose word holds and what was tried before. One file
+//! for each question; the answers are worked out in the domain.
+
+use tonic::{Request, Response, Status};
+
+use super::Gate;
+use crate::proto::{
+    AssessStrategyRequest, AssessStrategyResponse, GetReliabilityRequest, GetReliabilityResponse,
+    GetTacticStatsRequest, GetTacticStatsResponse, ListCommitmentsRequest, ListCommitmentsResponse,
+    ReviewPlanRequest, ReviewPlanResponse, SearchTacticsRequest, SearchTacticsResponse,
+    SuggestTacticRequest, SuggestTacticResponse, advice_service_server::AdviceService,
+};
+
+mod assess;
+mod commitments;
+mod review;
+mod search;
+mod stats;
+mod suggest;
+
+/// The service.
+pub struct Advice {
+    gate: Gate,
+}
+
+impl Advice {
+    /// The service behind a gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate }
+    }
+}
+
+#[tonic::async_trait]
+impl AdviceService for Advice {
+    async fn suggest_tactic(
+        &self,
+        request: Request<SuggestTacticRequest>,
+    ) -> Result<Response<SuggestTacticResponse>, Status> {
+        suggest::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn review_plan(
+        &self,
+        request: Request<ReviewPlanRequest>,
+    ) -> Result<Response<ReviewPlanResponse>, Status> {
+        review::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn list_commitments(
+        &self,
+        request: Request<ListCommitmentsRequest>,
+    ) -> Result<Response<ListCommitmentsResponse>, Status> {
+        commitments::list(&self.gate, request.into_inner()).await
+    }
+
+    async fn get_reliability(
+        &self,
+        request: Request<GetReliabilityRequest>,
+    ) -> Result<Response<GetReliabilityResponse>, Status> {
+        commitments::reliability(&self.gate, request.into_inner()).await
+    }
+
+    async fn get_tactic_stats(
+        &self,
+        request: Request<GetTacticStatsRequest>,
+    ) -> Result<Response<GetTacticStatsResponse>, Status> {
+        stats::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn assess_strategy(
+        &self,
+        request: Request<AssessStrategyRequest>,
+    ) -> Result<Response<AssessStrategyResponse>, Status> {
+        assess::answer(&self.gate, request.into_inner()).await
+    }
+
+    async fn search_tactics(
+        &self,
+        request: Request<SearchTacticsRequest>,
+    ) -> Result<Response<SearchTacticsResponse>, Status> {
+        search::answer(&self.gate, request.into_inner()).await
+    }
+}
