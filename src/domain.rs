@@ -8,7 +8,8 @@
 //! - [`decide`]: commands to events, or a refusal;
 //! - [`suggest`]: which tactic comes next;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
-//! - [`show`]: state to the published views.
+//! - [`show`]: state to the published views;
+//! - [`wording`]: what the words of an intent say about it.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -22,3 +23,4 @@ pub mod shape;
 pub mod show;
 pub mod suggest;
 pub mod value;
+pub mod wording;
