@@ -24,19 +24,24 @@ pub(super) struct Word {
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut found: Vec<Word> = Vec::new();
     let (mut byte, mut character) = (0, 0);
-    for (at, word) in text.unicode_word_indices() {
+    let mut rest = text.unicode_word_indices().peekable();
+    while let Some((at, word)) = rest.next() {
         let gap = text.get(byte..at).unwrap_or_default();
         let start = character + gap.chars().count();
         let mut end = start + word.chars().count();
         byte = at + word.len();
-        let behind = text.get(byte..).unwrap_or_default();
-        let percent = behind.trim_start_matches(' ');
-        let is_percent = percent.starts_with('%');
+        // A sign may belong to the next word, with a mark on it: only what is between counts.
+        let next = rest.peek().map_or(text.len(), |(at, _)| *at);
+        let mut behind = text.get(byte..next).unwrap_or_default();
+        let sign = behind.trim_start_matches(' ');
+        let is_percent = sign.starts_with('%');
         if is_percent {
-            end += behind.chars().count() - percent.chars().count() + 1;
-            byte += behind.len() - percent.len() + 1;
+            let signed = behind.len() - sign.len() + 1;
+            // Spaces and the sign are a byte each.
+            end += signed;
+            byte += signed;
+            behind = behind.get(signed..).unwrap_or_default();
         }
-        let behind = text.get(byte..).unwrap_or_default();
         character = end;
         found.push(Word {
             lower: lower(word),
