@@ -46,6 +46,15 @@ const BY_DOING: f64 = -0.8;
 const COUNT: f64 = 0.5;
 const SHARE: f64 = 0.1;
 
+/// "30 minutes": what takes a part of a day is done, not striven for.
+const SHORT_WHILE: f64 = 0.8;
+
+/// What purposes weigh behind a concrete action, as a multiple: an action may well say what it is for.
+const BEHIND_ACTION: f64 = 0.5;
+
+/// From here on a leading action verb is enough, if nothing at all speaks for a strategy.
+const VERB_FROM: f64 = 1.2;
+
 /// What a verb like "create" weighs with no thing behind it, as a multiple of what it weighs with one.
 const LIGHT_INTENT: f64 = -2.0;
 
@@ -152,16 +161,35 @@ pub fn wording(intent: &str) -> Wording {
         found.clear();
     }
     weigh_again(&mut found);
-    let score: f64 = found.iter().map(|it| it.weight).sum();
+    let leads = found.iter().find(|it| it.at == start);
+    let leads_with_action =
+        leads.is_some_and(|it| it.class == HitClass::ActionVerb && it.weight >= VERB_FROM);
+    if leads_with_action {
+        for it in found.iter_mut().filter(|it| it.class == HitClass::Purpose) {
+            it.weight *= BEHIND_ACTION;
+        }
+    }
+    let leads_surely = leads_with_action
+        && lexicon::verb(&words[start..])
+            .is_some_and(|verb| lexicon::is_surely_verb(&words[start..], verb));
+    // Not `sum`, which begins at a negative zero.
+    let score = found.iter().fold(0.0, |sum, it| sum + it.weight);
+    Wording {
+        score,
+        reads_as_tactic: reads_as_tactic(score, &found, leads_surely),
+        hits: found.iter().map(|it| it.hit(intent, &words)).collect(),
+    }
+}
+
+/// Enough weight from more than one kind of word; or a concrete action in the lead, and nothing that
+/// speaks for a strategy.
+fn reads_as_tactic(score: f64, found: &[Found], leads_surely: bool) -> bool {
     let mut classes: Vec<HitClass> = found.iter().map(|it| it.class).collect();
     classes.retain(|class| class.is_tactical());
     classes.sort_unstable();
     classes.dedup();
-    Wording {
-        score,
-        reads_as_tactic: score >= TACTIC_FROM && classes.len() >= CLASSES_MIN,
-        hits: found.iter().map(|it| it.hit(intent, &words)).collect(),
-    }
+    let is_pure = leads_surely && found.iter().all(|it| it.weight >= 0.0);
+    is_pure || (score >= TACTIC_FROM && classes.len() >= CLASSES_MIN)
 }
 
 /// A hit, in words.
@@ -232,9 +260,12 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             },
         });
     }
-    let other = lexicon::other(rest);
+    let is_bound = |term: &Term| term.len() == 1 && rest[0].before_hyphen;
+    let other = lexicon::other(rest).filter(|term| !is_bound(term));
     if let Some(verb) = lexicon::verb(rest)
-        && other.is_none_or(|other| other.len() <= verb.len() && is_verb_here(rest, verb))
+        && !is_bound(verb)
+        && other
+            .is_none_or(|other| other.len() <= verb.len() && is_verb_here(rest, verb, at == start))
         && let Some(found) = as_verb(verb, place(words, start, at), at)
     {
         return Some(found);
@@ -260,7 +291,13 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             class: HitClass::Quantity,
             at,
             len,
-            weight: if is_share || is_horizon { SHARE } else { COUNT },
+            weight: if is_share || is_horizon {
+                SHARE
+            } else if quantity::is_short_while(words, at + len) {
+                SHORT_WHILE
+            } else {
+                COUNT
+            },
         });
     }
     other.map(|term| Found::of(term, at))
@@ -331,27 +368,18 @@ fn place(words: &[Word], start: usize, at: usize) -> Place {
     }
 }
 
-/// Whether a word that may be a noun as well is a verb: "email all customers", not "email to all".
-fn is_verb_here(rest: &[Word], verb: &Term) -> bool {
+/// Whether a word that may be a noun as well is a verb: "email all customers", not "email for all".
+fn is_verb_here(rest: &[Word], verb: &Term, leads: bool) -> bool {
     let Some(next) = rest.get(verb.len()) else {
         return false;
     };
-    !next.after_break
-        && !matches!(
-            next.lower.as_str(),
-            "and"
-                | "at"
-                | "by"
-                | "for"
-                | "from"
-                | "in"
-                | "of"
-                | "on"
-                | "or"
-                | "that"
-                | "to"
-                | "with"
-        )
+    let ends_noun = match next.lower.as_str() {
+        "and" | "by" | "for" | "from" | "of" | "or" | "that" => true,
+        // "Post on LinkedIn" leads as a verb.
+        "at" | "in" | "on" | "to" | "with" => !leads,
+        _ => false,
+    };
+    !next.after_break && !ends_noun
 }
 
 fn as_verb(verb: &Term, place: Place, at: usize) -> Option<Found> {

@@ -243,9 +243,22 @@ pub(super) fn cadence(words: &[Word], at: usize) -> Option<usize> {
             (is_rate && has(TIMES, text(at + 2))).then_some(3)
         }
         "on" => (text(at + 1).ends_with("days") && has(TIMES, text(at + 1))).then_some(2),
+        // "4 days/week".
+        time if has(TIMES, time) => {
+            let is_rate = words.get(at).is_some_and(|word| word.after_slash);
+            (is_rate && counts_before(words, at)).then_some(1)
+        }
         rhythm if has(RHYTHMS, rhythm) => (!has(NOT_RHYTHMS, text(at + 1))).then_some(1),
         _ => None,
     }
+}
+
+/// Whether a quantity of so many words is a stretch of a day: "30 minutes", "two hours".
+pub(super) fn is_short_while(words: &[Word], behind: usize) -> bool {
+    words.get(behind).is_some_and(|word| {
+        let text = word.lower.as_str();
+        !word.after_break && (text.starts_with("minute") || text.starts_with("hour"))
+    })
 }
 
 /// Whether a count stands shortly before, so that "a day" says how often: "30 minutes a day".

@@ -214,3 +214,10 @@ proptest! {
         names_a_quantity(&format!("{text} 12%"));
     }
 }
+
+#[test]
+#[ignore = "prints"]
+fn show() {
+    let text = std::fs::read_to_string(std::env::var("SHOW").expect("a file")).expect("a table");
+    let _tally = Tally::of(Box::leak(text.into_boxed_str()));
+}

@@ -12,8 +12,12 @@ pub(super) struct Word {
     pub(super) end: usize,
     /// Whether punctuation or a new line stands between it and the word before.
     pub(super) after_break: bool,
+    /// Whether a slash stands right before it, as in "4 days/week".
+    pub(super) after_slash: bool,
     /// Whether a colon or a dash stands behind it, as behind a label.
     pub(super) before_colon: bool,
+    /// Whether a hyphen binds it to the next word, as in "post-war".
+    pub(super) before_hyphen: bool,
     /// Whether it is followed by a percent sign, which then belongs to it.
     pub(super) is_percent: bool,
     /// Whether a closing bracket or a full stop follows at once, as behind the number of an item.
@@ -48,7 +52,9 @@ pub(super) fn words(text: &str) -> Vec<Word> {
             start,
             end,
             after_break: gap.chars().any(is_break) || gap.contains(" - "),
+            after_slash: gap == "/",
             before_colon: is_colon(behind),
+            before_hyphen: behind == "-",
             is_percent,
             is_numbering: behind.starts_with(['.', ')', ']']),
         });
