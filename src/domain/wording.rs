@@ -21,8 +21,10 @@ mod words;
 pub use likeness::{SIMILAR_FROM, similarity};
 pub use quantity::names_a_quantity;
 
+use std::collections::BTreeMap;
+
 use lexicon::Term;
-use words::Word;
+use words::{Word, from, text};
 
 /// From here on a text reads as a tactic, if hits of [`CLASSES_MIN`] classes speak for one.
 const TACTIC_FROM: f64 = 1.5;
@@ -169,9 +171,9 @@ pub fn wording(intent: &str) -> Wording {
             it.weight *= BEHIND_ACTION;
         }
     }
+    let matter = from(&words, start);
     let leads_surely = leads_with_action
-        && lexicon::verb(&words[start..])
-            .is_some_and(|verb| lexicon::is_surely_verb(&words[start..], verb));
+        && lexicon::verb(matter).is_some_and(|verb| lexicon::is_surely_verb(matter, verb));
     // Not `sum`, which begins at a negative zero.
     let score = found.iter().fold(0.0, |sum, it| sum + it.weight);
     Wording {
@@ -253,14 +255,15 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             class: HitClass::Purpose,
             at,
             len,
-            weight: if rest[0].lower == "to" {
+            weight: if text(rest, 0) == "to" {
                 TO_INTEND
             } else {
                 BY_DOING
             },
         });
     }
-    let is_bound = |term: &Term| term.len() == 1 && rest[0].before_hyphen;
+    let has_hyphen = rest.first().is_some_and(|word| word.before_hyphen);
+    let is_bound = |term: &Term| term.len() == 1 && has_hyphen;
     let other = lexicon::other(rest).filter(|term| !is_bound(term));
     if let Some(verb) = lexicon::verb(rest)
         && !is_bound(verb)
@@ -280,10 +283,11 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
         return Some(found);
     }
     if let Some(len) = quantity::quantity(words, at) {
-        let is_share = rest[..len]
+        let is_share = rest
             .iter()
+            .take(len)
             .any(|it| it.is_percent || it.lower.starts_with("perc"));
-        let is_horizon = rest[len..]
+        let is_horizon = from(rest, len)
             .iter()
             .take(2)
             .any(|it| it.lower.starts_with("year"));
@@ -306,8 +310,10 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
 /// Whether a channel or an artefact stands close behind a verb, before any aim.
 fn is_done_with_a_thing(behind: &[Word]) -> bool {
     let near = (0..behind.len().min(THING_WITHIN)).map_while(|at| {
-        let is_over = at > 0 && behind[at].after_break || purpose(&behind[at..]).is_some();
-        (!is_over).then(|| lexicon::other(&behind[at..]).map(|term| term.class))
+        let rest = from(behind, at);
+        let is_break = at > 0 && rest.first().is_some_and(|word| word.after_break);
+        let is_over = is_break || purpose(rest).is_some();
+        (!is_over).then(|| lexicon::other(rest).map(|term| term.class))
     });
     near.flatten()
         .find(|class| {
@@ -322,8 +328,8 @@ fn is_done_with_a_thing(behind: &[Word]) -> bool {
 /// "To become", "by targeting": how many words.
 fn purpose(rest: &[Word]) -> Option<usize> {
     let next = rest.get(1).filter(|next| !next.after_break)?;
-    let is_purpose = match rest[0].lower.as_str() {
-        "to" => lexicon::verb(&rest[1..])
+    let is_purpose = match text(rest, 0) {
+        "to" => lexicon::verb(from(rest, 1))
             .is_some_and(|verb| verb.class == HitClass::IntentVerb && !verb.is_gerund),
         "by" | "through" | "via" => is_gerund(&next.lower),
         _ => false,
@@ -350,20 +356,23 @@ fn is_gerund(word: &str) -> bool {
 }
 
 fn place(words: &[Word], start: usize, at: usize) -> Place {
+    // "Actively engage": an adverb leaves the verb where it stands.
+    let adverbs = words
+        .get(start..=at)
+        .unwrap_or_default()
+        .windows(2)
+        .rev()
+        .take_while(|pair| matches!(pair, [before, word] if before.lower.ends_with("ly") && !word.after_break))
+        .count();
+    let at = at - adverbs;
     if at == start {
         return Place::Head;
     }
-    let Some(before) = at.checked_sub(1).and_then(|at| words.get(at)) else {
-        return Place::None;
-    };
-    // "Actively engage": an adverb leaves the verb where it stands.
-    if before.lower.ends_with("ly") && !words[at].after_break {
-        return place(words, start, at - 1);
-    }
-    match before.lower.as_str() {
+    let after_break = words.get(at).is_some_and(|word| word.after_break);
+    match text(words, at.wrapping_sub(1)) {
         "to" => Place::Infinitive,
         "and" | "or" | "then" | "will" | "also" | "we" | "i" | "should" | "must" => Place::Later,
-        _ if words[at].after_break => Place::Later,
+        _ if after_break => Place::Later,
         _ => Place::None,
     }
 }
@@ -407,12 +416,10 @@ fn is_english(words: &[Word], found: &[Found]) -> bool {
 /// What comes again in a class weighs less each time, so that a long list proves no more than a few
 /// words do.
 fn weigh_again(found: &mut [Found]) {
-    for at in 0..found.len() {
-        let (before, rest) = found.split_at_mut(at);
-        if let Some(it) = rest.first_mut() {
-            for _ in before.iter().filter(|other| other.class == it.class) {
-                it.weight *= AGAIN;
-            }
-        }
+    let mut factors: BTreeMap<HitClass, f64> = BTreeMap::new();
+    for it in found {
+        let factor = factors.entry(it.class).or_insert(1.0);
+        it.weight *= *factor;
+        *factor *= AGAIN;
     }
 }

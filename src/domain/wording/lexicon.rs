@@ -4,35 +4,48 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::{HitClass, words::Word};
+use super::{
+    HitClass,
+    words::{Word, from},
+};
 
 /// Concrete actions: somebody can be seen doing them, and say when they are done.
 const ACTIONS: &[(f64, &str)] = &[
     (
         1.2,
-        "turn off, turn on, switch on, adjust, calculate, deliver leaflets, donate, hand write, handwrite, jot down, write down, sit down, weigh, wear, sync, back up, reach out, sew, hoe, fertilise, irrigate, trim, water, milk, shear, graft, drill, bolt, nail, sweep, mop, dust, vacuum, disinfect, sterilise, unplug, insulate, seal, caulk, dial, photocopy, laminate, auction, raffle, rehearse, sing, dance, stand up at, rope off, label, sort, tidy, archive, delete, download, reboot, restart, patch, uninstall, stock, restock, wrap, stuff, mail out, send off, pick up, drop off, put on, lay out, hold a, hold an, knock on, speak at, exhibit at, appoint, assign, check, conduct, draft, inspect, repair, replace, screen, translate, update, redesign, log, erect, bake, sponsor, vaccinate, arrange, advertise, attend, blog, broadcast, call, chat with, circulate, clean, compile, \
-         convene, cook, cycle, deploy, dig, dispatch, distribute, do more, drink, eat, email, \
-         e mail, exercise, exhibit, fax, film, fill in, follow up, give away, go to the gym, \
-         greet, hand out, hang, harvest, hire, install, interview, invite, jog, knock, mail, \
-         meditate, mow, organise, paint, phone, photograph, plant, plough, poll, post, print, prune, \
-         publish, purchase, put up, rearrange, record, refactor, register, remind, rent, repaint, \
-         rewrite, schedule, send, send out, set up, sign up, spray, stretch, submit, \
-         subscribe, survey, swim, telephone, text, tweet, upload, visit, walk, wash, weed, ",
+        "adjust, advertise, appoint, archive, arrange, assign, attend, auction, back up, bake, \
+         blog, bolt, broadcast, calculate, call, caulk, chat with, check, circulate, clean, \
+         compile, conduct, convene, cook, cycle, dance, delete, deliver leaflets, deploy, dial, \
+         dig, disinfect, dispatch, distribute, do more, donate, download, draft, drill, drink, \
+         drop off, dust, e mail, eat, email, erect, exercise, exhibit, exhibit at, fax, \
+         fertilise, fill in, film, follow up, give away, go to the gym, graft, greet, hand out, \
+         hand write, handwrite, hang, harvest, hire, hoe, hold a, hold an, inspect, install, \
+         insulate, interview, invite, irrigate, jog, jot down, knock, knock on, label, \
+         laminate, lay out, log, mail, mail out, meditate, milk, mop, mow, nail, organise, \
+         paint, patch, phone, photocopy, photograph, pick up, plant, plough, poll, post, print, \
+         prune, publish, purchase, put on, put up, raffle, reach out, rearrange, reboot, \
+         record, redesign, refactor, register, rehearse, remind, rent, repaint, repair, \
+         replace, restart, restock, rewrite, rope off, schedule, screen, seal, send, send off, \
+         send out, set up, sew, shear, sign up, sing, sit down, sort, speak at, sponsor, spray, \
+         stand up at, sterilise, stock, stretch, stuff, submit, subscribe, survey, sweep, swim, \
+         switch on, sync, telephone, text, tidy, translate, trim, turn off, turn on, tweet, \
+         uninstall, unplug, update, upload, vaccinate, vacuum, visit, walk, wash, water, wear, \
+         weed, weigh, wrap, write down",
     ),
     (
         0.9,
-        "recruit, gather, spend, compare, fill, deliver, cancel, order, rollout, roll out, look at, go through, talk to, get off, plug in, close down, canvass, petition, lobby, volunteer at, list, buy, feature, host, read, run, shoot, display, write, book, ask, bring in, collect, contact, demo, \
-         dig, file, give out, hold, issue, join, lift, \
-         migrate, pack, pitch, present, ship, sleep, \
-         stage, switch off, audit, pilot, procure, add, insert, \
-         sow, fence, feed, test, sign, commission, participate in",
+        "add, ask, audit, book, bring in, buy, cancel, canvass, close down, collect, \
+         commission, compare, contact, deliver, demo, dig, display, feature, feed, fence, file, \
+         fill, gather, get off, give out, go through, hold, host, insert, issue, join, lift, \
+         list, lobby, look at, migrate, order, pack, participate in, petition, pilot, pitch, \
+         plug in, present, procure, read, recruit, roll out, rollout, run, ship, shoot, sign, \
+         sleep, sow, spend, stage, switch off, talk to, test, volunteer at, write",
     ),
     (
         0.6,
-        "make a make a video, make calls, make phone calls, analyse, begin, carry out, drop, give, launch, meet, \
-         place, prepare, review, set, share, start, teach, track, \
-         train, try, go to, bring, include, identify, monitor, open, work with, \
-         introduce, cut, remove, supply",
+        "analyse, begin, bring, carry out, cut, drop, give, go to, identify, include, \
+         introduce, launch, make calls, make phone calls, meet, monitor, open, place, prepare, \
+         remove, review, set, share, start, supply, teach, track, train, try, work with",
     ),
 ];
 
@@ -116,91 +129,103 @@ const BEHIND_VERBS: &[&str] = &[
 /// decides; without a channel or an artefact close behind, they speak of an intention.
 const LIGHT: &[(f64, &str)] = &[(
     0.4,
-    "make a, make an, take a, build, create, design, develop, establish, get, offer, produce, provide, put, take, use",
+    "build, create, design, develop, establish, get, make a, make an, offer, produce, \
+         provide, put, take, take a, use",
 )];
 
 /// Intentions: states to reach or keep, and choices of direction.
 const INTENTS: &[(f64, &str)] = &[
     (
         -1.5,
-        "make a difference, take a stand, take a lead, take a leading, deliver on, fill the gap, fill the gaps, spend less, attend to, hold on to, buy time, accelerate, achieve, adapt, add value, advance, advocate, align, anticipate, assure, attract, \
-         avoid, balance, be, become, boost, broaden, build a culture, build trust, call for, capture, \
-         champion, combat, compete, concentrate, conquer, consolidate, contain, convince, create value, \
-         create a culture, cultivate, decentralise, decrease, deepen, defeat, defend, deliver value, \
-         democratise, depend, deter, differentiate, discourage, disrupt, diversify, dominate, double, \
-         double down, drive, earn, eliminate, embed, embrace, empower, enable, encourage, end, engage, \
-         enhance, enrich, ensure, enter, eradicate, evolve, exit, expand, exploit, extend, facilitate, \
-         focus, foster, gain, go back, grow, guarantee, guard, halve, harness, help, hold our prices, \
+        "accelerate, achieve, adapt, add value, address, advance, advocate, align, anticipate, \
+         assure, attend to, attract, avoid, balance, be, be seen, become, boost, broaden, \
+         build a culture, build trust, buy time, call for, capture, champion, combat, compete, \
+         concentrate, conquer, consolidate, contain, contribute, convince, coordinate, \
+         create a culture, create demand, create value, cultivate, decentralise, decrease, \
+         deepen, defeat, defend, deliver on, deliver value, democratise, depend, deter, \
+         differentiate, discourage, disrupt, diversify, dominate, double, double down, drive, \
+         earn, ease, eliminate, embed, embrace, emphasise, empower, enable, encourage, end, \
+         engage, enhance, enrich, ensure, enter, eradicate, evolve, exit, expand, exploit, \
+         extend, facilitate, fill the gap, fill the gaps, focus, foster, gain, give people, \
+         go back, grow, guarantee, guard, halve, harness, help, hold on to, hold our prices, \
          improve, increase, influence, innovate, inspire, instil, integrate, interrupt, invest, \
-         invest in, lead, let, leverage, limit, link, lower, maintain, make sure, maximise, meet the \
-         needs, minimise, mitigate, mobilise, modernise, motivate, narrow, nurture, offer the best, \
-         offer the lowest, open up, optimise, outperform, overcome, own, penetrate, persuade, pioneer, \
-         position, preserve, prevent, prioritise, promote, protect, prove, provide the best, pursue, \
-         put people first, raise awareness, reach, realise, rebalance, rebuild, redefine, reduce, \
-         refocus, reform, regain, reinforce, rely, reposition, reshape, resist, respond, restore, \
-         retain, rethink, safeguard, scale, secure, seek, serve, shape, shift, simplify, slow, \
-         specialise, stabilise, stay, stimulate, stop, streamline, strengthen, strive, sustain, tackle, \
-         take advantage, take care, take the lead, target, transform, transition, turn, understand, \
-         unite, unlock, uphold, value, win, withdraw, emphasise, coordinate, ease, address, treat, \
-         contribute, remain, reposition, upgrade, support, make it easy, make it easier, be seen, \
-         create demand, provide access, provide opportunities, give people, ",
+         invest in, lead, let, leverage, limit, link, lower, maintain, make a difference, \
+         make it easier, make it easy, make sure, maximise, meet the needs, minimise, mitigate, \
+         mobilise, modernise, motivate, narrow, nurture, offer the best, offer the lowest, \
+         open up, optimise, outperform, overcome, own, penetrate, persuade, pioneer, position, \
+         preserve, prevent, prioritise, promote, protect, prove, provide access, \
+         provide opportunities, provide the best, pursue, put people first, raise awareness, \
+         reach, realise, rebalance, rebuild, redefine, reduce, refocus, reform, regain, \
+         reinforce, rely, remain, reposition, reshape, resist, respond, restore, retain, \
+         rethink, safeguard, scale, secure, seek, serve, shape, shift, simplify, slow, \
+         specialise, spend less, stabilise, stay, stimulate, stop, streamline, strengthen, \
+         strive, support, sustain, tackle, take a lead, take a leading, take a stand, \
+         take advantage, take care, take the lead, target, transform, transition, treat, turn, \
+         understand, unite, unlock, upgrade, uphold, value, win, withdraw",
     ),
     (
         -0.8,
-        "make, close, cooperate, collaborate, establish, find, fight, follow, free, keep, learn, live, \
-         move, partner, partner with, raise, save, sell, solve, work, work with, expand, attack, \
-         retreat, surround, change, continue, allow, explore, implement, \
-         manage, adopt, advocate for, ally, acquire, recognise, reward, rely on",
+        "acquire, adopt, advocate for, allow, ally, attack, change, close, collaborate, \
+         continue, cooperate, establish, expand, explore, fight, find, follow, free, implement, \
+         keep, learn, live, make, manage, move, partner, partner with, raise, recognise, \
+         rely on, retreat, reward, save, sell, solve, surround, work, work with",
     ),
 ];
 
 /// Where something reaches people.
 const CHANNELS: &[(f64, &str)] = &[(
     0.8,
-    "book fair, county fair, health fair, recruitment fair, street fair, yard sign, cooking class, aerobics class, ad, advert, advertisement, adwords, banner ad, billboard, blog, blog post, booth, career chamber of commerce, cold call, cold email, conference, direct mail, \
-     door to door, e mail, e newsletter, email, email campaign, mailing, event, exhibition, expo, \
-     facebook, facebook ad, facebook page, face to face, fair, field day, flash mob, focus group, \
-     google ad, google adword, hackathon, hashtag, home visit, hotline, house call, instagram, \
-     job fair, linkedin, lunch and learn, market stall, meetup, meeting, monthly call, networking \
-     event, newspaper, newsletter, open day, open house, phone, phone call, pinterest, podcast, \
-     pop up shop, post, ppc, pay per click, press conference, press release, radio, radio spot, \
-     reddit, reminder, roadshow, seminar, shop window, site visit, sms, snapchat, social media, social \
-     media post, stall, tea stall, telephone, text message, tiktok, town hall, trade fair, trade \
-     magazine, trade show, training course, training day, training session, tv, tv spot, \
-     television, tweet, twitter, webinar, webpage, web page, website, whatsapp, whatsapp group, \
-     workshop, youtube, youtube channel, gym, dinner, drill, call, lunch, tour, visit, camp, mobile \
-     clinic, clinic",
+    "ad, advert, advertisement, adwords, aerobics class, banner ad, billboard, blog, \
+         blog post, book fair, booth, call, camp, career chamber of commerce, clinic, \
+         cold call, cold email, conference, cooking class, county fair, dinner, direct mail, \
+         door to door, drill, e mail, e newsletter, email, email campaign, event, exhibition, \
+         expo, face to face, facebook, facebook ad, facebook page, fair, field day, flash mob, \
+         focus group, google ad, google adword, gym, hackathon, hashtag, health fair, \
+         home visit, hotline, house call, instagram, job fair, linkedin, lunch, \
+         lunch and learn, mailing, market stall, meeting, meetup, mobile clinic, monthly call, \
+         networking event, newsletter, newspaper, open day, open house, pay per click, phone, \
+         phone call, pinterest, podcast, pop up shop, post, ppc, press conference, \
+         press release, radio, radio spot, recruitment fair, reddit, reminder, roadshow, \
+         seminar, shop window, site visit, sms, snapchat, social media, social media post, \
+         stall, street fair, tea stall, telephone, television, text message, tiktok, tour, \
+         town hall, trade fair, trade magazine, trade show, training course, training day, \
+         training session, tv, tv spot, tweet, twitter, visit, web page, webinar, webpage, \
+         website, whatsapp, whatsapp group, workshop, yard sign, youtube, youtube channel",
 )];
 
 /// Things that are made, handed over or filled in.
 const ARTEFACTS: &[(f64, &str)] = &[
     (
         0.6,
-        "application form, order form, iron tablet, diary, journal, mailer, gift, incentive, t shirt, thank you card, user account list, app, backup, badge, banner, bed net, book, booklet, brochure, business card, \
-     calendar, case study, catalogue, certificate, checklist, contest, coupon, curriculum, \
-     dashboard, database, demo, discount, e book, ebook, faq, flyer, flier, free trial, gift, \
-     gift card, giveaway, hand pump, handbook, handout, infographic, invoice, job description, \
-     kit, landing page, leaflet, letter, list, logo, manual, mug, pamphlet, photo, poll, \
-     postcard, poster, presentation, press kit, pricing page, proposal, pump, questionnaire, quiz, \
-     raffle, report, sample, sapling, script, seedling, sign up form, sitemap, slide, soil sample, \
-     spreadsheet, sticker, survey, t shirt, template, testimonial, toolkit, unit test, vaccine dose, \
-     video, voucher, white paper, whitepaper, seed, tree, portion, article, fact sheet, factsheet, inventory, chapter, page, memo, folder, button",
+        "app, application form, article, backup, badge, banner, bed net, book, booklet, \
+         brochure, business card, button, calendar, case study, catalogue, certificate, \
+         chapter, checklist, contest, coupon, curriculum, dashboard, database, demo, diary, \
+         discount, e book, ebook, fact sheet, factsheet, faq, flier, flyer, folder, free trial, \
+         gift, gift card, giveaway, hand pump, handbook, handout, incentive, infographic, \
+         inventory, invoice, iron tablet, job description, journal, kit, landing page, leaflet, \
+         letter, list, logo, mailer, manual, memo, mug, order form, page, pamphlet, photo, \
+         poll, portion, postcard, poster, presentation, press kit, pricing page, proposal, \
+         pump, questionnaire, quiz, raffle, report, sample, sapling, script, seed, seedling, \
+         sign up form, sitemap, slide, soil sample, spreadsheet, sticker, survey, t shirt, \
+         template, testimonial, thank you card, toolkit, tree, unit test, user account list, \
+         vaccine dose, video, voucher, white paper, whitepaper",
     ),
     (
         0.4,
         "air conditioner, apron, barrel, basket, bed, bench, bicycle, bike, bin, blanket, boot, \
          bottle, bucket, bulb, bus, cabinet, cable, camera, candle, car, chair, clothes, \
-         clothing, compost, computer, cookbook, curtain, desk, donor drawer, drum, fan, \
-         feeder, fence, filter, flag, flower, folder, fridge, fruit, garden, gate, glove, \
-         greenhouse, hard hat, heater, helmet, hose, hygiene kit, inbox, kiosk, ladder, lamp, laptop, latrine, lawn, light bulb, lunch box, mask, mat, mattress, \
-         meal, medicine, mirror, mosquito net, motorcycle, mural, notebook, oven, paint, pantry, \
-         pen, pencil, pipe, plaque, plastic, playground, plough, pot, printer, radiator, \
-         rain barrel, refrigerator, repository, roof, room, salad, scarf, school bag, \
-         school kit, sensor, server, shed, shelf, shirt, shoe, shower, sink, soap, sock, \
-         soup, spreader, stove, stroller, suit, swab, sweater, syringe, table, tap, \
-         tarpaulin, tent, textbook, thermostat, tile, toilet, toothbrush, toy, tractor, \
-         trash can, trap, trolley, truck, uniform, van, vegetable, vitamin, wall, wardrobe, \
-         water bottle, water heater, whiteboard, wheelbarrow, wheelchair, wipe, wire",
+         clothing, compost, computer, cookbook, curtain, desk, donor drawer, drum, fan, feeder, \
+         fence, filter, flag, flower, folder, fridge, fruit, garden, gate, glove, greenhouse, \
+         hard hat, heater, helmet, hose, hygiene kit, inbox, kiosk, ladder, lamp, laptop, \
+         latrine, lawn, light bulb, lunch box, mask, mat, mattress, meal, medicine, mirror, \
+         mosquito net, motorcycle, mural, notebook, oven, paint, pantry, pen, pencil, pipe, \
+         plaque, plastic, playground, plough, pot, printer, radiator, rain barrel, \
+         refrigerator, repository, roof, room, salad, scarf, school bag, school kit, sensor, \
+         server, shed, shelf, shirt, shoe, shower, sink, soap, sock, soup, spreader, stove, \
+         stroller, suit, swab, sweater, syringe, table, tap, tarpaulin, tent, textbook, \
+         thermostat, tile, toilet, toothbrush, toy, tractor, trap, trash can, trolley, truck, \
+         uniform, van, vegetable, vitamin, wall, wardrobe, water bottle, water heater, \
+         wheelbarrow, wheelchair, whiteboard, wipe, wire",
     ),
 ];
 
@@ -208,14 +233,14 @@ const ARTEFACTS: &[(f64, &str)] = &[
 const ARENAS: &[(f64, &str)] = &[
     (
         -0.5,
-        "arena, battlefield, economy, ecosystem, geography, industry, market, marketplace, market \
-         segment, neighbouring country, new country, niche, region, sector, segment, territory, value \
-         chain, supply chain, vertical, population, society",
+        "arena, battlefield, economy, ecosystem, geography, industry, market, market segment, \
+         marketplace, neighbouring country, new country, niche, population, region, sector, \
+         segment, society, supply chain, territory, value chain, vertical",
     ),
     (
         -0.3,
-        "abroad, audience, category, citizen, client, consumer, country, customer, \
-         district, donor, international, overseas, stakeholder, ",
+        "abroad, audience, category, citizen, client, consumer, country, customer, district, \
+         donor, international, overseas, stakeholder",
     ),
 ];
 
@@ -223,13 +248,14 @@ const ARENAS: &[(f64, &str)] = &[
 const POSITIONS: &[(f64, &str)] = &[
     (
         -0.8,
-        "advantage, at the centre of, at the center of, at the heart of, best in class, brand of choice, \
-         competitive, competitive advantage, competitor, distinctive, dominance, dominant, edge, \
-         employer of choice, excellence, first choice, first mover, ideal client profile, leader, \
-         leadership, leading, leading provider, low cost, lowest cost, lowest total cost, market leader, \
-         market share, most trusted, number one, partner of choice, position, positioning, preferred, \
-         premium, premium choice, reputation, strength, the best, unique, unrivalled, value proposition, \
-         world class, world leader",
+        "advantage, at the center of, at the centre of, at the heart of, best in class, \
+         brand of choice, competitive, competitive advantage, competitor, distinctive, \
+         dominance, dominant, edge, employer of choice, excellence, first choice, first mover, \
+         ideal client profile, leader, leadership, leading, leading provider, low cost, \
+         lowest cost, lowest total cost, market leader, market share, most trusted, number one, \
+         partner of choice, position, positioning, preferred, premium, premium choice, \
+         reputation, strength, the best, unique, unrivalled, value proposition, world class, \
+         world leader",
     ),
     (
         -0.4,
@@ -241,20 +267,21 @@ const POSITIONS: &[(f64, &str)] = &[
 const PURPOSES: &[(f64, &str)] = &[
     (
         -0.8,
-        "that help, that helps, which help, which helps, that enable, that enables, for the purpose of, in favour of, in order that, in order to, instead of, not by, rather than, \
-         so as to, so that, such that, with a view to, with the aim of, with the goal of, as a means to, \
-         without, not for, while, where we",
+        "as a means to, for the purpose of, in favour of, in order that, in order to, \
+         instead of, not by, not for, rather than, so as to, so that, such that, that enable, \
+         that enables, that help, that helps, where we, which help, which helps, while, \
+         with a view to, with the aim of, with the goal of, without",
     ),
     (
         -0.4,
-        "access, accountability, adaptation, awareness, biodiversity, capability, capacity, climate, \
-         competitiveness, cooperation, culture, dignity, diversity, effectiveness, efficiency, equality, \
-         equity, freedom, future, governance, growth, health, income, independence, inequality, \
-         innovation, integrity, justice, livelihood, long term, loyalty, margin, mindset, mobility, \
-         opportunity, peace, potential, poverty, prevention, productivity, profit, profitability, \
-         prosperity, relationship, resilience, retention, revenue, rights, safety, satisfaction, \
-         security, self reliance, stability, sustainability, transparency, trust, well being, wellbeing, \
-         welfare",
+        "access, accountability, adaptation, awareness, biodiversity, capability, capacity, \
+         climate, competitiveness, cooperation, culture, dignity, diversity, effectiveness, \
+         efficiency, equality, equity, freedom, future, governance, growth, health, income, \
+         independence, inequality, innovation, integrity, justice, livelihood, long term, \
+         loyalty, margin, mindset, mobility, opportunity, peace, potential, poverty, \
+         prevention, productivity, profit, profitability, prosperity, relationship, resilience, \
+         retention, revenue, rights, safety, satisfaction, security, self reliance, stability, \
+         sustainability, transparency, trust, welfare, well being, wellbeing",
     ),
 ];
 
@@ -285,7 +312,7 @@ impl Term {
             && self
                 .rest
                 .iter()
-                .zip(&words[1..])
+                .zip(from(words, 1))
                 .all(|(expected, word)| !word.after_break && *expected == word.lower)
     }
 }

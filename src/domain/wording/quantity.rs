@@ -1,7 +1,7 @@
 //! Quantities and rhythms in a text: numbers in digits and in words, shares and multiples, and how
 //! often something is done.
 
-use super::words::{Word, words};
+use super::words::{Word, from, text, words};
 
 const NUMBERS: &[&str] = &[
     "billion",
@@ -189,46 +189,46 @@ pub fn names_a_quantity(text: &str) -> bool {
 /// The quantity that begins at a word: how many words it has.
 pub(super) fn quantity(words: &[Word], at: usize) -> Option<usize> {
     let word = words.get(at)?;
-    let text = word.lower.as_str();
-    let before = (at > 0).then(|| words[at - 1].lower.as_str());
+    let this = text(words, at);
+    let before = at.checked_sub(1).map(|before| text(words, before));
     let next = words.get(at + 1).map(|next| next.lower.as_str());
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
+    if this.starts_with(|c: char| c.is_ascii_digit()) {
         if !is_number(word, before) || (at == 0 && word.is_numbering) {
             return None;
         }
-        let more = words[at + 1..]
+        let more = from(words, at + 1)
             .iter()
             .take_while(|it| !it.after_break && is_scale(&it.lower))
             .count();
         return Some(1 + more);
     }
-    if has(NUMBERS, text) {
+    if has(NUMBERS, this) {
         if before.is_some_and(|it| has(BEFORE_LABELS, it)) {
             return None;
         }
-        let more = words[at + 1..]
+        let more = from(words, at + 1)
             .iter()
             .take_while(|it| !it.after_break && (has(NUMBERS, &it.lower) || is_scale(&it.lower)))
             .count();
         return Some(1 + more);
     }
-    if has(SHARES, text) {
+    if has(SHARES, this) {
         // "Double down" is no multiple.
         return (next != Some("down")).then_some(1);
     }
-    if has(PARTS, text) {
+    if has(PARTS, this) {
         let is_part = next == Some("of") || before.is_some_and(|it| has(NUMBERS, it));
         return is_part.then_some(1);
     }
-    // "One hundred", "one in five", "one day".
+    // "One hundred", "one day".
     let counts_one =
-        text == "one" && next.is_some_and(|it| is_scale(it) || has(NUMBERS, it) || has(TIMES, it));
+        this == "one" && next.is_some_and(|it| is_scale(it) || has(NUMBERS, it) || has(TIMES, it));
     counts_one.then_some(1)
 }
 
 /// The rhythm that begins at a word: how many words it has.
 pub(super) fn cadence(words: &[Word], at: usize) -> Option<usize> {
-    let text = |at: usize| words.get(at).map_or("", |word| word.lower.as_str());
+    let text = |at: usize| text(words, at);
     match text(at) {
         "every" | "each" | "per" => {
             let skipped = match text(at + 1) {

@@ -62,6 +62,16 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     found
 }
 
+/// The words from one on; none behind the end.
+pub(super) fn from(words: &[Word], at: usize) -> &[Word] {
+    words.get(at..).unwrap_or_default()
+}
+
+/// A word in lower case; nothing behind the end.
+pub(super) fn text(words: &[Word], at: usize) -> &str {
+    words.get(at).map_or("", |word| word.lower.as_str())
+}
+
 fn lower(word: &str) -> String {
     let lower = word.to_lowercase();
     match lower
