@@ -24,6 +24,7 @@ pub mod index;
 mod load;
 pub mod plans;
 mod recover;
+pub mod search;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use self::{
     directory::{Directory, DirectoryEntry},
     history::Histories,
     plans::{Folded, Plans},
+    search::Search,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -55,6 +57,8 @@ pub struct Applied {
     pub recorded_at: Time,
     /// The hash of its bytes as a leaf of the log's tree.
     pub leaf: LeafHash,
+    /// Its events.
+    pub events: Arc<[proto::Event]>,
     /// Its plan after it.
     pub state: Arc<Folded>,
 }
@@ -103,6 +107,9 @@ pub enum ViewError {
     /// The daemon was told to stop before the view was opened.
     #[error("opening the view was interrupted")]
     Interrupted,
+    /// The index for searches is still being made.
+    #[error("the index for searches is still being made")]
+    NotSearchable,
 }
 
 /// How much the view holds.
@@ -149,6 +156,8 @@ pub struct View {
     contradiction: Mutex<Option<String>>,
     /// What was read of plans' pasts.
     histories: Histories,
+    /// What was tried before, by its words.
+    search: Search,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
 }
@@ -161,6 +170,7 @@ impl View {
             state.apply(applied);
         }
         state.frontier.clone_from(frontier);
+        self.search.publish(group);
         self.press(&state);
     }
 
@@ -261,8 +271,10 @@ impl View {
         }
     }
 
-    /// Ends [`write_behind`](Self::write_behind) once it has written what there is.
+    /// Ends [`write_behind`](Self::write_behind) once it has written what there is, and
+    /// [`keep_searchable`](Self::keep_searchable).
     pub fn stop_writing(&self) {
+        self.search.stop();
         self.lock().stopping = true;
         self.progress.notify_all();
     }

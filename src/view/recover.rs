@@ -17,6 +17,7 @@ use super::{
     index::Index,
     load::index_entry,
     plans::{Folded, Plans},
+    search::Search,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -68,7 +69,8 @@ impl View {
             Err(
                 error @ (ViewError::Journal(_)
                 | ViewError::Undecodable { .. }
-                | ViewError::Interrupted),
+                | ViewError::Interrupted
+                | ViewError::NotSearchable),
             ) => {
                 return Err(error);
             }
@@ -121,6 +123,7 @@ impl View {
         state.frontier = checkpoint.frontier;
         state.tiles = Tiles::restore(checkpoint.edge);
         let view = Self::with_state(store, journal, state);
+        view.search.start_at(checkpoint.position);
         view.catch_up(interrupt)?;
         Ok(Some(view))
     }
@@ -133,6 +136,7 @@ impl View {
             writing: Mutex::new(()),
             contradiction: Mutex::default(),
             histories: Histories::default(),
+            search: Search::default(),
             progress: Condvar::new(),
         }
     }
@@ -196,10 +200,11 @@ impl View {
         let leaf = commit::leaf_hash(&entry.commit);
         frontier.push(leaf);
         confirm(frontier)?;
-        let commit = commit::decode(&entry.commit)
+        let mut commit = commit::decode(&entry.commit)
             .map_err(|source| ViewError::Undecodable { position, source })?;
         let before = self.state_before(&commit, position)?;
         let recorded_at = commit.recorded_at.unwrap_or_default().into();
+        let events: Arc<[proto::Event]> = std::mem::take(&mut commit.events).into();
         let state = match before {
             // A crash between two batches can leave a plan's records ahead of the checkpoint.
             Some(state)
@@ -210,10 +215,10 @@ impl View {
             {
                 state
             }
-            Some(state) => Arc::new(self.with_commit(&state, position, commit)?),
+            Some(state) => Arc::new(self.with_commit(&state, position, &commit, &events)?),
             None => {
                 let unborn = Folded::unborn(Id::from(commit.plan_id.as_str()));
-                Arc::new(self.with_commit(&unborn, position, commit)?)
+                Arc::new(self.with_commit(&unborn, position, &commit, &events)?)
             }
         };
         self.publish(
@@ -221,6 +226,7 @@ impl View {
                 position,
                 recorded_at,
                 leaf,
+                events,
                 state,
             }],
             frontier,
@@ -248,12 +254,13 @@ impl View {
         }
     }
 
-    /// The plan after one more commit.
+    /// The plan after one more commit with these events.
     fn with_commit(
         &self,
         before: &Folded,
         position: u64,
-        commit: proto::Commit,
+        commit: &proto::Commit,
+        events: &[proto::Event],
     ) -> Result<Folded, ViewError> {
         if commit.first_revision != before.plan.revision + 1 {
             return Err(ViewError::Incoherent(format!(
@@ -262,13 +269,13 @@ impl View {
             )));
         }
         let mut index: Index = before.index.clone();
-        index.push(index_entry(position, &commit));
-        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), &commit.events) {
+        index.push(index_entry(position, commit));
+        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), events) {
             plan
         } else {
-            let mut events = self.events(before, before.plan.revision)?;
-            events.extend(commit.events);
-            evolve::fold(before.plan.plan_id.clone(), &events)
+            let earlier = self.events(before, before.plan.revision)?;
+            let all = earlier.iter().chain(events);
+            evolve::fold(before.plan.plan_id.clone(), all)
         };
         Ok(Folded { plan, index })
     }

@@ -329,6 +329,7 @@ impl GroupWriter {
             position,
             recorded_at,
             leaf: commit::leaf_hash(&bytes),
+            events: commit.events.into(),
             state,
         });
         group.recent.push(Recent {
