@@ -233,6 +233,10 @@ pub(super) fn of_view(error: &ViewError) -> Status {
         ViewError::Undecodable { position, .. } => damaged(error, Some(*position)),
         ViewError::Incoherent(_) => damaged(error, None),
         ViewError::Interrupted => super::stopping(),
+        ViewError::NotSearchable => refuse(
+            ErrorReason::Starting,
+            "The daemon has started and is still making the index for searches: try again.",
+        ),
         ViewError::Store(_) => {
             tracing::error!(%error, "the view cannot be read");
             refuse(
