@@ -11,7 +11,8 @@
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`stats`], [`assess`], [`review`]: how often tactics work, how strategies do, what is wrong;
 //! - [`explain`], [`revisions`], [`sight`], [`diff`]: why, how it evolved, what for, what differs;
-//! - [`show`]: state to the published views.
+//! - [`show`]: state to the published views;
+//! - [`wording`]: what the words of an intent say about it.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -33,3 +34,4 @@ pub mod sight;
 pub mod stats;
 pub mod suggest;
 pub mod value;
+pub mod wording;

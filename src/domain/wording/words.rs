@@ -1,0 +1,77 @@
+//! A text as words: where each one stands, in characters, and what separates it from the one before.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A word of a text, as Unicode's rules for word boundaries find it.
+pub(super) struct Word {
+    /// In lower case, without a possessive `'s`.
+    pub(super) lower: String,
+    /// Its first character, counted in characters of the text.
+    pub(super) start: usize,
+    /// The character behind it, counted likewise.
+    pub(super) end: usize,
+    /// Whether punctuation or a new line stands between it and the word before.
+    pub(super) after_break: bool,
+    /// Whether a colon or a dash stands behind it, as behind a label.
+    pub(super) before_colon: bool,
+    /// Whether it is followed by a percent sign, which then belongs to it.
+    pub(super) is_percent: bool,
+    /// Whether a closing bracket or a full stop follows at once, as behind the number of an item.
+    pub(super) is_numbering: bool,
+}
+
+/// The words of `text` in order.
+pub(super) fn words(text: &str) -> Vec<Word> {
+    let mut found: Vec<Word> = Vec::new();
+    let (mut byte, mut character) = (0, 0);
+    let mut rest = text.unicode_word_indices().peekable();
+    while let Some((at, word)) = rest.next() {
+        let gap = text.get(byte..at).unwrap_or_default();
+        let start = character + gap.chars().count();
+        let mut end = start + word.chars().count();
+        byte = at + word.len();
+        // A sign may belong to the next word, with a mark on it: only what is between counts.
+        let next = rest.peek().map_or(text.len(), |(at, _)| *at);
+        let mut behind = text.get(byte..next).unwrap_or_default();
+        let sign = behind.trim_start_matches(' ');
+        let is_percent = sign.starts_with('%');
+        if is_percent {
+            let signed = behind.len() - sign.len() + 1;
+            // Spaces and the sign are a byte each.
+            end += signed;
+            byte += signed;
+            behind = behind.get(signed..).unwrap_or_default();
+        }
+        character = end;
+        found.push(Word {
+            lower: lower(word),
+            start,
+            end,
+            after_break: gap.chars().any(is_break) || gap.contains(" - "),
+            before_colon: is_colon(behind),
+            is_percent,
+            is_numbering: behind.starts_with(['.', ')', ']']),
+        });
+    }
+    found
+}
+
+fn lower(word: &str) -> String {
+    let lower = word.to_lowercase();
+    match lower
+        .strip_suffix("'s")
+        .or_else(|| lower.strip_suffix("\u{2019}s"))
+    {
+        Some(owner) => owner.to_owned(),
+        None => lower,
+    }
+}
+
+fn is_break(character: char) -> bool {
+    ",;:.!?()[]/&+|\n\u{2013}\u{2014}\u{2022}".contains(character)
+}
+
+fn is_colon(behind: &str) -> bool {
+    let behind = behind.trim_start_matches(' ');
+    behind.starts_with([':', '\u{2013}', '\u{2014}']) || behind.starts_with("- ")
+}
