@@ -26,8 +26,6 @@ mod roulette;
 mod strategies;
 mod tactics;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod trail;
 
@@ -44,24 +42,17 @@ const DAY_SECONDS: i64 = 86_400;
 /// All findings, in the order of their codes, then of their subjects.
 #[must_use]
 pub fn review(moment: &Moment) -> Vec<proto::Finding> {
-    let drafts = drafts(moment);
-    drafts.iter().map(|draft| draft.finding(moment)).collect()
+    findings(moment, |_, _| true).collect()
 }
 
-/// The findings that are wanted, in the same order: at most so many, and whether there are more.
-#[must_use]
-pub fn review_for(
+/// The findings that are wanted, in the same order. Each is put into words only when it is taken.
+pub fn findings(
     moment: &Moment,
     wanted: impl Fn(&Code, FindingLevel) -> bool,
-    findings_max: usize,
-) -> (Vec<proto::Finding>, bool) {
+) -> impl Iterator<Item = proto::Finding> {
     let mut drafts = drafts(moment);
     drafts.retain(|draft| wanted(draft.code, draft.level));
-    let found = drafts
-        .iter()
-        .take(findings_max)
-        .map(|draft| draft.finding(moment));
-    (found.collect(), drafts.len() > findings_max)
+    drafts.into_iter().map(|draft| draft.finding(moment))
 }
 
 fn drafts(moment: &Moment) -> Vec<Draft> {

@@ -1,19 +1,23 @@
 //! `ReviewPlan`: what is wrong with a plan.
 
+use prost::Message as _;
 use tonic::{Response, Status};
 
 use crate::{
     domain::review::{
         codes::{self, Code},
-        review_for,
+        findings,
     },
-    proto::{FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
+    proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
     rpc::{Gate, as_of, query::Checks, status::quoted},
 };
 
 /// How many findings an answer holds at most: some of a plan with as many things wrong are enough to
 /// begin with.
 const FINDINGS_MAX: usize = 1_000;
+
+/// What the findings of an answer take at most, so that it stays below what clients accept.
+const FINDINGS_BYTES_MAX: usize = 3 << 20;
 
 pub(super) async fn answer(
     gate: &Gate,
@@ -30,7 +34,7 @@ pub(super) async fn answer(
         let is_wanted = |code: &Code, level: FindingLevel| {
             level >= min_level && (codes.is_empty() || codes.contains(&code))
         };
-        let (findings, truncated) = review_for(&asked.moment, is_wanted, FINDINGS_MAX);
+        let (findings, truncated) = first(findings(&asked.moment, is_wanted));
         Ok(ReviewPlanResponse {
             findings,
             reviewed_at: Some(asked.moment.now.into()),
@@ -41,6 +45,19 @@ pub(super) async fn answer(
         })
     });
     Ok(Response::new(reviewed.await?))
+}
+
+/// As many findings as an answer holds, and whether there are more.
+fn first(mut findings: impl Iterator<Item = Finding>) -> (Vec<Finding>, bool) {
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    while let Some(finding) = findings.next() {
+        bytes += finding.encoded_len();
+        if held.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
+            return (held, true);
+        }
+        held.push(finding);
+    }
+    (held, false)
 }
 
 /// The codes asked for; none: all.
