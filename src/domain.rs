@@ -8,6 +8,8 @@
 //! - [`shape`]: what a request alone shows wrong, and its digest;
 //! - [`decide`]: commands to events, or a refusal;
 //! - [`suggest`]: which tactic comes next;
+//! - [`outcomes`]: how the attempts of tactics ended, counted;
+//! - [`reliability`]: how people keep their commitments, counted;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`stats`], [`assess`], [`review`]: how often tactics work, how strategies do, what is wrong;
 //! - [`explain`], [`revisions`], [`sight`], [`diff`]: why, how it evolved, what for, what differs;
@@ -24,7 +26,9 @@ pub mod explain;
 #[cfg(test)]
 pub(crate) mod given;
 pub mod history;
+pub mod outcomes;
 pub mod plan;
+pub mod reliability;
 pub mod review;
 pub mod revisions;
 pub mod shape;
