@@ -13,6 +13,15 @@ use crate::domain::{
     value::{Id, Time},
 };
 
+/// A commitment of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitmentKey {
+    /// The plan.
+    pub plan_id: Id,
+    /// The commitment.
+    pub commitment_id: Id,
+}
+
 /// A commitment and a date that it is or was due, ordered by that date.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Due {
@@ -40,7 +49,7 @@ pub(super) struct Commitments {
     /// Each with every date that it was due in some version.
     by_due: BTreeSet<Due>,
     /// Each with everyone who held it in some version.
-    by_holder: BTreeMap<Arc<str>, BTreeSet<(Id, Id)>>,
+    by_holder: BTreeMap<Arc<str>, BTreeSet<CommitmentKey>>,
     /// Those whose due date will pass in silence if nothing is said.
     silent: BTreeSet<Due>,
 }
@@ -88,7 +97,10 @@ impl Commitments {
                     self.by_holder.insert(holder.into(), BTreeSet::new());
                 }
                 if let Some(of) = self.by_holder.get_mut(holder) {
-                    of.insert((plan_id.clone(), commitment_id.clone()));
+                    of.insert(CommitmentKey {
+                        plan_id: plan_id.clone(),
+                        commitment_id: commitment_id.clone(),
+                    });
                 }
             }
             if version.may_pass_in_silence() {
@@ -159,17 +171,20 @@ impl View {
         &self,
         holder: &str,
         at: u64,
-        after: Option<&(Id, Id)>,
-    ) -> Vec<((Id, Id), Option<Arc<Commitment>>)> {
+        after: Option<&CommitmentKey>,
+    ) -> Vec<(CommitmentKey, Option<Arc<Commitment>>)> {
         let state = self.lock();
         let commitments = &state.ledger.commitments;
         let Some(held) = commitments.by_holder.get(holder) else {
             return Vec::new();
         };
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        held.range::<(Id, Id), _>((start, Bound::Unbounded))
+        held.range::<CommitmentKey, _>((start, Bound::Unbounded))
             .take(PAGE_ENTRIES)
-            .map(|key| (key.clone(), commitments.at(&key.0, &key.1, at).cloned()))
+            .map(|key| {
+                let found = commitments.at(&key.plan_id, &key.commitment_id, at);
+                (key.clone(), found.cloned())
+            })
             .collect()
     }
 

@@ -208,10 +208,10 @@ impl<'a> Touched<'a> {
                 *lost = lost.plus(Tally::of(was));
             }
         }
-        let changed = cells
+        let counted = cells
             .into_iter()
             .filter(|(_, (gained, lost))| gained != lost);
-        changes.extend(changed.map(|(cell, (gained, lost))| What::Outcome {
+        changes.extend(counted.map(|(cell, (gained, lost))| What::Outcome {
             cell,
             gained: gained.minus(lost),
             lost: lost.minus(gained),

@@ -227,7 +227,7 @@ fn history() -> impl Strategy<Value = Vec<proto::Event>> {
 
 /// Has some of the events cite other plans, or their own.
 fn cite(event: &mut proto::Event) {
-    if event.revision % 5 == 0 {
+    if event.revision.is_multiple_of(5) {
         event.because.push(proto::Cause {
             plan_id: format!("plan-{}", event.revision % 3),
             revision: event.revision / 5,

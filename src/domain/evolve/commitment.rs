@@ -59,12 +59,12 @@ pub(super) fn moved(plan: &mut Plan, moved: &proto::DeadlineMoved, at: Stamp) {
             commitment.late_moves = commitment.late_moves.saturating_add(1);
         }
         if let Some(holder) = commitment.held.last_mut() {
-            let moves = if late {
+            let count = if late {
                 &mut holder.moved_late
             } else {
                 &mut holder.moved_with_notice
             };
-            *moves = moves.saturating_add(1);
+            *count = count.saturating_add(1);
         }
         commitment.state = CommitmentState::Open;
     }

@@ -37,7 +37,7 @@ impl Then {
         }
         let events = self.events.entry(plan_id.clone()).or_default();
         events.extend(commit.events);
-        let plan = evolve::fold(plan_id.as_str().into(), events);
+        let plan = evolve::fold(plan_id.as_str().into(), &*events);
         self.plans.insert(plan_id, plan);
     }
 
