@@ -19,6 +19,11 @@ use crate::{
     proto::{RunnerUpNeeds, SuggestionPolicy, SuggestionVerdict, TacticOption, TacticSuggestion},
 };
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 /// By which rule the next tactic is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -38,7 +43,7 @@ pub enum NoSuggestion {
     #[error("The strategy `{0}` has ended: ask about a live one, or about a time before.")]
     Ended(Id),
     /// Options are to be chosen by their costs and have none.
-    #[error("{} have no cost above 0: reword them with one, or ask by rank.", named(.0.iter().map(|id| &**id)))]
+    #[error("Eligible, but without a cost above 0: {}. Reword them with one, or ask by rank.", named(.0.iter().map(|id| &**id)))]
     NoCost(Vec<Id>),
 }
 
