@@ -363,7 +363,8 @@ fn code(reason: ErrorReason) -> Code {
         | ErrorReason::OtherStrategy
         | ErrorReason::DueDate
         | ErrorReason::NotCorrectable
-        | ErrorReason::LogDiverged => Code::FailedPrecondition,
+        | ErrorReason::LogDiverged
+        | ErrorReason::CostRequired => Code::FailedPrecondition,
     }
 }
 
