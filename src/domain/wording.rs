@@ -8,6 +8,17 @@
 //! leads the text, less where it is coordinated, and what comes again in the same class counts half as
 //! much each time. The score is the sum of the weights of all hits, and every hit is handed out.
 //!
+//! A text reads as a tactic when that sum is high enough and more than one kind of word speaks for it, or
+//! when a plainly concrete action leads it and nothing speaks for a strategy. Precision comes first: a
+//! wrong remark costs more than a missing one.
+//!
+//! How well it does, on 198 sentences of public plans and lists (`tests/fixtures/wording/held-out.tsv`)
+//! that were labelled by reading and that the lexicons were not built on: of 35 flagged, 34 are tactics
+//! (precision 0.97); of 103 tactics, 34 are flagged (recall 0.33); of 95 strategies one is flagged,
+//! "Organize people and communities". On the 341 sentences it was built on: 114 of 114, and 114 of 161.
+//! It misses tactics whose verb it does not know, or whose verb serves intentions as well ("provide",
+//! "turn", "raise").
+//!
 //! English only. A text without a word that shows it to be English has no hits and a score of 0.
 
 mod frame;
