@@ -8,16 +8,16 @@
 //! leads the text, less where it is coordinated, and what comes again in the same class counts half as
 //! much each time. The score is the sum of the weights of all hits, and every hit is handed out.
 //!
-//! A text reads as a tactic when that sum is high enough and more than one kind of word speaks for it, or
-//! when a plainly concrete action leads it and nothing speaks for a strategy. Precision comes first: a
-//! wrong remark costs more than a missing one.
+//! A text reads as a tactic when that sum is high enough and more than one kind of word speaks for
+//! it, or when a plainly concrete action leads it and nothing speaks for a strategy. Precision
+//! comes first: a wrong remark costs more than a missing one.
 //!
-//! How well it does, on 198 sentences of public plans and lists (`tests/fixtures/wording/held-out.tsv`)
-//! that were labelled by reading and that the lexicons were not built on: of 35 flagged, 34 are tactics
-//! (precision 0.97); of 103 tactics, 34 are flagged (recall 0.33); of 95 strategies one is flagged,
-//! "Organize people and communities". On the 341 sentences it was built on: 114 of 114, and 114 of 161.
-//! It misses tactics whose verb it does not know, or whose verb serves intentions as well ("provide",
-//! "turn", "raise").
+//! How well it does, on 198 sentences of public plans and lists
+//! (`tests/fixtures/wording/held-out.tsv`) that were labelled by reading and that the lexicons
+//! were not built on: of 35 flagged, 34 are tactics (precision 0.97); of 103 tactics, 34 are
+//! flagged (recall 0.33); of 95 strategies one is flagged, "Organize people and communities". On
+//! the 341 sentences it was built on: 114 of 114, and 114 of 161. It misses tactics whose verb it
+//! does not know, or whose verb serves intentions as well ("provide", "turn", "raise").
 //!
 //! English only. A text without a word that shows it to be English has no hits and a score of 0.
 
@@ -55,7 +55,8 @@ const TO_INTEND: f64 = -0.5;
 /// "By …ing": what comes before is the end, and this the means.
 const BY_DOING: f64 = -0.8;
 
-/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by when.
+/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by
+/// when.
 const COUNT: f64 = 0.5;
 const SHARE: f64 = 0.1;
 
@@ -373,7 +374,10 @@ fn place(words: &[Word<'_>], start: usize, at: usize) -> Place {
         .unwrap_or_default()
         .windows(2)
         .rev()
-        .take_while(|pair| matches!(pair, [before, word] if before.lower.ends_with("ly") && !word.after_break()))
+        .take_while(|pair| {
+            let [before, word] = pair else { return false };
+            before.lower.ends_with("ly") && !word.after_break()
+        })
         .count();
     let at = at - adverbs;
     if at == start {

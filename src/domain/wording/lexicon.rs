@@ -49,8 +49,8 @@ const ACTIONS: &[(f64, &str)] = &[
     ),
 ];
 
-/// Of the weightiest of these, those that are nouns too: "water security". That they are verbs shows in
-/// what comes next: "water the beds".
+/// Of the weightiest of these, those that are nouns too: "water security". That they are verbs shows
+/// in what comes next: "water the beds".
 const NOUNS_TOO: &[&str] = &[
     "archive",
     "auction",

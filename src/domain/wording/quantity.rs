@@ -283,8 +283,8 @@ fn is_number(word: &Word, before: Option<&str>) -> bool {
 fn is_scale(text: &str) -> bool {
     matches!(
         text,
-        "percent" | "per" | "cent" | "hundred" | "thousand" | "million" | "billion" | "dozen"
-    ) && text != "per"
+        "percent" | "cent" | "hundred" | "thousand" | "million" | "billion" | "dozen"
+    )
 }
 
 fn has(sorted: &[&str], text: &str) -> bool {
