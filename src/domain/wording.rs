@@ -8,6 +8,17 @@
 //! leads the text, less where it is coordinated, and what comes again in the same class counts half as
 //! much each time. The score is the sum of the weights of all hits, and every hit is handed out.
 //!
+//! A text reads as a tactic when that sum is high enough and more than one kind of word speaks for
+//! it, or when a plainly concrete action leads it and nothing speaks for a strategy. Precision
+//! comes first: a wrong remark costs more than a missing one.
+//!
+//! How well it does, on 198 sentences of public plans and lists
+//! (`tests/fixtures/wording/held-out.tsv`) that were labelled by reading and that the lexicons
+//! were not built on: of 35 flagged, 34 are tactics (precision 0.97); of 103 tactics, 34 are
+//! flagged (recall 0.33); of 95 strategies one is flagged, "Organize people and communities". On
+//! the 341 sentences it was built on: 114 of 114, and 114 of 161. It misses tactics whose verb it
+//! does not know, or whose verb serves intentions as well ("provide", "turn", "raise").
+//!
 //! English only. A text without a word that shows it to be English has no hits and a score of 0.
 
 mod frame;
@@ -44,7 +55,8 @@ const TO_INTEND: f64 = -0.5;
 /// "By …ing": what comes before is the end, and this the means.
 const BY_DOING: f64 = -0.8;
 
-/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by when.
+/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by
+/// when.
 const COUNT: f64 = 0.5;
 const SHARE: f64 = 0.1;
 
@@ -212,7 +224,7 @@ impl Found {
         }
     }
 
-    fn hit(&self, text: &str, words: &[Word]) -> Hit {
+    fn hit(&self, text: &str, words: &[Word<'_>]) -> Hit {
         let start = words.get(self.at).map_or(0, |word| word.start);
         let last = (self.at + self.len).saturating_sub(1);
         let end = words.get(last).map_or(start, |word| word.end);
@@ -240,7 +252,7 @@ enum Place {
 }
 
 /// What begins at a word, if anything does. `start` is the first word behind the frame.
-fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
+fn look(words: &[Word<'_>], start: usize, at: usize) -> Option<Found> {
     let rest = words.get(at..)?;
     if let Some(len) = quantity::cadence(words, at) {
         return Some(Found {
@@ -262,7 +274,7 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             },
         });
     }
-    let has_hyphen = rest.first().is_some_and(|word| word.before_hyphen);
+    let has_hyphen = rest.first().is_some_and(Word::before_hyphen);
     let is_bound = |term: &Term| term.len() == 1 && has_hyphen;
     let other = lexicon::other(rest).filter(|term| !is_bound(term));
     if let Some(verb) = lexicon::verb(rest)
@@ -308,10 +320,10 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
 }
 
 /// Whether a channel or an artefact stands close behind a verb, before any aim.
-fn is_done_with_a_thing(behind: &[Word]) -> bool {
+fn is_done_with_a_thing(behind: &[Word<'_>]) -> bool {
     let near = (0..behind.len().min(THING_WITHIN)).map_while(|at| {
         let rest = from(behind, at);
-        let is_break = at > 0 && rest.first().is_some_and(|word| word.after_break);
+        let is_break = at > 0 && rest.first().is_some_and(Word::after_break);
         let is_over = is_break || purpose(rest).is_some();
         (!is_over).then(|| lexicon::other(rest).map(|term| term.class))
     });
@@ -326,8 +338,8 @@ fn is_done_with_a_thing(behind: &[Word]) -> bool {
 }
 
 /// "To become", "by targeting": how many words.
-fn purpose(rest: &[Word]) -> Option<usize> {
-    let next = rest.get(1).filter(|next| !next.after_break)?;
+fn purpose(rest: &[Word<'_>]) -> Option<usize> {
+    let next = rest.get(1).filter(|next| !next.after_break())?;
     let is_purpose = match text(rest, 0) {
         "to" => lexicon::verb(from(rest, 1))
             .is_some_and(|verb| verb.class == HitClass::IntentVerb && !verb.is_gerund),
@@ -355,20 +367,23 @@ fn is_gerund(word: &str) -> bool {
     word.len() > 4 && word.ends_with("ing") && !is_noun
 }
 
-fn place(words: &[Word], start: usize, at: usize) -> Place {
+fn place(words: &[Word<'_>], start: usize, at: usize) -> Place {
     // "Actively engage": an adverb leaves the verb where it stands.
     let adverbs = words
         .get(start..=at)
         .unwrap_or_default()
         .windows(2)
         .rev()
-        .take_while(|pair| matches!(pair, [before, word] if before.lower.ends_with("ly") && !word.after_break))
+        .take_while(|pair| {
+            let [before, word] = pair else { return false };
+            before.lower.ends_with("ly") && !word.after_break()
+        })
         .count();
     let at = at - adverbs;
     if at == start {
         return Place::Head;
     }
-    let after_break = words.get(at).is_some_and(|word| word.after_break);
+    let after_break = words.get(at).is_some_and(Word::after_break);
     match text(words, at.wrapping_sub(1)) {
         "to" => Place::Infinitive,
         "and" | "or" | "then" | "will" | "also" | "we" | "i" | "should" | "must" => Place::Later,
@@ -378,7 +393,7 @@ fn place(words: &[Word], start: usize, at: usize) -> Place {
 }
 
 /// Whether a word that may be a noun as well is a verb: "email all customers", not "email for all".
-fn is_verb_here(rest: &[Word], verb: &Term, leads: bool) -> bool {
+fn is_verb_here(rest: &[Word<'_>], verb: &Term, leads: bool) -> bool {
     let Some(next) = rest.get(verb.len()) else {
         return false;
     };
@@ -388,7 +403,7 @@ fn is_verb_here(rest: &[Word], verb: &Term, leads: bool) -> bool {
         "at" | "in" | "on" | "to" | "with" => !leads,
         _ => false,
     };
-    !next.after_break && !ends_noun
+    !next.after_break() && !ends_noun
 }
 
 fn as_verb(verb: &Term, place: Place, at: usize) -> Option<Found> {
@@ -405,7 +420,7 @@ fn as_verb(verb: &Term, place: Place, at: usize) -> Option<Found> {
 }
 
 /// Whether a word or a hit shows that this is English.
-fn is_english(words: &[Word], found: &[Found]) -> bool {
+fn is_english(words: &[Word<'_>], found: &[Found]) -> bool {
     let shown = found.iter().any(|it| {
         let is_verb = matches!(it.class, HitClass::ActionVerb | HitClass::IntentVerb);
         is_verb || matches!(it.class, HitClass::Cadence | HitClass::Purpose)

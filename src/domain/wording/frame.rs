@@ -57,7 +57,7 @@ const NAME_WITHIN: usize = 5;
 const JOINT_WITHIN: usize = 8;
 
 /// How many words at the start are frame.
-pub(super) fn frame(words: &[Word]) -> usize {
+pub(super) fn frame(words: &[Word<'_>]) -> usize {
     let start = numbering(words);
     let named = start + name(from(words, start));
     let begun = named + beginning(from(words, named));
@@ -70,16 +70,16 @@ pub(super) fn frame(words: &[Word]) -> usize {
 }
 
 /// "1.", "2.3)", "a)".
-fn numbering(words: &[Word]) -> usize {
+fn numbering(words: &[Word<'_>]) -> usize {
     let is_number = words.first().is_some_and(|word| {
         let is_digit = word.lower.starts_with(|c: char| c.is_ascii_digit());
-        words.len() > 1 && word.is_numbering && (word.lower.len() == 1 || is_digit)
+        words.len() > 1 && word.is_numbering() && (word.lower.len() == 1 || is_digit)
     });
     usize::from(is_number)
 }
 
 /// "Our strategy for next year will be", "Strategy 2.1:".
-fn name(words: &[Word]) -> usize {
+fn name(words: &[Word<'_>]) -> usize {
     let Some(at) = words
         .iter()
         .take(NAME_WITHIN)
@@ -92,14 +92,14 @@ fn name(words: &[Word]) -> usize {
     let is_matter =
         before.any(|word| matches!(word.lower.as_str(), "a" | "an" | "to" | "and" | "of"));
     let mut up_to_name = words.iter().take(at + 1).skip(1);
-    if is_matter || up_to_name.any(|word| word.after_break) {
+    if is_matter || up_to_name.any(Word::after_break) {
         return 0;
     }
     for (behind, word) in from(words, at).iter().take(JOINT_WITHIN).enumerate() {
-        if behind > 0 && word.after_break {
+        if behind > 0 && word.after_break() {
             break;
         }
-        if word.before_colon && behind <= 1 {
+        if word.before_colon() && behind <= 1 {
             return at + behind + 1;
         }
         if behind > 0 && JOINTS.contains(&word.lower.as_str()) {
@@ -110,7 +110,7 @@ fn name(words: &[Word]) -> usize {
 }
 
 /// "We plan", "we are going", "I will".
-fn beginning(words: &[Word]) -> usize {
+fn beginning(words: &[Word<'_>]) -> usize {
     let begins = BEGINNINGS.iter().find(|beginning| {
         beginning.len() < words.len()
             && beginning

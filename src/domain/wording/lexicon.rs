@@ -49,8 +49,8 @@ const ACTIONS: &[(f64, &str)] = &[
     ),
 ];
 
-/// Of the weightiest of these, those that are nouns too: "water security". That they are verbs shows in
-/// what comes next: "water the beds".
+/// Of the weightiest of these, those that are nouns too: "water security". That they are verbs shows
+/// in what comes next: "water the beds".
 const NOUNS_TOO: &[&str] = &[
     "archive",
     "auction",
@@ -307,13 +307,13 @@ impl Term {
         1 + self.rest.len()
     }
 
-    fn matches(&self, words: &[Word]) -> bool {
+    fn matches(&self, words: &[Word<'_>]) -> bool {
         words.len() >= self.len()
             && self
                 .rest
                 .iter()
                 .zip(from(words, 1))
-                .all(|(expected, word)| !word.after_break && *expected == word.lower)
+                .all(|(expected, word)| !word.after_break() && *expected == word.lower)
     }
 }
 
@@ -347,22 +347,22 @@ static OTHERS: LazyLock<Terms> = LazyLock::new(|| {
 });
 
 /// The verb that begins these words: the longest, and of two alike the one for a strategy.
-pub(super) fn verb(words: &[Word]) -> Option<&'static Term> {
+pub(super) fn verb(words: &[Word<'_>]) -> Option<&'static Term> {
     term(&VERBS, words)
 }
 
 /// The verb that begins these words if what it is done with decides what it says.
-pub(super) fn light_verb(words: &[Word]) -> Option<&'static Term> {
+pub(super) fn light_verb(words: &[Word<'_>]) -> Option<&'static Term> {
     term(&LIGHT_VERBS, words)
 }
 
 /// What else begins these words, likewise.
-pub(super) fn other(words: &[Word]) -> Option<&'static Term> {
+pub(super) fn other(words: &[Word<'_>]) -> Option<&'static Term> {
     term(&OTHERS, words)
 }
 
 /// Whether the verb that begins these words is surely one, and no noun.
-pub(super) fn is_surely_verb(words: &[Word], verb: &Term) -> bool {
+pub(super) fn is_surely_verb(words: &[Word<'_>], verb: &Term) -> bool {
     let is_one_word = verb.len() == 1 && !verb.is_gerund;
     let lower = |at: usize| words.get(at).map(|word| word.lower.as_str());
     let is_noun_too = lower(0).is_some_and(|it| NOUNS_TOO.binary_search(&it).is_ok());
@@ -371,11 +371,11 @@ pub(super) fn is_surely_verb(words: &[Word], verb: &Term) -> bool {
 }
 
 /// Whether a word shows that the text is English.
-pub(super) fn is_english(word: &Word) -> bool {
+pub(super) fn is_english(word: &Word<'_>) -> bool {
     ENGLISH.binary_search(&word.lower.as_str()).is_ok()
 }
 
-fn term(terms: &'static Terms, words: &[Word]) -> Option<&'static Term> {
+fn term(terms: &'static Terms, words: &[Word<'_>]) -> Option<&'static Term> {
     terms
         .get(&words.first()?.lower)?
         .iter()

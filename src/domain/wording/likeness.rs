@@ -8,8 +8,8 @@ use super::{
 };
 
 /// From here on two texts nearly say the same. Of two texts with five stems each this takes four in
-/// common; a short text whose stems are all in another twice as long reaches it as well, and one with a
-/// third of its stems elsewhere does not.
+/// common. A short text of at least three stems that are all in another, at most twice as long,
+/// reaches it as well; one with a third of its stems elsewhere does not.
 pub const SIMILAR_FROM: f64 = 0.7;
 
 /// With fewer stems than this, one text being a part of the other says little.
