@@ -11,6 +11,10 @@ use super::{
 };
 use crate::proto::{self, EventReference};
 
+mod grounds;
+#[cfg(test)]
+mod tests;
+
 /// An event with what was recorded about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -100,8 +104,10 @@ impl Moment {
         Self::of(plan, history, now, position)
     }
 
-    /// What was true at a time, as it is known at a revision: the events that had occurred by then,
-    /// with all corrections and retractions applied. Nothing if none had.
+    /// What was true at a time, as it is known at a revision: the events that count by then, with
+    /// all corrections and retractions applied whenever they were made. An event counts from the
+    /// latest of its own time and those of the events it builds on. The plan's revision is that of
+    /// the last recorded event that counts. Nothing if the plan had not begun.
     #[must_use]
     pub fn at_occurred(
         history: Arc<History>,
@@ -109,14 +115,17 @@ impl Moment {
         time: Time,
         position: u64,
     ) -> Option<Self> {
-        let mut events = evolve::standing(history.until(revision));
-        events.retain(|recorded| recorded.occurred_at() <= time);
-        let mut plan = Plan::unborn(history.plan_id.clone());
-        for recorded in &events {
-            evolve::evolve(&mut plan, &recorded.event);
+        let known = history.until(revision);
+        let mut events = evolve::standing(known);
+        let counted_from = grounds::counted_from(&history.plan_id, &events);
+        let mut counts = counted_from.iter().map(|from| *from <= time);
+        events.retain(|_| counts.next().unwrap_or(false));
+        if events.is_empty() {
+            return None;
         }
+        let plan = evolve::fold_standing(history.plan_id.clone(), &events, known, time);
         let now = Self::now_of(&plan, time);
-        (!events.is_empty()).then_some(Self {
+        Some(Self {
             plan,
             events,
             history,
