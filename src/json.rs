@@ -24,6 +24,10 @@ impl Published for proto::Commit {
     const FULL_NAME: &'static str = "strata.v1.Commit";
 }
 
+impl Published for proto::ExplainResponse {
+    const FULL_NAME: &'static str = "strata.v1.ExplainResponse";
+}
+
 /// Why JSON could not be read or written.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -17,6 +17,7 @@ mod daemon;
 mod durable;
 mod execute;
 mod execute_stream;
+mod explain_cli;
 #[cfg(feature = "ci")]
 mod faults;
 #[cfg(feature = "ci")]
@@ -48,4 +49,5 @@ mod view;
 mod views;
 mod watch;
 mod watch_load;
+mod why;
 mod wire;
