@@ -22,6 +22,7 @@ mod explain_cli;
 mod faults;
 #[cfg(feature = "ci")]
 mod flips;
+mod founding;
 mod histories;
 mod key;
 mod language;
@@ -41,6 +42,7 @@ mod read_log;
 mod reading;
 mod real_history;
 mod restore;
+#[cfg(feature = "ci")]
 mod segments;
 mod serving;
 mod stopping;
