@@ -12,6 +12,7 @@ mod chance;
 mod check_proof;
 mod crash;
 mod daemon;
+mod diff;
 #[cfg(feature = "ci")]
 mod durable;
 mod execute;
@@ -41,6 +42,7 @@ mod restore;
 mod segments;
 mod serving;
 mod stopping;
+mod time_travel;
 mod verify;
 mod view;
 mod views;
