@@ -2,7 +2,7 @@
 //! then, the events as they hold then, and what counts as now. Every question about the past is
 //! answered from a [`Moment`], whichever way the point in time was named.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     event, evolve,
@@ -66,6 +66,20 @@ impl History {
     pub fn until(&self, revision: u64) -> &[Arc<Recorded>] {
         let end = usize::try_from(revision).unwrap_or(usize::MAX);
         self.events.get(..end).unwrap_or(&self.events)
+    }
+
+    /// The times at which events occurred, as far as they are known at a revision to be others than
+    /// was recorded, by the revisions of the events.
+    #[must_use]
+    pub fn corrected_times(&self, revision: u64) -> BTreeMap<u64, Time> {
+        let standing = evolve::standing(self.until(revision));
+        let corrected = standing.iter().filter(|holds| {
+            let recorded = self.get(holds.event.revision);
+            recorded.is_some_and(|it| it.event.occurred_at != holds.event.occurred_at)
+        });
+        corrected
+            .map(|holds| (holds.event.revision, holds.occurred_at()))
+            .collect()
     }
 
     /// The event of a revision, as it was recorded.

@@ -13,6 +13,7 @@ mod check_proof;
 mod commitments;
 mod crash;
 mod daemon;
+mod diff;
 #[cfg(feature = "ci")]
 mod durable;
 mod execute;
@@ -46,6 +47,7 @@ mod restore;
 mod segments;
 mod serving;
 mod stopping;
+mod time_travel;
 mod verify;
 mod view;
 mod views;
