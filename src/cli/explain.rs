@@ -111,7 +111,8 @@ plans, and what it led to.
 
 The tree names each event by its revision (`12`; of another plan `bakery/12`), says when it occurred and \
 what happened, and what it was to the event above it: a trigger, which made it happen, or evidence, \
-which spoke for it. An event is told once; `see 12` stands where another way leads to it. For a tactic \
+which spoke for it; a parent is the revision of a strategy that another took the place of. An event is \
+told once; `see 12` stands where another way leads to it. For a tactic \
 or a commitment the line of sight follows: what it is for, up to the objective, and what is missing.";
 
 /// What `stratad explain --help` ends with.
@@ -119,7 +120,7 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   stratad explain growth                              # the strategy that was revised last
   stratad explain growth 12                           # the event of revision 12
-  stratad explain growth strategies/win-regulars@2    # why that strategy was revised for the first time
+  stratad explain growth strategies/win-regulars@2    # why that strategy was revised
   stratad explain growth tactics/free-samples --as-of recorded:2024-05-06
   stratad explain growth TAC001:tactics/free-samples  # a finding of the review
   stratad explain growth --format dot | dot -Tsvg > why.svg";

@@ -86,7 +86,7 @@ async fn a_tree_tells_each_event_once_and_where_it_belongs() {
         "{causes}"
     );
     line_of(causes, "evidence see 18");
-    line_of(causes, "in place of see 5");
+    line_of(causes, "parent see 5");
     assert!(
         line_of(effects, "trigger 21").contains("1972-11"),
         "{effects}"

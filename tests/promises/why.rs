@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, path::Path};
 use strata::{
     json,
     proto::{
-        Cause, CauseRole, ExecuteRequest, ExplainRequest, ExplainResponse, ExplainedSide, LinkRole,
-        ListRevisionsRequest, ListRevisionsResponse, Point, ProposalState, StrategyRevision,
-        StrategyRevisionTarget, TacticState, explain_request::Target, point,
+        Cause, CauseRole, ExecuteRequest, ExplainRequest, ExplainResponse, ExplainedSide,
+        FindingTarget, LinkRole, ListRevisionsRequest, ListRevisionsResponse, Point, ProposalState,
+        StrategyRevision, StrategyRevisionTarget, TacticState, explain_request::Target, point,
     },
 };
 use tempfile::{TempDir, tempdir};
@@ -279,7 +279,7 @@ async fn what_is_asked_wrongly_is_refused_with_its_field_and_what_is_not_there_w
             vec!["strategy_revision.strategy_id"],
         ),
         (
-            about(Target::Finding(Default::default())),
+            about(Target::Finding(FindingTarget::default())),
             vec!["finding.code", "finding.subject"],
         ),
         (

@@ -55,11 +55,15 @@ fn node(graph: &Graph<'_>, event: &ExplainedEvent, number: usize) -> String {
     label.extend(graph.is_cut_at(number).then(|| "(…)".to_owned()));
     let lines: Vec<_> = label.iter().map(|line| escaped(line)).collect();
     let look = match event.side() {
-        _ if event.retracted => "style=\"rounded,dashed\", fontcolor=gray",
         ExplainedSide::Target => "style=\"rounded,bold,filled\", penwidth=3, fillcolor=lightyellow",
         ExplainedSide::Cause | ExplainedSide::Unspecified => "color=black",
         ExplainedSide::Effect => "color=blue",
         ExplainedSide::Context => "color=gray, fontcolor=gray40",
+    };
+    let look = if event.retracted {
+        "style=\"rounded,dashed\", fontcolor=gray"
+    } else {
+        look
     };
     let place = place(&event.plan_id, event.revision);
     format!("{place} [label=\"{}\", {look}];", lines.join("\\n"))

@@ -150,3 +150,51 @@ pub(super) fn amended(event: &ExplainedEvent) -> String {
         (false, by) => format!(" [corrected by {by}]"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Event;
+
+    fn dated(seconds: i64, precision: Precision) -> String {
+        let event = Event {
+            occurred_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            occurred_precision: precision.into(),
+            ..Event::default()
+        };
+        date(&ExplainedEvent {
+            event: Some(event),
+            ..ExplainedEvent::default()
+        })
+    }
+
+    #[test]
+    fn a_date_says_no_more_than_is_known() {
+        // 1974-06-28T08:00:00Z
+        let time = 141_638_400;
+        assert_eq!(dated(time, Precision::Unspecified), "1974-06-28T08:00:00Z");
+        assert_eq!(dated(time, Precision::Day), "1974-06-28");
+        assert_eq!(dated(time, Precision::Week), "week of 1974-06-28");
+        assert_eq!(dated(time, Precision::Month), "1974-06");
+        assert_eq!(dated(time, Precision::Quarter), "1974 Q2");
+        assert_eq!(dated(time, Precision::Year), "1974");
+        assert_eq!(dated(0, Precision::Quarter), "1970 Q1");
+        assert_eq!(dated(-86_400, Precision::Quarter), "1969 Q4");
+        assert_eq!(dated(-86_400, Precision::Unspecified), "1969-12-31");
+        assert_eq!(dated(i64::MAX, Precision::Day), "", "no time");
+    }
+
+    #[test]
+    fn an_amended_event_says_by_what() {
+        let amended_by = |corrected_by, retracted| {
+            amended(&ExplainedEvent {
+                corrected_by,
+                retracted,
+                ..ExplainedEvent::default()
+            })
+        };
+        assert_eq!(amended_by(0, false), "");
+        assert_eq!(amended_by(7, false), " [corrected by 7]");
+        assert_eq!(amended_by(7, true), " [retracted by 7]");
+    }
+}

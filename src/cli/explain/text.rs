@@ -133,7 +133,7 @@ impl<'a> Tree<'a> {
                 };
                 follow_back(self.graph, number)
                     .map(led)
-                    .chain(parents.map(|link| beside(link, "in place of")))
+                    .chain(parents.map(|link| beside(link, label(link.role))))
                     .chain(corrections.map(|link| beside(link, "amended by")))
                     .collect()
             }

@@ -179,17 +179,9 @@ fn outcome(kind: &Kind) -> Option<Outcome> {
     None
 }
 
-/// Whether a strategy or its tactics depend on events of this kind.
+/// Whether strategies or tactics depend on events of this kind.
 fn matters(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::StrategyAdopted(_)
-            | Kind::StrategyRevised(_)
-            | Kind::StrategyBranched(_)
-            | Kind::StrategySuperseded(_)
-            | Kind::StrategyAbandoned(_)
-            | Kind::StrategyFulfilled(_)
-    ) || tactic_of(kind).is_some()
+    made(kind).or_else(|| ended(kind)).is_some() || tactic_of(kind).is_some()
 }
 
 /// The tactic that an event is about.
@@ -243,26 +235,44 @@ fn tactic_of(kind: &Kind) -> Option<&str> {
 
 /// Whether an event made a revision of the strategy.
 fn makes(kind: &Kind, strategy_id: &Id) -> bool {
-    match kind {
-        Kind::StrategyAdopted(it) => *it.strategy_id == **strategy_id,
-        Kind::StrategyBranched(it) => *it.strategy_id == **strategy_id,
-        other => revises(other, strategy_id),
-    }
-}
-
-fn revises(kind: &Kind, strategy_id: &Id) -> bool {
-    matches!(kind, Kind::StrategyRevised(it) if *it.strategy_id == **strategy_id)
+    made(kind).is_some_and(|made| *made == **strategy_id)
 }
 
 /// Whether an event ended what stood of the strategy.
 fn ends(kind: &Kind, strategy_id: &Id) -> bool {
-    let ended = match kind {
-        Kind::StrategySuperseded(it) => &it.strategy_id,
-        Kind::StrategyAbandoned(it) => &it.strategy_id,
-        Kind::StrategyFulfilled(it) => &it.strategy_id,
-        other => return revises(other, strategy_id),
-    };
-    **ended == **strategy_id
+    ended(kind).is_some_and(|ended| *ended == **strategy_id)
+}
+
+/// The strategy of which an event made a revision.
+fn made(kind: &Kind) -> Option<&str> {
+    if let Kind::StrategyAdopted(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    if let Kind::StrategyBranched(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    revised(kind)
+}
+
+/// The strategy of which an event ended a revision.
+fn ended(kind: &Kind) -> Option<&str> {
+    if let Kind::StrategySuperseded(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    if let Kind::StrategyAbandoned(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    if let Kind::StrategyFulfilled(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    revised(kind)
+}
+
+fn revised(kind: &Kind) -> Option<&str> {
+    if let Kind::StrategyRevised(it) = kind {
+        return Some(&it.strategy_id);
+    }
+    None
 }
 
 fn state(tactic: &Tactic) -> TacticState {
