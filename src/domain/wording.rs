@@ -8,6 +8,17 @@
 //! leads the text, less where it is coordinated, and what comes again in the same class counts half as
 //! much each time. The score is the sum of the weights of all hits, and every hit is handed out.
 //!
+//! A text reads as a tactic when that sum is high enough and more than one kind of word speaks for
+//! it, or when a plainly concrete action leads it and nothing speaks for a strategy. Precision
+//! comes first: a wrong remark costs more than a missing one.
+//!
+//! How well it does, on 198 sentences of public plans and lists
+//! (`tests/fixtures/wording/held-out.tsv`) that were labelled by reading and that the lexicons
+//! were not built on: of 35 flagged, 34 are tactics (precision 0.97); of 103 tactics, 34 are
+//! flagged (recall 0.33); of 95 strategies one is flagged, "Organize people and communities". On
+//! the 341 sentences it was built on: 114 of 114, and 114 of 161. It misses tactics whose verb it
+//! does not know, or whose verb serves intentions as well ("provide", "turn", "raise").
+//!
 //! English only. A text without a word that shows it to be English has no hits and a score of 0.
 
 mod frame;
@@ -21,8 +32,10 @@ mod words;
 pub use likeness::{SIMILAR_FROM, similarity};
 pub use quantity::names_a_quantity;
 
+use std::collections::BTreeMap;
+
 use lexicon::Term;
-use words::Word;
+use words::{Word, from, text};
 
 /// From here on a text reads as a tactic, if hits of [`CLASSES_MIN`] classes speak for one.
 const TACTIC_FROM: f64 = 1.5;
@@ -42,9 +55,19 @@ const TO_INTEND: f64 = -0.5;
 /// "By …ing": what comes before is the end, and this the means.
 const BY_DOING: f64 = -0.8;
 
-/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by when.
+/// "30 accounts" speaks for a tactic; "by 30%" rather tells how much is wanted, and "two years" by
+/// when.
 const COUNT: f64 = 0.5;
 const SHARE: f64 = 0.1;
+
+/// "30 minutes": what takes a part of a day is done, not striven for.
+const SHORT_WHILE: f64 = 0.8;
+
+/// What purposes weigh behind a concrete action, as a multiple: an action may well say what it is for.
+const BEHIND_ACTION: f64 = 0.5;
+
+/// From here on a leading action verb is enough, if nothing at all speaks for a strategy.
+const VERB_FROM: f64 = 1.2;
 
 /// What a verb like "create" weighs with no thing behind it, as a multiple of what it weighs with one.
 const LIGHT_INTENT: f64 = -2.0;
@@ -152,16 +175,35 @@ pub fn wording(intent: &str) -> Wording {
         found.clear();
     }
     weigh_again(&mut found);
-    let score: f64 = found.iter().map(|it| it.weight).sum();
+    let leads = found.iter().find(|it| it.at == start);
+    let leads_with_action =
+        leads.is_some_and(|it| it.class == HitClass::ActionVerb && it.weight >= VERB_FROM);
+    if leads_with_action {
+        for it in found.iter_mut().filter(|it| it.class == HitClass::Purpose) {
+            it.weight *= BEHIND_ACTION;
+        }
+    }
+    let matter = from(&words, start);
+    let leads_surely = leads_with_action
+        && lexicon::verb(matter).is_some_and(|verb| lexicon::is_surely_verb(matter, verb));
+    // Not `sum`, which begins at a negative zero.
+    let score = found.iter().fold(0.0, |sum, it| sum + it.weight);
+    Wording {
+        score,
+        reads_as_tactic: reads_as_tactic(score, &found, leads_surely),
+        hits: found.iter().map(|it| it.hit(intent, &words)).collect(),
+    }
+}
+
+/// Enough weight from more than one kind of word; or a concrete action in the lead, and nothing that
+/// speaks for a strategy.
+fn reads_as_tactic(score: f64, found: &[Found], leads_surely: bool) -> bool {
     let mut classes: Vec<HitClass> = found.iter().map(|it| it.class).collect();
     classes.retain(|class| class.is_tactical());
     classes.sort_unstable();
     classes.dedup();
-    Wording {
-        score,
-        reads_as_tactic: score >= TACTIC_FROM && classes.len() >= CLASSES_MIN,
-        hits: found.iter().map(|it| it.hit(intent, &words)).collect(),
-    }
+    let is_pure = leads_surely && found.iter().all(|it| it.weight >= 0.0);
+    is_pure || (score >= TACTIC_FROM && classes.len() >= CLASSES_MIN)
 }
 
 /// A hit, in words.
@@ -182,7 +224,7 @@ impl Found {
         }
     }
 
-    fn hit(&self, text: &str, words: &[Word]) -> Hit {
+    fn hit(&self, text: &str, words: &[Word<'_>]) -> Hit {
         let start = words.get(self.at).map_or(0, |word| word.start);
         let last = (self.at + self.len).saturating_sub(1);
         let end = words.get(last).map_or(start, |word| word.end);
@@ -210,7 +252,7 @@ enum Place {
 }
 
 /// What begins at a word, if anything does. `start` is the first word behind the frame.
-fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
+fn look(words: &[Word<'_>], start: usize, at: usize) -> Option<Found> {
     let rest = words.get(at..)?;
     if let Some(len) = quantity::cadence(words, at) {
         return Some(Found {
@@ -225,16 +267,20 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             class: HitClass::Purpose,
             at,
             len,
-            weight: if rest[0].lower == "to" {
+            weight: if text(rest, 0) == "to" {
                 TO_INTEND
             } else {
                 BY_DOING
             },
         });
     }
-    let other = lexicon::other(rest);
+    let has_hyphen = rest.first().is_some_and(Word::before_hyphen);
+    let is_bound = |term: &Term| term.len() == 1 && has_hyphen;
+    let other = lexicon::other(rest).filter(|term| !is_bound(term));
     if let Some(verb) = lexicon::verb(rest)
-        && other.is_none_or(|other| other.len() <= verb.len() && is_verb_here(rest, verb))
+        && !is_bound(verb)
+        && other
+            .is_none_or(|other| other.len() <= verb.len() && is_verb_here(rest, verb, at == start))
         && let Some(found) = as_verb(verb, place(words, start, at), at)
     {
         return Some(found);
@@ -249,10 +295,11 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
         return Some(found);
     }
     if let Some(len) = quantity::quantity(words, at) {
-        let is_share = rest[..len]
+        let is_share = rest
             .iter()
+            .take(len)
             .any(|it| it.is_percent || it.lower.starts_with("perc"));
-        let is_horizon = rest[len..]
+        let is_horizon = from(rest, len)
             .iter()
             .take(2)
             .any(|it| it.lower.starts_with("year"));
@@ -260,17 +307,25 @@ fn look(words: &[Word], start: usize, at: usize) -> Option<Found> {
             class: HitClass::Quantity,
             at,
             len,
-            weight: if is_share || is_horizon { SHARE } else { COUNT },
+            weight: if is_share || is_horizon {
+                SHARE
+            } else if quantity::is_short_while(words, at + len) {
+                SHORT_WHILE
+            } else {
+                COUNT
+            },
         });
     }
     other.map(|term| Found::of(term, at))
 }
 
 /// Whether a channel or an artefact stands close behind a verb, before any aim.
-fn is_done_with_a_thing(behind: &[Word]) -> bool {
+fn is_done_with_a_thing(behind: &[Word<'_>]) -> bool {
     let near = (0..behind.len().min(THING_WITHIN)).map_while(|at| {
-        let is_over = at > 0 && behind[at].after_break || purpose(&behind[at..]).is_some();
-        (!is_over).then(|| lexicon::other(&behind[at..]).map(|term| term.class))
+        let rest = from(behind, at);
+        let is_break = at > 0 && rest.first().is_some_and(Word::after_break);
+        let is_over = is_break || purpose(rest).is_some();
+        (!is_over).then(|| lexicon::other(rest).map(|term| term.class))
     });
     near.flatten()
         .find(|class| {
@@ -283,10 +338,10 @@ fn is_done_with_a_thing(behind: &[Word]) -> bool {
 }
 
 /// "To become", "by targeting": how many words.
-fn purpose(rest: &[Word]) -> Option<usize> {
-    let next = rest.get(1).filter(|next| !next.after_break)?;
-    let is_purpose = match rest[0].lower.as_str() {
-        "to" => lexicon::verb(&rest[1..])
+fn purpose(rest: &[Word<'_>]) -> Option<usize> {
+    let next = rest.get(1).filter(|next| !next.after_break())?;
+    let is_purpose = match text(rest, 0) {
+        "to" => lexicon::verb(from(rest, 1))
             .is_some_and(|verb| verb.class == HitClass::IntentVerb && !verb.is_gerund),
         "by" | "through" | "via" => is_gerund(&next.lower),
         _ => false,
@@ -312,46 +367,43 @@ fn is_gerund(word: &str) -> bool {
     word.len() > 4 && word.ends_with("ing") && !is_noun
 }
 
-fn place(words: &[Word], start: usize, at: usize) -> Place {
+fn place(words: &[Word<'_>], start: usize, at: usize) -> Place {
+    // "Actively engage": an adverb leaves the verb where it stands.
+    let adverbs = words
+        .get(start..=at)
+        .unwrap_or_default()
+        .windows(2)
+        .rev()
+        .take_while(|pair| {
+            let [before, word] = pair else { return false };
+            before.lower.ends_with("ly") && !word.after_break()
+        })
+        .count();
+    let at = at - adverbs;
     if at == start {
         return Place::Head;
     }
-    let Some(before) = at.checked_sub(1).and_then(|at| words.get(at)) else {
-        return Place::None;
-    };
-    // "Actively engage": an adverb leaves the verb where it stands.
-    if before.lower.ends_with("ly") && !words[at].after_break {
-        return place(words, start, at - 1);
-    }
-    match before.lower.as_str() {
+    let after_break = words.get(at).is_some_and(Word::after_break);
+    match text(words, at.wrapping_sub(1)) {
         "to" => Place::Infinitive,
         "and" | "or" | "then" | "will" | "also" | "we" | "i" | "should" | "must" => Place::Later,
-        _ if words[at].after_break => Place::Later,
+        _ if after_break => Place::Later,
         _ => Place::None,
     }
 }
 
-/// Whether a word that may be a noun as well is a verb: "email all customers", not "email to all".
-fn is_verb_here(rest: &[Word], verb: &Term) -> bool {
+/// Whether a word that may be a noun as well is a verb: "email all customers", not "email for all".
+fn is_verb_here(rest: &[Word<'_>], verb: &Term, leads: bool) -> bool {
     let Some(next) = rest.get(verb.len()) else {
         return false;
     };
-    !next.after_break
-        && !matches!(
-            next.lower.as_str(),
-            "and"
-                | "at"
-                | "by"
-                | "for"
-                | "from"
-                | "in"
-                | "of"
-                | "on"
-                | "or"
-                | "that"
-                | "to"
-                | "with"
-        )
+    let ends_noun = match next.lower.as_str() {
+        "and" | "by" | "for" | "from" | "of" | "or" | "that" => true,
+        // "Post on LinkedIn" leads as a verb.
+        "at" | "in" | "on" | "to" | "with" => !leads,
+        _ => false,
+    };
+    !next.after_break() && !ends_noun
 }
 
 fn as_verb(verb: &Term, place: Place, at: usize) -> Option<Found> {
@@ -368,7 +420,7 @@ fn as_verb(verb: &Term, place: Place, at: usize) -> Option<Found> {
 }
 
 /// Whether a word or a hit shows that this is English.
-fn is_english(words: &[Word], found: &[Found]) -> bool {
+fn is_english(words: &[Word<'_>], found: &[Found]) -> bool {
     let shown = found.iter().any(|it| {
         let is_verb = matches!(it.class, HitClass::ActionVerb | HitClass::IntentVerb);
         is_verb || matches!(it.class, HitClass::Cadence | HitClass::Purpose)
@@ -379,12 +431,10 @@ fn is_english(words: &[Word], found: &[Found]) -> bool {
 /// What comes again in a class weighs less each time, so that a long list proves no more than a few
 /// words do.
 fn weigh_again(found: &mut [Found]) {
-    for at in 0..found.len() {
-        let (before, rest) = found.split_at_mut(at);
-        if let Some(it) = rest.first_mut() {
-            for _ in before.iter().filter(|other| other.class == it.class) {
-                it.weight *= AGAIN;
-            }
-        }
+    let mut factors: BTreeMap<HitClass, f64> = BTreeMap::new();
+    for it in found {
+        let factor = factors.entry(it.class).or_insert(1.0);
+        it.weight *= *factor;
+        *factor *= AGAIN;
     }
 }

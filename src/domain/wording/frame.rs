@@ -1,7 +1,7 @@
 //! What stands before the matter itself: "our strategy for next year will be to", "we plan to",
 //! "Strategy 2.1:". It says nothing of what the text is, so it is set aside.
 
-use super::words::Word;
+use super::words::{Word, from};
 
 /// What a text may call itself.
 const NAMES: &[&str] = &[
@@ -57,10 +57,10 @@ const NAME_WITHIN: usize = 5;
 const JOINT_WITHIN: usize = 8;
 
 /// How many words at the start are frame.
-pub(super) fn frame(words: &[Word]) -> usize {
+pub(super) fn frame(words: &[Word<'_>]) -> usize {
     let start = numbering(words);
-    let named = start + name(&words[start..]);
-    let begun = named + beginning(&words[named..]);
+    let named = start + name(from(words, start));
+    let begun = named + beginning(from(words, named));
     // "To" belongs to the frame whatever came before it: "to become", "our aim is to become".
     match words.get(begun) {
         Some(word) if word.lower == "to" && begun + 1 < words.len() => begun + 1,
@@ -70,15 +70,16 @@ pub(super) fn frame(words: &[Word]) -> usize {
 }
 
 /// "1.", "2.3)", "a)".
-fn numbering(words: &[Word]) -> usize {
-    let is_number = words.len() > 1
-        && words[0].is_numbering
-        && (words[0].lower.len() == 1 || words[0].lower.starts_with(|c: char| c.is_ascii_digit()));
+fn numbering(words: &[Word<'_>]) -> usize {
+    let is_number = words.first().is_some_and(|word| {
+        let is_digit = word.lower.starts_with(|c: char| c.is_ascii_digit());
+        words.len() > 1 && word.is_numbering() && (word.lower.len() == 1 || is_digit)
+    });
     usize::from(is_number)
 }
 
 /// "Our strategy for next year will be", "Strategy 2.1:".
-fn name(words: &[Word]) -> usize {
+fn name(words: &[Word<'_>]) -> usize {
     let Some(at) = words
         .iter()
         .take(NAME_WITHIN)
@@ -86,21 +87,19 @@ fn name(words: &[Word]) -> usize {
     else {
         return 0;
     };
-    if words[..=at].iter().skip(1).any(|word| word.after_break) {
+    // Only at the start: behind one of these the name is a part of the matter.
+    let mut before = words.iter().take(at);
+    let is_matter =
+        before.any(|word| matches!(word.lower.as_str(), "a" | "an" | "to" | "and" | "of"));
+    let mut up_to_name = words.iter().take(at + 1).skip(1);
+    if is_matter || up_to_name.any(Word::after_break) {
         return 0;
     }
-    // Only at the start: a verb or a preposition before the name makes it a part of the matter.
-    let is_start = words[..at]
-        .iter()
-        .all(|word| at == 0 || !matches!(word.lower.as_str(), "a" | "an" | "to" | "and" | "of"));
-    if !is_start {
-        return 0;
-    }
-    for (behind, word) in words[at..].iter().take(JOINT_WITHIN).enumerate() {
-        if behind > 0 && word.after_break {
+    for (behind, word) in from(words, at).iter().take(JOINT_WITHIN).enumerate() {
+        if behind > 0 && word.after_break() {
             break;
         }
-        if word.before_colon && behind <= 1 {
+        if word.before_colon() && behind <= 1 {
             return at + behind + 1;
         }
         if behind > 0 && JOINTS.contains(&word.lower.as_str()) {
@@ -111,7 +110,7 @@ fn name(words: &[Word]) -> usize {
 }
 
 /// "We plan", "we are going", "I will".
-fn beginning(words: &[Word]) -> usize {
+fn beginning(words: &[Word<'_>]) -> usize {
     let begins = BEGINNINGS.iter().find(|beginning| {
         beginning.len() < words.len()
             && beginning
@@ -120,7 +119,7 @@ fn beginning(words: &[Word]) -> usize {
                 .all(|(expected, word)| *expected == word.lower)
     });
     let start = begins.map_or(0, |beginning| beginning.len());
-    let announced = words[start..]
+    let announced = from(words, start)
         .iter()
         .take_while(|word| start > 0 && ANNOUNCEMENTS.contains(&word.lower.as_str()))
         .count();

@@ -2,11 +2,14 @@
 
 use frostem::{Algorithm, Stemmer};
 
-use super::{frame::frame, words::words};
+use super::{
+    frame::frame,
+    words::{from, words},
+};
 
 /// From here on two texts nearly say the same. Of two texts with five stems each this takes four in
-/// common; a short text whose stems are all in another twice as long reaches it as well, and one with a
-/// third of its stems elsewhere does not.
+/// common. A short text of at least three stems that are all in another, at most twice as long,
+/// reaches it as well; one with a third of its stems elsewhere does not.
 pub const SIMILAR_FROM: f64 = 0.7;
 
 /// With fewer stems than this, one text being a part of the other says little.
@@ -49,7 +52,7 @@ pub fn similarity(a: &str, b: &str) -> f64 {
 fn stems(text: &str) -> Vec<String> {
     let words = words(text);
     let stemmer = Stemmer::new(Algorithm::English);
-    let mut stems: Vec<String> = words[frame(&words)..]
+    let mut stems: Vec<String> = from(&words, frame(&words))
         .iter()
         .filter(|word| EMPTY.binary_search(&word.lower.as_str()).is_err())
         .map(|word| stemmer.stem(&word.lower).into_owned())

@@ -1,7 +1,7 @@
 //! Quantities and rhythms in a text: numbers in digits and in words, shares and multiples, and how
 //! often something is done.
 
-use super::words::{Word, words};
+use super::words::{Word, from, text, words};
 
 const NUMBERS: &[&str] = &[
     "billion",
@@ -187,48 +187,48 @@ pub fn names_a_quantity(text: &str) -> bool {
 }
 
 /// The quantity that begins at a word: how many words it has.
-pub(super) fn quantity(words: &[Word], at: usize) -> Option<usize> {
+pub(super) fn quantity(words: &[Word<'_>], at: usize) -> Option<usize> {
     let word = words.get(at)?;
-    let text = word.lower.as_str();
-    let before = (at > 0).then(|| words[at - 1].lower.as_str());
+    let this = text(words, at);
+    let before = at.checked_sub(1).map(|before| text(words, before));
     let next = words.get(at + 1).map(|next| next.lower.as_str());
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        if !is_number(word, before) || (at == 0 && word.is_numbering) {
+    if this.starts_with(|c: char| c.is_ascii_digit()) {
+        if !is_number(word, before) || (at == 0 && word.is_numbering()) {
             return None;
         }
-        let more = words[at + 1..]
+        let more = from(words, at + 1)
             .iter()
-            .take_while(|it| !it.after_break && is_scale(&it.lower))
+            .take_while(|it| !it.after_break() && is_scale(&it.lower))
             .count();
         return Some(1 + more);
     }
-    if has(NUMBERS, text) {
+    if has(NUMBERS, this) {
         if before.is_some_and(|it| has(BEFORE_LABELS, it)) {
             return None;
         }
-        let more = words[at + 1..]
+        let more = from(words, at + 1)
             .iter()
-            .take_while(|it| !it.after_break && (has(NUMBERS, &it.lower) || is_scale(&it.lower)))
+            .take_while(|it| !it.after_break() && (has(NUMBERS, &it.lower) || is_scale(&it.lower)))
             .count();
         return Some(1 + more);
     }
-    if has(SHARES, text) {
+    if has(SHARES, this) {
         // "Double down" is no multiple.
         return (next != Some("down")).then_some(1);
     }
-    if has(PARTS, text) {
+    if has(PARTS, this) {
         let is_part = next == Some("of") || before.is_some_and(|it| has(NUMBERS, it));
         return is_part.then_some(1);
     }
-    // "One hundred", "one in five", "one day".
+    // "One hundred", "one day".
     let counts_one =
-        text == "one" && next.is_some_and(|it| is_scale(it) || has(NUMBERS, it) || has(TIMES, it));
+        this == "one" && next.is_some_and(|it| is_scale(it) || has(NUMBERS, it) || has(TIMES, it));
     counts_one.then_some(1)
 }
 
 /// The rhythm that begins at a word: how many words it has.
-pub(super) fn cadence(words: &[Word], at: usize) -> Option<usize> {
-    let text = |at: usize| words.get(at).map_or("", |word| word.lower.as_str());
+pub(super) fn cadence(words: &[Word<'_>], at: usize) -> Option<usize> {
+    let text = |at: usize| text(words, at);
     match text(at) {
         "every" | "each" | "per" => {
             let skipped = match text(at + 1) {
@@ -243,13 +243,26 @@ pub(super) fn cadence(words: &[Word], at: usize) -> Option<usize> {
             (is_rate && has(TIMES, text(at + 2))).then_some(3)
         }
         "on" => (text(at + 1).ends_with("days") && has(TIMES, text(at + 1))).then_some(2),
+        // "4 days/week".
+        time if has(TIMES, time) => {
+            let is_rate = words.get(at).is_some_and(Word::after_slash);
+            (is_rate && counts_before(words, at)).then_some(1)
+        }
         rhythm if has(RHYTHMS, rhythm) => (!has(NOT_RHYTHMS, text(at + 1))).then_some(1),
         _ => None,
     }
 }
 
+/// Whether a quantity of so many words is a stretch of a day: "30 minutes", "two hours".
+pub(super) fn is_short_while(words: &[Word<'_>], behind: usize) -> bool {
+    words.get(behind).is_some_and(|word| {
+        let text = word.lower.as_str();
+        !word.after_break() && (text.starts_with("minute") || text.starts_with("hour"))
+    })
+}
+
 /// Whether a count stands shortly before, so that "a day" says how often: "30 minutes a day".
-fn counts_before(words: &[Word], at: usize) -> bool {
+fn counts_before(words: &[Word<'_>], at: usize) -> bool {
     (at.saturating_sub(4)..at).any(|it| quantity(words, it).is_some())
 }
 
@@ -270,8 +283,8 @@ fn is_number(word: &Word, before: Option<&str>) -> bool {
 fn is_scale(text: &str) -> bool {
     matches!(
         text,
-        "percent" | "per" | "cent" | "hundred" | "thousand" | "million" | "billion" | "dozen"
-    ) && text != "per"
+        "percent" | "cent" | "hundred" | "thousand" | "million" | "billion" | "dozen"
+    )
 }
 
 fn has(sorted: &[&str], text: &str) -> bool {

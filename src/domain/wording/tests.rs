@@ -7,6 +7,9 @@ use super::*;
 
 const BUILT_ON: &str = include_str!("../../../tests/fixtures/wording/built-on.tsv");
 
+/// From public plans and lists, labelled by reading before anything was scored.
+const HELD_OUT: &str = include_str!("../../../tests/fixtures/wording/held-out.tsv");
+
 /// Rows of label and sentence; a line that begins with `#` is a remark.
 fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     table
@@ -79,7 +82,25 @@ impl Tally {
 fn of_what_it_was_built_on_it_flags_nothing_wrongly_and_most_of_what_it_should() {
     let tally = Tally::of(BUILT_ON);
     assert_eq!(tally.wrongly, 0);
-    assert!(tally.recall() >= 0.9);
+    assert!(tally.recall() >= 0.7);
+}
+
+#[test]
+fn of_sentences_it_never_saw_nine_in_ten_that_it_flags_are_tactics() {
+    let tally = Tally::of(HELD_OUT);
+    assert!(tally.rightly >= 20, "too few to tell");
+    assert!(tally.precision() >= 0.9);
+    // Most tactics pass unseen: a remark that is wrong costs more than one that is missing.
+    assert!(tally.recall() >= 0.25);
+}
+
+#[test]
+fn what_it_was_built_on_is_not_among_what_it_is_tried_on() {
+    let built_on: Vec<_> = rows(BUILT_ON).map(|(_, sentence)| sentence).collect();
+    assert!(rows(HELD_OUT).count() >= 120);
+    for (_, sentence) in rows(HELD_OUT) {
+        assert!(!built_on.contains(&sentence), "{sentence}");
+    }
 }
 
 #[test]
@@ -210,7 +231,9 @@ proptest! {
 
     #[test]
     fn whether_a_quantity_is_named_can_be_asked_of_any_text(text in any_text()) {
-        names_a_quantity(&text);
-        names_a_quantity(&format!("{text} 12%"));
+        let without = names_a_quantity(&text);
+        let with = names_a_quantity(&format!("{text}, but 12%"));
+        prop_assert!(with || !without);
+        prop_assert!(with);
     }
 }

@@ -3,31 +3,57 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A word of a text, as Unicode's rules for word boundaries find it.
-pub(super) struct Word {
+pub(super) struct Word<'a> {
     /// In lower case, without a possessive `'s`.
     pub(super) lower: String,
     /// Its first character, counted in characters of the text.
     pub(super) start: usize,
     /// The character behind it, counted likewise.
     pub(super) end: usize,
-    /// Whether punctuation or a new line stands between it and the word before.
-    pub(super) after_break: bool,
-    /// Whether a colon or a dash stands behind it, as behind a label.
-    pub(super) before_colon: bool,
     /// Whether it is followed by a percent sign, which then belongs to it.
     pub(super) is_percent: bool,
+    /// What stands between it and the word before.
+    before: &'a str,
+    /// What stands between it and the next word.
+    behind: &'a str,
+}
+
+impl Word<'_> {
+    /// Whether punctuation or a new line stands between it and the word before.
+    pub(super) fn after_break(&self) -> bool {
+        self.before.chars().any(is_break) || self.before.contains(" - ")
+    }
+
+    /// Whether a slash stands right before it, as in "4 days/week".
+    pub(super) fn after_slash(&self) -> bool {
+        self.before == "/"
+    }
+
+    /// Whether a colon or a dash stands behind it, as behind a label.
+    pub(super) fn before_colon(&self) -> bool {
+        let behind = self.behind.trim_start_matches(' ');
+        behind.starts_with([':', '\u{2013}', '\u{2014}']) || behind.starts_with("- ")
+    }
+
+    /// Whether a hyphen binds it to the next word, as in "post-war".
+    pub(super) fn before_hyphen(&self) -> bool {
+        self.behind == "-"
+    }
+
     /// Whether a closing bracket or a full stop follows at once, as behind the number of an item.
-    pub(super) is_numbering: bool,
+    pub(super) fn is_numbering(&self) -> bool {
+        self.behind.starts_with(['.', ')', ']'])
+    }
 }
 
 /// The words of `text` in order.
-pub(super) fn words(text: &str) -> Vec<Word> {
-    let mut found: Vec<Word> = Vec::new();
+pub(super) fn words(text: &str) -> Vec<Word<'_>> {
+    let mut found: Vec<Word<'_>> = Vec::new();
     let (mut byte, mut character) = (0, 0);
     let mut rest = text.unicode_word_indices().peekable();
     while let Some((at, word)) = rest.next() {
-        let gap = text.get(byte..at).unwrap_or_default();
-        let start = character + gap.chars().count();
+        let before = text.get(byte..at).unwrap_or_default();
+        let start = character + before.chars().count();
         let mut end = start + word.chars().count();
         byte = at + word.len();
         // A sign may belong to the next word, with a mark on it: only what is between counts.
@@ -47,13 +73,22 @@ pub(super) fn words(text: &str) -> Vec<Word> {
             lower: lower(word),
             start,
             end,
-            after_break: gap.chars().any(is_break) || gap.contains(" - "),
-            before_colon: is_colon(behind),
             is_percent,
-            is_numbering: behind.starts_with(['.', ')', ']']),
+            before,
+            behind,
         });
     }
     found
+}
+
+/// The words from one on; none behind the end.
+pub(super) fn from<'a, 'b>(words: &'b [Word<'a>], at: usize) -> &'b [Word<'a>] {
+    words.get(at..).unwrap_or_default()
+}
+
+/// A word in lower case; nothing behind the end.
+pub(super) fn text<'a>(words: &'a [Word<'_>], at: usize) -> &'a str {
+    words.get(at).map_or("", |word| word.lower.as_str())
 }
 
 fn lower(word: &str) -> String {
@@ -69,9 +104,4 @@ fn lower(word: &str) -> String {
 
 fn is_break(character: char) -> bool {
     ",;:.!?()[]/&+|\n\u{2013}\u{2014}\u{2022}".contains(character)
-}
-
-fn is_colon(behind: &str) -> bool {
-    let behind = behind.trim_start_matches(' ');
-    behind.starts_with([':', '\u{2013}', '\u{2014}']) || behind.starts_with("- ")
 }
