@@ -6,7 +6,12 @@ use super::*;
 
 /// 5,000 events: 8 strategies, 512 tactics that fail again and again, 512 open commitments.
 fn large() -> Moment {
-    let strategies = (0..8).map(|n| Kind::StrategyAdopted(strategy(&format!("s{n}"))));
+    let strategies = (0..8).map(|n| {
+        Kind::StrategyAdopted(proto::StrategyAdopted {
+            intent: "Our strategy for next year will be to do more trade shows".into(),
+            ..strategy(&format!("s{n}"))
+        })
+    });
     let tactics = (0..512).map(|n| {
         Kind::TacticAdded(proto::TacticAdded {
             statement: format!("Send sample {n} of what we make to those who have asked for it"),
@@ -42,6 +47,7 @@ fn a_review_of_a_large_plan_takes_milliseconds() {
     let (fastest, found) = fastest.min().expect("it was reviewed");
     eprintln!("{found} findings in {fastest:?}");
     assert!(found > 1_000, "{found}");
+    assert_eq!(about(&moment, "STR001").len(), 8);
     let allowed = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 8 });
     assert!(fastest < allowed, "{fastest:?}");
 }
