@@ -219,6 +219,15 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
+/// "once", "3 times".
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
 /// The day of a time: "2024-03-05".
 fn day(time: Time) -> String {
     let time = Timestamp::from(time);

@@ -29,7 +29,7 @@ mod quantity;
 mod tests;
 mod words;
 
-pub use likeness::{SIMILAR_FROM, similarity};
+pub use likeness::{Gist, SIMILAR_FROM, similarity};
 pub use quantity::names_a_quantity;
 
 use std::collections::BTreeMap;

@@ -44,6 +44,7 @@ mod reading;
 mod real_history;
 mod restore;
 #[cfg(feature = "ci")]
+mod review;
 mod segments;
 mod serving;
 mod stopping;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     Case, Draft,
     codes::{ASM001, ASM002, ASM003},
-    counted, day, listed,
+    day, listed,
 };
 use crate::{
     domain::{
@@ -60,9 +60,12 @@ fn untested(assumption: &Assumption, tried: Option<&Vec<&Tactic>>) -> Option<Dra
     }
     let id = &assumption.assumption_id;
     let message = format!(
-        "Assumption `{id}` carries the plan and was never tested, though {} ({}) that rests on it \
-         was tried: look for evidence, and record it with `record_evidence`.",
-        counted(tried.len(), "tactic"),
+        "Assumption `{id}` carries the plan and was never tested, though {} on it ({}): look for \
+         evidence on either side, and record it with `record_evidence`.",
+        match tried.len() {
+            1 => "a tactic was tried that rests".to_owned(),
+            more => format!("{more} tactics were tried that rest"),
+        },
         listed(tried.iter().map(|it| &it.tactic_id))
     );
     let attempts = tried.iter().flat_map(|tactic| &tactic.attempts);
@@ -126,11 +129,11 @@ fn without_assumption(case: &Case<'_>) -> Option<Draft> {
         return None;
     }
     let message = format!(
-        "{} without an assumption ({}): say with `reword_tactic` what has to be true for them to \
-         work, so that a failure teaches something.",
+        "{} no assumption ({}): say with `reword_tactic` what has to be true for it to work, so \
+         that a failure teaches something.",
         match without.len() {
-            1 => "1 tactic is".to_owned(),
-            more => format!("{more} tactics are"),
+            1 => "1 tactic names".to_owned(),
+            more => format!("{more} tactics name"),
         },
         listed(without.iter().map(|it| &it.tactic_id))
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Case, Draft,
     codes::{COM001, COM002, COM003},
-    counted, day, enumerated,
+    day, enumerated, times,
     trail::CommitmentTrail,
 };
 use crate::domain::{
@@ -51,9 +51,9 @@ fn silent_miss(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft
         }
     };
     let message = format!(
-        "The date of commitment `{id}` of {who} passed without a word before it ({}; due {}): {todo}.",
-        counted(trail.late_misses.len(), "time"),
-        day(commitment.due)
+        "Commitment `{id}` of {who}, due on {}, was missed without notice {}: {todo}.",
+        day(commitment.due),
+        times(trail.late_misses.len())
     );
     let behind = trail.late_misses.iter().copied();
     let behind = behind.chain([commitment.made_revision]);
@@ -68,13 +68,13 @@ fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draf
     let id = &commitment.commitment_id;
     let late = match late {
         0 => String::new(),
-        late => format!(", {late} of them after the date had passed"),
+        late => format!(", {late} of these when it was due already"),
     };
     let message = format!(
-        "The deadline of commitment `{id}` of {} was moved {}{late}, and is now {}: find out what \
+        "The deadline of commitment `{id}` of {} was moved {}{late}, to {}: find out what \
          keeps it from being done, and promise less or release it rather than move it again.",
         commitment.assignee,
-        counted(usize::try_from(moves).unwrap_or(usize::MAX), "time"),
+        times(usize::try_from(moves).unwrap_or(usize::MAX)),
         day(commitment.due)
     );
     let behind = trail.moves.iter().copied();

@@ -34,11 +34,11 @@ fn late_record(case: &Case<'_>) -> Option<Draft> {
         return None;
     }
     let message = format!(
-        "{} recorded more than {LATE_DAYS} days after what it tells: record what happens while it \
-         is fresh, or acknowledge this if the history was imported.",
+        "{} recorded more than {LATE_DAYS} days after occurring: record what happens while it is \
+         fresh, or acknowledge this if the history was imported.",
         match late.len() {
             1 => "1 event was".to_owned(),
-            more => format!("{more} events were each"),
+            more => format!("{more} events were"),
         }
     );
     Some(Draft::new(&HIS001, Subject::Plan, late, message))

@@ -1,6 +1,8 @@
 //! Findings about the live strategies: whether they choose, whether they leave options, and whether
 //! they change for a reason.
 
+use std::cell::LazyCell;
+
 use super::{
     Case, DAY_SECONDS, Draft,
     codes::{STR001, STR002, STR003, STR004, STR005, STR006, STR007, STR008, STR009, STR010},
@@ -13,7 +15,7 @@ use crate::{
         },
         suggest::ranked,
         value::Subject,
-        wording::{Hit, HitClass, SIMILAR_FROM, similarity, wording},
+        wording::{Gist, Hit, HitClass, SIMILAR_FROM, wording},
     },
     proto::{self, FindingLevel},
 };
@@ -27,9 +29,13 @@ const LIVE_STRATEGIES_MAX: usize = 5;
 /// So many revisions without an attempt between them test nothing.
 const REVISIONS_MIN: usize = 3;
 
+/// Tactics and what their statements come to.
+type Gists<'a> = Vec<(&'a Tactic, Gist)>;
+
 pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
+    let gists = LazyCell::new(|| gists(case));
     for strategy in case.live_strategies() {
-        found.extend(tactic_as_strategy(case, strategy));
+        found.extend(tactic_as_strategy(strategy, &gists));
         found.extend(no_tactics(case, strategy));
         found.extend(single_option(case, strategy));
         found.extend(exhausted(case, strategy));
@@ -46,20 +52,29 @@ fn subject(strategy: &Strategy) -> Subject {
     Subject::Strategy(strategy.strategy_id.clone())
 }
 
-fn tactic_as_strategy(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
+/// What the statements of all tactics come to, each read once.
+fn gists<'a>(case: &Case<'a>) -> Gists<'a> {
+    let tactics = case.plan.tactics.values().map(AsRef::as_ref);
+    let gist = |tactic: &'a Tactic| (tactic, Gist::of(&tactic.statement));
+    tactics.map(gist).collect()
+}
+
+fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
+    strategy: &Strategy,
+    gists: &LazyCell<Gists<'a>, F>,
+) -> Option<Draft> {
     let said = wording(&strategy.choice.intent);
     if !said.reads_as_tactic {
         return None;
     }
     let id = &strategy.strategy_id;
-    let repeated = case
-        .plan
-        .tactics
-        .values()
-        .find(|tactic| similarity(&strategy.choice.intent, &tactic.statement) >= SIMILAR_FROM);
+    let intent = Gist::of(&strategy.choice.intent);
+    let repeated = gists
+        .iter()
+        .find(|(_, statement)| intent.similarity(statement) >= SIMILAR_FROM);
     let (what, behind) = match repeated {
         None => (String::new(), vec![strategy.revised_revision]),
-        Some(tactic) => (
+        Some((tactic, _)) => (
             format!(" and nearly repeats tactic `{}`", tactic.tactic_id),
             vec![strategy.revised_revision, tactic.worded_revision],
         ),

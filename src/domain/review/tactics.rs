@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{
     Case, Draft,
     codes::{TAC002, TAC003, TAC004, TAC005, TAC006, TAC007},
-    day, days_between, is_blank, listed,
+    day, days_between, is_blank, listed, times,
     trail::TacticTrail,
 };
 use crate::domain::{
@@ -115,14 +115,6 @@ fn blind_repeat(tactic: &Tactic, trail: &TacticTrail<'_>) -> Option<Draft> {
         .iter()
         .flat_map(|(failed, tried)| [*failed, *tried]);
     Some(Draft::new(&TAC005, subject(tactic), behind, message))
-}
-
-fn times(count: usize) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        more => format!("{more} times"),
-    }
 }
 
 fn ungrouped(case: &Case<'_>, tactic: &Tactic) -> Option<Draft> {

@@ -19,6 +19,7 @@ mod assumptions;
 mod commitments;
 mod history;
 mod indicators;
+mod large;
 mod objective;
 mod properties;
 mod real;

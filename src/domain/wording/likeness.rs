@@ -32,20 +32,38 @@ const EMPTY: &[&str] = &[
 /// any other words are not alike. The order of the words does not matter.
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> f64 {
-    let (a, b) = (stems(a), stems(b));
-    let shorter = a.len().min(b.len());
-    if shorter == 0 {
-        return 0.0;
+    Gist::of(a).similarity(&Gist::of(b))
+}
+
+/// What of a text counts when it is compared: kept, so that one text can be compared with many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gist(Vec<String>);
+
+impl Gist {
+    /// The gist of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(stems(text))
     }
-    let common = a
-        .iter()
-        .filter(|stem| b.binary_search(stem).is_ok())
-        .count();
-    let jaccard = share(common, a.len() + b.len() - common);
-    if shorter < CONTAINED_MIN {
-        return jaccard;
+
+    /// As [`similarity`] of the two texts.
+    #[must_use]
+    pub fn similarity(&self, other: &Self) -> f64 {
+        let (Self(a), Self(b)) = (self, other);
+        let shorter = a.len().min(b.len());
+        if shorter == 0 {
+            return 0.0;
+        }
+        let common = a
+            .iter()
+            .filter(|stem| b.binary_search(stem).is_ok())
+            .count();
+        let jaccard = share(common, a.len() + b.len() - common);
+        if shorter < CONTAINED_MIN {
+            return jaccard;
+        }
+        f64::midpoint(jaccard, share(common, shorter))
     }
-    f64::midpoint(jaccard, share(common, shorter))
 }
 
 /// Sorted, each once.
