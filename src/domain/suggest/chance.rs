@@ -11,7 +11,7 @@ use crate::{
         plan::{Assumption, AssumptionState, AttemptState, Tactic},
         value::Id,
     },
-    proto::{self, Doubt, DoubtedAssumption, EventReference},
+    proto::{self, Doubt, DoubtedAssumption},
 };
 
 /// How many attempts a kind's share weighs, and what is expected of a kind of which nothing is known:
@@ -25,8 +25,6 @@ const ELSEWHERE_WEIGHT: f64 = 0.25;
 /// load-bearing.
 const SUSPECTED_FACTOR: f64 = 0.5;
 const REFUTED_FACTOR: f64 = 0.25;
-/// How many events a list in an answer shows.
-const EVENTS_MAX: usize = 16;
 
 /// How the attempts of tactics of a kind ended in other plans, at the moment asked for.
 pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Tally;
@@ -147,7 +145,9 @@ impl<'a> Chances<'a> {
         DoubtedAssumption {
             assumption_id: id.to_string(),
             factor,
-            events: last_events(self.moment, refutation(self.moment, assumption, revision)),
+            events: self
+                .moment
+                .last_references(refutation(self.moment, assumption, revision)),
             doubt: Doubt::Refuted.into(),
             text,
         }
@@ -164,7 +164,7 @@ impl<'a> Chances<'a> {
         Some(DoubtedAssumption {
             assumption_id: id.to_string(),
             factor: SUSPECTED_FACTOR,
-            events: last_events(self.moment, failures),
+            events: self.moment.last_references(failures),
             doubt: Doubt::Suspected.into(),
             text,
         })
@@ -180,13 +180,6 @@ pub(super) fn refutation(moment: &Moment, assumption: &Assumption, revision: u64
     let mut revisions: Vec<_> = refutes.map(|evidence| evidence.revision).collect();
     revisions.push(revision);
     revisions
-}
-
-/// The last of these events, in order.
-pub(super) fn last_events(moment: &Moment, revisions: Vec<u64>) -> Vec<EventReference> {
-    let ordered: BTreeSet<_> = revisions.into_iter().collect();
-    let passed_over = ordered.len().saturating_sub(EVENTS_MAX);
-    moment.references(ordered.into_iter().skip(passed_over))
 }
 
 /// A share of successes, drawn towards what was expected before.
