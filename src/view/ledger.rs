@@ -400,3 +400,71 @@ fn key(first: &Change) -> Vec<u8> {
     key.extend_from_slice(&first.ordinal.to_be_bytes());
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(position: u64) -> Change {
+        Change {
+            position,
+            ordinal: 0,
+            recorded_at: Time::default(),
+            what: What::Citation {
+                cited_plan_id: "a".into(),
+                citation: Citation {
+                    cited_revision: 1,
+                    plan_id: "b".into(),
+                    revision: position,
+                    position,
+                    role: 1,
+                },
+            },
+        }
+    }
+
+    fn pieces(changes: LedgerChanges) -> Vec<Record> {
+        let mut records = Vec::new();
+        Ledger::records(&changes, &mut records).expect("encoded");
+        records
+    }
+
+    fn of(positions: impl IntoIterator<Item = u64>) -> Vec<Record> {
+        pieces(LedgerChanges {
+            count: 0,
+            ahead: Vec::new(),
+            unwritten: vec![positions.into_iter().map(change).collect()],
+        })
+    }
+
+    fn restore(records: Vec<Record>, position: u64, changes: u64) -> Result<Ledger, ViewError> {
+        let stored = records.into_iter();
+        let stored = stored.map(|it| Ok((it.key, it.value.unwrap_or_default())));
+        Ledger::restore(stored, position, changes)
+    }
+
+    #[test]
+    fn pieces_are_bounded_and_hold_every_change_once() {
+        let records = of(1..=5_000);
+        assert!(records.len() > 5);
+        let bytes = |it: &Record| it.value.as_ref().map_or(0, Vec::len);
+        assert!(records.iter().all(|it| bytes(it) <= PIECE_BYTES));
+        assert!(restore(records.clone(), 5_000, 5_000).is_ok());
+        assert!(restore(records.clone(), 5_000, 4_999).is_err());
+        let twice = [records.clone(), records].concat();
+        assert!(restore(twice, 5_000, 5_000).is_err());
+    }
+
+    #[test]
+    fn what_a_crash_left_ahead_of_the_checkpoint_is_not_taken_in_and_goes_with_the_next_write() {
+        let ahead = of([8, 9]);
+        let stored = [of([3, 5]), ahead.clone()].concat();
+        let mut ledger = restore(stored, 7, 2).expect("restored");
+        let removed = Record {
+            key: ahead[0].key.clone(),
+            value: None,
+        };
+        assert_eq!(pieces(ledger.changes()), [removed]);
+        assert!(pieces(ledger.changes()).is_empty());
+    }
+}

@@ -10,6 +10,7 @@ mod browser;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
+mod commitments;
 mod crash;
 mod daemon;
 #[cfg(feature = "ci")]
@@ -23,6 +24,7 @@ mod flips;
 mod histories;
 mod key;
 mod language;
+mod lapses;
 mod left;
 mod loss;
 mod malformed;

@@ -173,7 +173,9 @@ fn busy() -> World {
         let committed = given::committed(&commitment_id, 5_000 + i64::from(number % 7));
         world.record(plan_id, [given::tried("t", attempt), ended, committed]);
     }
+    assert!(world.view().lock().dirty_bytes() > 0);
     world.write();
+    assert_eq!(world.view().lock().dirty_bytes(), 0);
     world
 }
 
