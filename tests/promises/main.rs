@@ -2,6 +2,7 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod assess;
 mod audit;
 mod backup;
 mod bad_input;
@@ -42,7 +43,9 @@ mod real_history;
 mod restore;
 mod segments;
 mod serving;
+mod stats;
 mod stopping;
+mod suggest;
 mod verify;
 mod view;
 mod views;

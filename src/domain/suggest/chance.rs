@@ -45,26 +45,25 @@ pub(super) struct Chance {
 /// What the chances of a plan's tactics are worked out from.
 pub(super) struct Chances<'a> {
     moment: &'a Moment,
-    elsewhere: Elsewhere<'a>,
     cells: BTreeMap<(Option<Id>, String), Tally>,
-    /// The same without regard to strategies.
-    kinds: BTreeMap<String, Tally>,
+    /// For each kind of the plan's tactics: its attempts under any strategy, and those elsewhere.
+    kinds: BTreeMap<&'a str, (Tally, Tally)>,
     /// Assumptions that failures cast doubt on, with the revisions of these failures.
     suspicions: BTreeMap<Id, BTreeSet<u64>>,
 }
 
 impl<'a> Chances<'a> {
-    pub(super) fn new(moment: &'a Moment, elsewhere: Elsewhere<'a>) -> Self {
-        let cells = outcomes::cells(&moment.plan);
-        let mut kinds: BTreeMap<String, Tally> = BTreeMap::new();
-        for ((_, kind), tally) in &cells {
-            let of_kind = kinds.entry(kind.clone()).or_default();
-            *of_kind = of_kind.plus(*tally);
+    pub(super) fn new(moment: &'a Moment, elsewhere: Elsewhere<'_>) -> Self {
+        let mut kinds: BTreeMap<&str, (Tally, Tally)> = BTreeMap::new();
+        for tactic in moment.plan.tactics.values() {
+            // Asked once a kind: behind it is a lock that the writer takes too.
+            let kind = kinds.entry(&tactic.kind);
+            let (own, _) = kind.or_insert_with(|| (Tally::default(), elsewhere(&tactic.kind)));
+            *own = own.plus(Tally::of(tactic));
         }
         Self {
             moment,
-            elsewhere,
-            cells,
+            cells: outcomes::cells(&moment.plan),
             kinds,
             suspicions: suspicions(moment),
         }
@@ -103,8 +102,8 @@ impl<'a> Chances<'a> {
         }
         let cell = (tactic.strategy_id.clone(), tactic.kind.clone());
         let same = self.cells.get(&cell).copied().unwrap_or_default();
-        let of_plan = self.kinds.get(&tactic.kind).copied().unwrap_or_default();
-        let elsewhere = (self.elsewhere)(&tactic.kind);
+        let of_kind = self.kinds.get(tactic.kind.as_str());
+        let (of_plan, elsewhere) = of_kind.copied().unwrap_or_default();
         let all = of_plan.plus(elsewhere);
         let mean = shrunk(
             PRIOR_SUCCESSES / PRIOR_ATTEMPTS,
