@@ -2,7 +2,10 @@
 //! then, the events as they hold then, and what counts as now. Every question about the past is
 //! answered from a [`Moment`], whichever way the point in time was named.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     event, evolve,
@@ -14,6 +17,8 @@ use crate::proto::{self, EventReference};
 mod grounds;
 #[cfg(test)]
 mod tests;
+/// How many events a list shows at most.
+const LAST_REFERENCES: usize = 16;
 
 /// An event with what was recorded about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +186,14 @@ impl Moment {
         found
             .map(|recorded| recorded.reference(&self.plan.plan_id))
             .collect()
+    }
+
+    /// The same in the order of the events, of the last 16 of them: a list that people can read.
+    #[must_use]
+    pub fn last_references(&self, revisions: impl IntoIterator<Item = u64>) -> Vec<EventReference> {
+        let ordered: BTreeSet<_> = revisions.into_iter().collect();
+        let passed_over = ordered.len().saturating_sub(LAST_REFERENCES);
+        self.references(ordered.into_iter().skip(passed_over))
     }
 
     /// An archived plan stands still at its archiving.

@@ -2,6 +2,7 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod assess;
 mod audit;
 mod backup;
 mod bad_input;
@@ -43,11 +44,13 @@ mod read_log;
 mod reading;
 mod real_history;
 mod restore;
-#[cfg(feature = "ci")]
 mod review;
+#[cfg(feature = "ci")]
 mod segments;
 mod serving;
+mod stats;
 mod stopping;
+mod suggest;
 mod time_travel;
 mod verify;
 mod view;

@@ -8,6 +8,15 @@ use super::{
 use crate::proto;
 
 impl Plan {
+    /// The strategies that are being followed, in order of adoption.
+    #[must_use]
+    pub fn live_strategies(&self) -> Vec<&Strategy> {
+        let strategies = self.strategies.values().map(AsRef::as_ref);
+        let mut live: Vec<&Strategy> = strategies.filter(|strategy| strategy.is_live()).collect();
+        live.sort_by_key(|strategy| strategy.adopted_revision);
+        live
+    }
+
     /// The tactics of a strategy that are not retired.
     pub fn live_tactics_of<'a>(&'a self, strategy_id: &'a str) -> impl Iterator<Item = &'a Tactic> {
         self.tactics

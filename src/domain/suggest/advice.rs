@@ -4,7 +4,7 @@
 pub use super::chance::Elsewhere;
 use super::{
     Obstacle,
-    chance::{Chance, Chances, last_events},
+    chance::{Chance, Chances},
     exhausted, obstacles,
     obstacles::{ended_revision, named, told},
     ranked,
@@ -57,7 +57,7 @@ pub fn suggest(
     let plan = &moment.plan;
     let strategies = match strategy_id {
         Some(id) => vec![live_strategy(plan, id)?],
-        None => live_strategies(plan),
+        None => plan.live_strategies(),
     };
     let chances = Chances::new(moment, elsewhere);
     let fields: Vec<_> = strategies
@@ -81,13 +81,6 @@ fn live_strategy<'a>(plan: &'a Plan, id: &str) -> Result<&'a Strategy, NoSuggest
         Some(strategy) if !strategy.is_live() => Err(NoSuggestion::Ended(id.into())),
         Some(strategy) => Ok(strategy),
     }
-}
-
-fn live_strategies(plan: &Plan) -> Vec<&Strategy> {
-    let strategies = plan.strategies.values().map(AsRef::as_ref);
-    let mut live: Vec<&Strategy> = strategies.filter(|strategy| strategy.is_live()).collect();
-    live.sort_by_key(|strategy| strategy.adopted_revision);
-    live
 }
 
 /// A tactic as an option.
@@ -301,7 +294,7 @@ impl<'a> Field<'a> {
             needs: needs.map(|first| self.needs(first, candidate)),
             precondition_failures: tally.precondition_failures,
             stops: tally.stops,
-            outcomes: last_events(self.moment, ended.collect()),
+            outcomes: self.moment.last_references(ended),
             doubts: candidate.chance.doubts.clone(),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         plan::{Assumption, AssumptionState, AttemptState, Tactic},
         value::Id,
     },
-    proto::{self, Doubt, DoubtedAssumption, EventReference},
+    proto::{self, Doubt, DoubtedAssumption},
 };
 
 /// How many attempts a kind's share weighs, and what is expected of a kind of which nothing is known:
@@ -25,8 +25,6 @@ const ELSEWHERE_WEIGHT: f64 = 0.25;
 /// load-bearing.
 const SUSPECTED_FACTOR: f64 = 0.5;
 const REFUTED_FACTOR: f64 = 0.25;
-/// How many events a list in an answer shows.
-const EVENTS_MAX: usize = 16;
 
 /// How the attempts of tactics of a kind ended in other plans, at the moment asked for.
 pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Tally;
@@ -47,26 +45,25 @@ pub(super) struct Chance {
 /// What the chances of a plan's tactics are worked out from.
 pub(super) struct Chances<'a> {
     moment: &'a Moment,
-    elsewhere: Elsewhere<'a>,
     cells: BTreeMap<(Option<Id>, String), Tally>,
-    /// The same without regard to strategies.
-    kinds: BTreeMap<String, Tally>,
+    /// For each kind of the plan's tactics: its attempts under any strategy, and those elsewhere.
+    kinds: BTreeMap<&'a str, (Tally, Tally)>,
     /// Assumptions that failures cast doubt on, with the revisions of these failures.
     suspicions: BTreeMap<Id, BTreeSet<u64>>,
 }
 
 impl<'a> Chances<'a> {
-    pub(super) fn new(moment: &'a Moment, elsewhere: Elsewhere<'a>) -> Self {
-        let cells = outcomes::cells(&moment.plan);
-        let mut kinds: BTreeMap<String, Tally> = BTreeMap::new();
-        for ((_, kind), tally) in &cells {
-            let of_kind = kinds.entry(kind.clone()).or_default();
-            *of_kind = of_kind.plus(*tally);
+    pub(super) fn new(moment: &'a Moment, elsewhere: Elsewhere<'_>) -> Self {
+        let mut kinds: BTreeMap<&str, (Tally, Tally)> = BTreeMap::new();
+        for tactic in moment.plan.tactics.values() {
+            // Asked once a kind: behind it is a lock that the writer takes too.
+            let kind = kinds.entry(&tactic.kind);
+            let (own, _) = kind.or_insert_with(|| (Tally::default(), elsewhere(&tactic.kind)));
+            *own = own.plus(Tally::of(tactic));
         }
         Self {
             moment,
-            elsewhere,
-            cells,
+            cells: outcomes::cells(&moment.plan),
             kinds,
             suspicions: suspicions(moment),
         }
@@ -105,8 +102,8 @@ impl<'a> Chances<'a> {
         }
         let cell = (tactic.strategy_id.clone(), tactic.kind.clone());
         let same = self.cells.get(&cell).copied().unwrap_or_default();
-        let of_plan = self.kinds.get(&tactic.kind).copied().unwrap_or_default();
-        let elsewhere = (self.elsewhere)(&tactic.kind);
+        let of_kind = self.kinds.get(tactic.kind.as_str());
+        let (of_plan, elsewhere) = of_kind.copied().unwrap_or_default();
         let all = of_plan.plus(elsewhere);
         let mean = shrunk(
             PRIOR_SUCCESSES / PRIOR_ATTEMPTS,
@@ -147,7 +144,9 @@ impl<'a> Chances<'a> {
         DoubtedAssumption {
             assumption_id: id.to_string(),
             factor,
-            events: last_events(self.moment, refutation(self.moment, assumption, revision)),
+            events: self
+                .moment
+                .last_references(refutation(self.moment, assumption, revision)),
             doubt: Doubt::Refuted.into(),
             text,
         }
@@ -164,7 +163,7 @@ impl<'a> Chances<'a> {
         Some(DoubtedAssumption {
             assumption_id: id.to_string(),
             factor: SUSPECTED_FACTOR,
-            events: last_events(self.moment, failures),
+            events: self.moment.last_references(failures),
             doubt: Doubt::Suspected.into(),
             text,
         })
@@ -180,13 +179,6 @@ pub(super) fn refutation(moment: &Moment, assumption: &Assumption, revision: u64
     let mut revisions: Vec<_> = refutes.map(|evidence| evidence.revision).collect();
     revisions.push(revision);
     revisions
-}
-
-/// The last of these events, in order.
-pub(super) fn last_events(moment: &Moment, revisions: Vec<u64>) -> Vec<EventReference> {
-    let ordered: BTreeSet<_> = revisions.into_iter().collect();
-    let passed_over = ordered.len().saturating_sub(EVENTS_MAX);
-    moment.references(ordered.into_iter().skip(passed_over))
 }
 
 /// A share of successes, drawn towards what was expected before.

@@ -3,10 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    chance::{Chances, last_events},
-    obstacles::named,
-};
+use super::{chance::Chances, obstacles::named};
 use crate::{
     domain::{
         history::Moment,
@@ -74,7 +71,7 @@ fn failures(moment: &Moment, tactics: &[&Tactic]) -> Vec<FailuresOfKind> {
     let told = by_kind
         .into_values()
         .map(|(of_kind, revisions)| FailuresOfKind {
-            events: last_events(moment, revisions),
+            events: moment.last_references(revisions),
             ..of_kind
         });
     told.collect()

@@ -1,9 +1,6 @@
 //! What speaks against an option, in words and with the events behind it.
 
-use super::{
-    Obstacle,
-    chance::{last_events, refutation},
-};
+use super::{Obstacle, chance::refutation};
 use crate::{
     domain::{
         history::Moment,
@@ -29,7 +26,7 @@ pub(super) fn told(moment: &Moment, tactic: &Tactic, obstacle: Obstacle) -> Opti
     OptionObstacle {
         obstacle: code(obstacle).into(),
         text,
-        events: last_events(moment, revisions),
+        events: moment.last_references(revisions),
     }
 }
 
