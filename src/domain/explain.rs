@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     event,
     history::{History, Moment},
@@ -47,7 +49,7 @@ pub struct Limits {
 }
 
 /// That an event of one plan cites an event of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {
     /// The plan of the event that cites.
     pub plan_id: Id,
