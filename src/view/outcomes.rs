@@ -57,6 +57,52 @@ impl View {
         series.and_then(|it| it.at(at)).copied().unwrap_or_default()
     }
 
+    /// The kinds behind `after` of which an attempt had ended as of a position, up to `limit` of them in
+    /// their order, with their totals.
+    pub fn kinds(&self, at: u64, after: Option<&str>, limit: usize) -> Vec<(String, Tally)> {
+        let mut found = Vec::new();
+        let mut after = after.map(str::to_owned);
+        while found.len() < limit {
+            let state = self.lock();
+            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let kinds = &state.ledger.outcomes.kinds;
+            let behind = kinds.range::<str, _>((start, Bound::Unbounded));
+            let mut last = None;
+            for (kind, series) in behind.take(PAGE_ENTRIES) {
+                last = Some(kind);
+                let tally = series.at(at).copied().unwrap_or_default();
+                if !tally.is_empty() {
+                    found.push((kind.clone(), tally));
+                    if found.len() == limit {
+                        break;
+                    }
+                }
+            }
+            let Some(last) = last else {
+                break;
+            };
+            after = Some(last.clone());
+        }
+        found
+    }
+
+    /// The cells of a plan in which an attempt had ended as of a position.
+    pub fn cells_of(&self, plan_id: &Id, at: u64) -> Vec<(CellKey, Tally)> {
+        let first = CellKey {
+            plan_id: plan_id.clone(),
+            strategy_id: None,
+            kind: String::new(),
+        };
+        let state = self.lock();
+        let behind = state.ledger.outcomes.cells.range(first..);
+        let cells = behind.take_while(|(key, _)| key.plan_id == *plan_id);
+        let ended = cells.filter_map(|(key, series)| {
+            let tally = series.at(at).copied().filter(|it| !it.is_empty());
+            Some((key.clone(), tally?))
+        });
+        ended.collect()
+    }
+
     /// Up to `limit` cells behind `after`, in the order of their keys, that the filter takes and in
     /// which an attempt had ended as of a position.
     pub fn cells(

@@ -8,6 +8,15 @@ use super::{
 use crate::proto;
 
 impl Plan {
+    /// The strategies that are being followed, in order of adoption.
+    #[must_use]
+    pub fn live_strategies(&self) -> Vec<&Strategy> {
+        let strategies = self.strategies.values().map(AsRef::as_ref);
+        let mut live: Vec<&Strategy> = strategies.filter(|strategy| strategy.is_live()).collect();
+        live.sort_by_key(|strategy| strategy.adopted_revision);
+        live
+    }
+
     /// The tactics of a strategy that are not retired.
     pub fn live_tactics_of<'a>(&'a self, strategy_id: &'a str) -> impl Iterator<Item = &'a Tactic> {
         self.tactics
@@ -20,6 +29,22 @@ impl Plan {
 }
 
 impl Tactic {
+    /// Where it stands, by its last attempt.
+    #[must_use]
+    pub fn state(&self) -> proto::TacticState {
+        use proto::TacticState::{Failed, Open, Retired, Stopped, Succeeded, Untried};
+        if self.retired.is_some() {
+            return Retired;
+        }
+        match self.attempts.last().map(|attempt| &attempt.state) {
+            None => Untried,
+            Some(AttemptState::Open) => Open,
+            Some(AttemptState::Succeeded(_)) => Succeeded,
+            Some(AttemptState::Failed { .. }) => Failed,
+            Some(AttemptState::Stopped { .. }) => Stopped,
+        }
+    }
+
     /// The attempt that goes on.
     #[must_use]
     pub fn open_attempt(&self) -> Option<&Attempt> {

@@ -92,7 +92,7 @@ pub(super) async fn reliability(
 }
 
 /// The position that a token holds on to, and what stands behind it there.
-fn pinned<T>(
+pub(super) fn pinned<T>(
     core: &Core,
     place: &[u8],
     read: impl FnOnce(&[u8]) -> Option<T>,
@@ -106,7 +106,7 @@ fn pinned<T>(
 }
 
 /// The place of a token: the position that the pages hold on to, and what the last one ended with.
-fn place(position: u64, last: &[u8]) -> Vec<u8> {
+pub(super) fn place(position: u64, last: &[u8]) -> Vec<u8> {
     let mut place = position.to_be_bytes().to_vec();
     place.extend_from_slice(last);
     place
