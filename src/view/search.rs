@@ -353,7 +353,9 @@ impl View {
                 self.take_in_until(u64::MAX)
             };
             let mut waiting = self.search.waiting();
-            if let Err(error) = outcome {
+            if let Err(error) = outcome
+                && !waiting.stopping
+            {
                 tracing::warn!(%error, "searches are refused: a plan cannot be read");
                 let rested = Instant::now() + RETRY_INTERVAL;
                 while Instant::now() < rested && !waiting.stopping {
@@ -413,7 +415,12 @@ impl View {
             };
             drop(waiting);
             for fresh in batch {
-                let Fresh { position, events, state, .. } = fresh;
+                let Fresh {
+                    position,
+                    events,
+                    state,
+                    ..
+                } = fresh;
                 self.search.take_in(position, &events, &state.plan);
             }
             let mut waiting = self.search.waiting();
@@ -464,7 +471,11 @@ impl View {
             }
             if said.elapsed() >= PROGRESS_INTERVAL {
                 said = Instant::now();
-                tracing::info!(plans = number, of = behind.len(), "making the index for searches");
+                tracing::info!(
+                    plans = number,
+                    of = behind.len(),
+                    "making the index for searches"
+                );
             }
         }
         if began.elapsed() >= PROGRESS_INTERVAL && outcome.is_ok() {
@@ -510,7 +521,9 @@ impl View {
         }
         if let Some(entry) = self.entry(plan_id)
             && let Some(index) = plans::read_index(&self.store, plan_id, entry.commits)?
-            && index.last().is_some_and(|last| last.position == entry.last_position)
+            && index
+                .last()
+                .is_some_and(|last| last.position == entry.last_position)
         {
             return Ok(Some(index));
         }

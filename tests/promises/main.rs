@@ -38,6 +38,7 @@ mod read_log;
 mod reading;
 mod real_history;
 mod restore;
+mod search;
 mod segments;
 mod serving;
 mod stopping;

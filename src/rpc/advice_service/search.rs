@@ -87,7 +87,10 @@ fn checked(request: &SearchTacticsRequest, check: &mut Checks) -> Query {
     if request.query.trim().is_empty() {
         check.fault("query", "required");
     } else if request.query.chars().count() > QUERY_CHARS_MAX {
-        check.fault("query", format!("it has more than {QUERY_CHARS_MAX} characters"));
+        check.fault(
+            "query",
+            format!("it has more than {QUERY_CHARS_MAX} characters"),
+        );
     } else if terms.is_empty() {
         check.fault("query", "it has no word that is worth looking for");
     }
@@ -111,7 +114,11 @@ fn checked(request: &SearchTacticsRequest, check: &mut Checks) -> Query {
         labels: labels(&request.labels, check),
         tried_from,
         tried_before,
-        plan_ids: request.plan_ids.iter().map(|id| Id::from(id.as_str())).collect(),
+        plan_ids: request
+            .plan_ids
+            .iter()
+            .map(|id| Id::from(id.as_str()))
+            .collect(),
         ..Query::default()
     }
 }
@@ -131,7 +138,10 @@ fn states(asked: &[i32], check: &mut Checks) -> Vec<TacticState> {
     for (number, state) in asked.iter().enumerate() {
         match TacticState::try_from(*state) {
             Ok(TacticState::Unspecified) | Err(_) => {
-                check.fault(format!("states[{number}]"), format!("{state} is no TacticState"));
+                check.fault(
+                    format!("states[{number}]"),
+                    format!("{state} is no TacticState"),
+                );
             }
             Ok(state) => states.push(state),
         }
@@ -199,7 +209,11 @@ fn show(hit: &Hit, texts: &mut Texts<'_>, terms: &[String]) -> Result<TacticHit,
     Ok(TacticHit {
         plan_id: hit.plan_id.to_string(),
         plan_title: hit.description.title.clone(),
-        strategy_id: hit.strategy_id.as_ref().map(Id::to_string).unwrap_or_default(),
+        strategy_id: hit
+            .strategy_id
+            .as_ref()
+            .map(Id::to_string)
+            .unwrap_or_default(),
         intent: texts.read(hit.intent.as_ref())?,
         tactic_id: hit.tactic_id.to_string(),
         statement: texts.read(hit.statement.as_ref())?,

@@ -17,9 +17,17 @@ pub(super) fn excerpt(text: &str, terms: &[String]) -> String {
     let start = best_start(text, terms).saturating_sub(BEFORE_BYTES);
     // An end of the text that has room to spare shows more of what comes before.
     let start = start.min(text.len() - EXCERPT_BYTES);
-    let begin = if start == 0 { 0 } else { after_space(text, start) };
+    let begin = if start == 0 {
+        0
+    } else {
+        after_space(text, start)
+    };
     let end = begin.saturating_add(EXCERPT_BYTES);
-    let end = if end >= text.len() { text.len() } else { before_space(text, end) };
+    let end = if end >= text.len() {
+        text.len()
+    } else {
+        before_space(text, end)
+    };
     let cut = |is_cut: bool| is_cut.then_some(CUT);
     let part = text.get(begin..end).unwrap_or_default().trim();
     let front = cut(begin > 0).into_iter();
@@ -60,7 +68,9 @@ fn best_start(text: &str, terms: &[String]) -> usize {
 fn after_space(text: &str, at: usize) -> usize {
     let at = text.ceil_char_boundary(at);
     let rest = text.get(at..).unwrap_or_default();
-    let space = rest.find(char::is_whitespace).filter(|space| *space < BEFORE_BYTES);
+    let space = rest
+        .find(char::is_whitespace)
+        .filter(|space| *space < BEFORE_BYTES);
     at + space.map_or(0, |space| space + 1)
 }
 
@@ -69,7 +79,9 @@ fn before_space(text: &str, at: usize) -> usize {
     let at = text.floor_char_boundary(at);
     let head = text.get(..at).unwrap_or_default();
     let space = head.rfind(char::is_whitespace);
-    space.filter(|space| at - space < BEFORE_BYTES).unwrap_or(at)
+    space
+        .filter(|space| at - space < BEFORE_BYTES)
+        .unwrap_or(at)
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ use super::{
     postings::Postings,
     stand::{Stand, State},
 };
-use crate::domain::{
-    plan::Description,
-    value::Subject,
-};
+use crate::domain::{plan::Description, value::Subject};
 
 /// How soon a word that comes again adds little: the usual value.
 const SATURATION: f64 = 1.2;
@@ -221,7 +218,11 @@ struct Filter<'a> {
 impl<'a> Filter<'a> {
     /// Nothing if it can take none.
     fn of(index: &Index, query: &'a Query) -> Option<Self> {
-        let plans: Vec<u32> = query.plan_ids.iter().filter_map(|id| index.plan(id)).collect();
+        let plans: Vec<u32> = query
+            .plan_ids
+            .iter()
+            .filter_map(|id| index.plan(id))
+            .collect();
         let kinds: Vec<u32> = query.kinds.iter().filter_map(|it| index.kind(it)).collect();
         let none_known = (plans.is_empty() && !query.plan_ids.is_empty())
             || (kinds.is_empty() && !query.kinds.is_empty());
@@ -235,7 +236,9 @@ impl<'a> Filter<'a> {
 
     fn takes(&mut self, index: &Index, position: u64, tactic: &TacticEntry, stand: &Stand) -> bool {
         let is_of = |numbers: &Option<Vec<u32>>, number| {
-            numbers.as_ref().is_none_or(|numbers| numbers.contains(&number))
+            numbers
+                .as_ref()
+                .is_none_or(|numbers| numbers.contains(&number))
         };
         let query = self.query;
         is_of(&self.plans, tactic.plan)
@@ -332,7 +335,9 @@ impl<'a> Page<'a> {
 
     fn owners(&self, candidate: &Candidate) -> impl Iterator<Item = Owner> + use<> {
         let strategy = self.stand(candidate).map(|stand| stand.strategy);
-        let strategy = strategy.filter(|strategy| *strategy != NONE).map(Owner::Strategy);
+        let strategy = strategy
+            .filter(|strategy| *strategy != NONE)
+            .map(Owner::Strategy);
         std::iter::once(Owner::Tactic(candidate.tactic)).chain(strategy)
     }
 
@@ -342,7 +347,10 @@ impl<'a> Page<'a> {
     }
 
     fn hits(&self) -> Vec<Hit> {
-        let hits = self.candidates.iter().filter_map(|candidate| self.hit(candidate));
+        let hits = self
+            .candidates
+            .iter()
+            .filter_map(|candidate| self.hit(candidate));
         hits.collect()
     }
 
@@ -395,7 +403,9 @@ impl<'a> Page<'a> {
         matching.sort_by_key(|(words, passage)| (*words, passage.field, latest(passage)));
         matching.truncate(MATCHES_MAX);
         let texts = matching.into_iter();
-        texts.filter_map(|(_, passage)| self.text_at(passage)).collect()
+        texts
+            .filter_map(|(_, passage)| self.text_at(passage))
+            .collect()
     }
 
     fn text_at(&self, passage: &Kept) -> Option<TextAt> {

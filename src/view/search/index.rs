@@ -207,9 +207,9 @@ impl Index {
             .iter()
             .map(|passage| {
                 let owner = self.owner(plan, passage.about);
-                let mut same = self.passages_of(owner).filter(|(_, it)| {
-                    it.revision() == revision && it.field == passage.field
-                });
+                let mut same = self
+                    .passages_of(owner)
+                    .filter(|(_, it)| it.revision() == revision && it.field == passage.field);
                 let last = same.next();
                 passage.field.is_restated() && last.is_none_or(|(_, it)| it.until != OPEN)
             })
@@ -450,9 +450,10 @@ impl Tally {
             self.each.resize(place + 1, 0);
             self.thousands.resize((place >> 10) + 1, 0);
         }
-        if let (Some(each), Some(thousand)) =
-            (self.each.get_mut(place), self.thousands.get_mut(place >> 10))
-        {
+        if let (Some(each), Some(thousand)) = (
+            self.each.get_mut(place),
+            self.thousands.get_mut(place >> 10),
+        ) {
             *each = each.saturating_add(1);
             *thousand += 1;
         }
@@ -461,7 +462,11 @@ impl Tally {
     fn until(&self, position: u64) -> u32 {
         let place = usize::try_from(position).unwrap_or(usize::MAX);
         let thousands = self.thousands.iter().take(place >> 10).sum::<u32>();
-        let last = self.each.iter().take(place.saturating_add(1)).skip(place >> 10 << 10);
+        let last = self
+            .each
+            .iter()
+            .take(place.saturating_add(1))
+            .skip(place >> 10 << 10);
         thousands + last.map(|each| u32::from(*each)).sum::<u32>()
     }
 }
