@@ -127,14 +127,14 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
         }),
         Act::Revise(which, retires) => {
             let strategy = pick(plan.strategies.values().cloned(), which)?;
-            let retired = idle().find(|it| it.strategy_id.as_ref() == Some(&strategy.strategy_id));
-            let retired = retired.filter(|_| *retires);
+            let ended = idle().find(|it| it.strategy_id.as_ref() == Some(&strategy.strategy_id));
+            let ended = ended.filter(|_| *retires);
             Kind::StrategyRevised(proto::StrategyRevised {
                 strategy_id: strategy.strategy_id.to_string(),
                 strategy_revision: strategy.revision + 1,
                 intent: text.clone(),
                 reason: format!("{text} {text}"),
-                retire_tactic_ids: retired
+                retire_tactic_ids: ended
                     .map(|it| it.tactic_id.to_string())
                     .into_iter()
                     .collect(),
