@@ -479,7 +479,12 @@ impl View {
             }
         }
         if began.elapsed() >= PROGRESS_INTERVAL && outcome.is_ok() {
-            tracing::info!(plans = behind.len(), "the index for searches is made");
+            let bytes = self.search_bytes();
+            tracing::info!(
+                plans = behind.len(),
+                bytes,
+                "the index for searches is made"
+            );
         }
         outcome
     }

@@ -54,7 +54,7 @@ fn act() -> impl Strategy<Value = (Act, String, bool)> {
     (act, text, any::<bool>())
 }
 
-fn pick<T: Clone>(items: impl IntoIterator<Item = T>, pick: &Pick) -> Option<T> {
+fn pick<T: Clone>(items: impl IntoIterator<Item = T>, pick: Pick) -> Option<T> {
     let items: Vec<_> = items.into_iter().collect();
     (!items.is_empty()).then(|| pick.get(&items).clone())
 }
@@ -76,16 +76,16 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
             ..Default::default()
         }),
         Act::Reword(which) => Kind::TacticReworded(proto::TacticReworded {
-            tactic_id: id(pick(idle().cloned(), which)?),
+            tactic_id: id(pick(idle().cloned(), *which)?),
             statement: text,
             ..Default::default()
         }),
         Act::Regroup(which, to) => Kind::TacticRegrouped(proto::TacticRegrouped {
-            tactic_id: id(pick(idle().cloned(), which)?),
+            tactic_id: id(pick(idle().cloned(), *which)?),
             strategy_id: to.then(strategy).unwrap_or_default(),
         }),
         Act::TryOrEnd(which, how) => {
-            let tactic = pick(live().cloned(), which)?;
+            let tactic = pick(live().cloned(), *which)?;
             let tactic_id = tactic.tactic_id.to_string();
             let Some(attempt) = tactic.open_attempt().map(|it| it.attempt) else {
                 return Some(Kind::TacticTried(proto::TacticTried {
@@ -95,29 +95,10 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
                     ..Default::default()
                 }));
             };
-            match how % 3 {
-                0 => Kind::TacticFailed(proto::TacticFailed {
-                    tactic_id,
-                    attempt,
-                    failure: Failure::Effect.into(),
-                    observed: text,
-                    ..Default::default()
-                }),
-                1 => Kind::TacticSucceeded(proto::TacticSucceeded {
-                    tactic_id,
-                    attempt,
-                    observed: text,
-                }),
-                _ => Kind::TacticStopped(proto::TacticStopped {
-                    tactic_id,
-                    attempt,
-                    reason: text,
-                    inconclusive: true,
-                }),
-            }
+            ended(tactic_id, attempt, *how, text)
         }
         Act::Retire(which) => Kind::TacticRetired(proto::TacticRetired {
-            tactic_id: id(pick(idle().cloned(), which)?),
+            tactic_id: id(pick(idle().cloned(), *which)?),
             reason: text,
         }),
         Act::Adopt => Kind::StrategyAdopted(proto::StrategyAdopted {
@@ -126,7 +107,7 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
             ..Default::default()
         }),
         Act::Revise(which, retires) => {
-            let strategy = pick(plan.strategies.values().cloned(), which)?;
+            let strategy = pick(plan.strategies.values().cloned(), *which)?;
             let ended = idle().find(|it| it.strategy_id.as_ref() == Some(&strategy.strategy_id));
             let ended = ended.filter(|_| *retires);
             Kind::StrategyRevised(proto::StrategyRevised {
@@ -142,7 +123,10 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
             })
         }
         Act::Correct(which) => {
-            let event = pick(history.iter().filter(|it| !evolve::is_amendment(it)), which)?;
+            let event = pick(
+                history.iter().filter(|it| !evolve::is_amendment(it)),
+                *which,
+            )?;
             given::corrected(event.revision, reworded(event.kind.clone()?, text)?)
         }
         Act::Retract => {
@@ -169,30 +153,48 @@ fn kind(act: &Act, text: String, plan: &Plan, history: &[proto::Event]) -> Optio
     })
 }
 
-/// The same kind with another text, where it has one that is searched.
-fn reworded(kind: Kind, text: String) -> Option<Kind> {
-    Some(match kind {
-        Kind::TacticAdded(it) => Kind::TacticAdded(proto::TacticAdded {
-            statement: text,
-            ..it
-        }),
-        Kind::TacticReworded(it) => Kind::TacticReworded(proto::TacticReworded {
-            statement: text,
-            ..it
-        }),
-        Kind::TacticTried(it) => Kind::TacticTried(proto::TacticTried { reason: text, ..it }),
-        Kind::TacticFailed(it) => Kind::TacticFailed(proto::TacticFailed {
+/// The end of an attempt.
+fn ended(tactic_id: String, attempt: u32, how: u8, text: String) -> Kind {
+    match how % 3 {
+        0 => Kind::TacticFailed(proto::TacticFailed {
+            tactic_id,
+            attempt,
+            failure: Failure::Effect.into(),
             observed: text,
-            ..it
+            ..Default::default()
         }),
-        Kind::StrategyAdopted(it) => {
-            Kind::StrategyAdopted(proto::StrategyAdopted { intent: text, ..it })
-        }
-        Kind::StrategyRevised(it) => {
-            Kind::StrategyRevised(proto::StrategyRevised { reason: text, ..it })
-        }
-        _ => return None,
-    })
+        1 => Kind::TacticSucceeded(proto::TacticSucceeded {
+            tactic_id,
+            attempt,
+            observed: text,
+        }),
+        _ => Kind::TacticStopped(proto::TacticStopped {
+            tactic_id,
+            attempt,
+            reason: text,
+            inconclusive: true,
+        }),
+    }
+}
+
+/// The same kind with another text, where it has one that is searched.
+fn reworded(mut kind: Kind, text: String) -> Option<Kind> {
+    if let Kind::TacticAdded(it) = &mut kind {
+        it.statement = text;
+    } else if let Kind::TacticReworded(it) = &mut kind {
+        it.statement = text;
+    } else if let Kind::TacticTried(it) = &mut kind {
+        it.reason = text;
+    } else if let Kind::TacticFailed(it) = &mut kind {
+        it.observed = text;
+    } else if let Kind::StrategyAdopted(it) = &mut kind {
+        it.intent = text;
+    } else if let Kind::StrategyRevised(it) = &mut kind {
+        it.reason = text;
+    } else {
+        return None;
+    }
+    Some(kind)
 }
 
 /// Two plans, and what was committed to each at which position.
