@@ -193,7 +193,11 @@ fn effects_come_behind_causes_from_near_to_far() {
         plain(note()),
     ];
     let explanation = alone(&moment("growth", 1, told), &[2], LIMITS);
-    let sides: Vec<_> = explanation.events.iter().map(|it| it.side()).collect();
+    let sides: Vec<_> = explanation
+        .events
+        .iter()
+        .map(ExplainedEvent::side)
+        .collect();
     assert_eq!(
         sides,
         [
