@@ -1,6 +1,6 @@
 //! The only wiring: config -> journal -> view -> writer -> rpc. It answers health from the first
-//! moment, opens the gate once recovery has ended, and stops in order: health first, then the calls,
-//! the writer, the view, the journal.
+//! moment, opens the gate once recovery has ended, and stops in order: health first, the daemon's own
+//! clock, then the calls, the writer, the view, the journal.
 
 use std::{
     future::Future,
@@ -52,6 +52,7 @@ use crate::{
     },
 };
 
+mod lapses;
 mod watchdog;
 
 /// An idle connection is asked this often whether it still lives.
@@ -148,6 +149,7 @@ pub async fn run(
         // What failed is said by the thread itself, below.
         () = engine.ended.cancelled() => Ok(()),
         () = watchdog::look_on(engine.core.clone(), health.clone()) => Ok(()),
+        () = lapses::record(engine.core.clone()) => Ok(()),
         ended = &mut server => match ended {
             Ok(ended) => ended.map_err(DaemonError::from),
             Err(_) => Err(DaemonError::Thread("server")),

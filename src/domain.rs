@@ -8,7 +8,10 @@
 //! - [`shape`]: what a request alone shows wrong, and its digest;
 //! - [`decide`]: commands to events, or a refusal;
 //! - [`suggest`]: which tactic comes next;
+//! - [`outcomes`]: how the attempts of tactics ended, counted;
+//! - [`reliability`]: how people keep their commitments, counted;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
+//! - [`wording`]: what the words of an intent say about it;
 //! - [`stats`], [`assess`], [`review`]: how often tactics work, how strategies do, what is wrong;
 //! - [`explain`], [`revisions`], [`sight`], [`diff`]: why, how it evolved, what for, what differs;
 //! - [`show`]: state to the published views.
@@ -24,7 +27,9 @@ pub mod explain;
 #[cfg(test)]
 pub(crate) mod given;
 pub mod history;
+pub mod outcomes;
 pub mod plan;
+pub mod reliability;
 pub mod review;
 pub mod revisions;
 pub mod shape;
@@ -33,3 +38,4 @@ pub mod sight;
 pub mod stats;
 pub mod suggest;
 pub mod value;
+pub mod wording;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::{
     commit::{LeafHash, NotACommit},
@@ -18,13 +19,18 @@ use crate::{
     proto,
 };
 
+pub mod citations;
+pub mod commitments;
 pub mod directory;
 mod history;
 pub mod index;
+pub mod ledger;
 mod load;
+pub mod outcomes;
 pub mod plans;
 mod recover;
 pub mod search;
+mod series;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -34,6 +40,7 @@ pub mod tree;
 use self::{
     directory::{Directory, DirectoryEntry},
     history::Histories,
+    ledger::{Change, Ledger},
     plans::{Folded, Plans},
     search::Search,
     store::{Record, Store},
@@ -48,6 +55,8 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 const DIRTY_BYTES_SOFT: usize = 32 << 20;
 /// With so many, whoever publishes waits until some are written.
 const DIRTY_BYTES_HARD: usize = 128 << 20;
+/// How many entries a query across plans looks at before it lets go of the lock for whoever publishes.
+const PAGE_ENTRIES: usize = 256;
 
 /// What a projection is told: one durable commit.
 pub struct Applied {
@@ -61,6 +70,8 @@ pub struct Applied {
     pub events: Arc<[proto::Event]>,
     /// Its plan after it.
     pub state: Arc<Folded>,
+    /// What it changes across plans.
+    pub changes: Arc<[Change]>,
 }
 
 /// A fold of the log that is kept in memory and written behind it.
@@ -129,6 +140,7 @@ struct State {
     last_recorded_at: Option<Time>,
     plans: Plans,
     directory: Directory,
+    ledger: Ledger,
     frontier: Frontier,
     tiles: Tiles,
     written_position: u64,
@@ -141,6 +153,7 @@ struct Changes {
     frontier: Frontier,
     plans: <Plans as Projection>::Changes,
     directory: <Directory as Projection>::Changes,
+    ledger: <Ledger as Projection>::Changes,
     tiles: <Tiles as Projection>::Changes,
 }
 
@@ -160,6 +173,8 @@ pub struct View {
     search: Search,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
+    /// Signalled when a due date may pass in silence earlier than any before.
+    silence: Notify,
 }
 
 impl View {
@@ -170,6 +185,9 @@ impl View {
             state.apply(applied);
         }
         state.frontier.clone_from(frontier);
+        if std::mem::take(&mut state.ledger.silence_is_earlier) {
+            self.silence.notify_one();
+        }
         self.search.publish(group);
         self.press(&state);
     }
@@ -290,6 +308,7 @@ impl View {
         let mut state = self.lock();
         state.plans.settled(changes.plans);
         state.directory.settled(changes.directory);
+        state.ledger.settled(changes.ledger);
         state.tiles.settled(changes.tiles);
         state.written_position = changes.position;
         drop(state);
@@ -298,13 +317,14 @@ impl View {
     }
 
     /// The records of changes. A prefix of them survives a crash, so what is built on comes first:
-    /// chunks of the index, then the directory that counts them, tiles, then the checkpoint that
-    /// vouches for all.
+    /// chunks of the index, then the directory that counts them, what goes across plans, tiles, then the
+    /// checkpoint that vouches for all.
     fn records(&self, changes: &Changes) -> Result<Vec<Record>, ViewError> {
         let mut records = Vec::new();
         Plans::records(&changes.plans, &mut records)?;
         plans::snapshot_records(&self.store, &changes.plans, &mut records)?;
         Directory::records(&changes.directory, &mut records)?;
+        Ledger::records(&changes.ledger, &mut records)?;
         Tiles::records(&changes.tiles, &mut records)?;
         records.push(self.checkpoint(changes)?);
         Ok(records)
@@ -325,6 +345,7 @@ impl State {
         );
         self.plans.apply(applied);
         self.directory.apply(applied);
+        self.ledger.apply(applied);
         self.tiles.apply(applied);
         self.position = applied.position;
         self.last_recorded_at = Some(applied.recorded_at);
@@ -341,13 +362,14 @@ impl State {
             frontier: self.frontier.clone(),
             plans: self.plans.changes(),
             directory: self.directory.changes(),
+            ledger: self.ledger.changes(),
             tiles: self.tiles.changes(),
         })
     }
 
     /// About how many bytes of changes are not written yet.
     fn dirty_bytes(&self) -> usize {
-        self.plans.dirty_bytes() + self.tiles.dirty_bytes()
+        self.plans.dirty_bytes() + self.ledger.dirty_bytes() + self.tiles.dirty_bytes()
     }
 }
 

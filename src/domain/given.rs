@@ -1,9 +1,15 @@
 //! Histories that tests start from: events numbered from 1 that occur one second after another, with
 //! short ways to write the kinds that most tests need.
 
+use std::sync::Arc;
+
 use prost_types::Timestamp;
 
-use super::{evolve::fold, plan::Plan};
+use super::{
+    evolve::fold,
+    history::{History, Moment, Recorded},
+    plan::Plan,
+};
 use crate::proto::{
     AssumptionStated, CommitmentMade, Event, EventCorrected, EventRetracted, Failure,
     IndicatorDefined, MeasurementRecorded, PlanCreated, StrategyAdopted, TacticAdded, TacticFailed,
@@ -21,6 +27,31 @@ pub(crate) fn history(kinds: impl IntoIterator<Item = Kind>) -> Vec<Event> {
         .zip(kinds)
         .map(|(revision, kind)| event(revision, kind))
         .collect()
+}
+
+/// The plan `growth` as it is after these events, each in a commit of its own.
+pub(crate) fn moment(kinds: impl IntoIterator<Item = Kind>) -> Moment {
+    moment_of(history(kinds))
+}
+
+/// The same of events that were numbered already, at whatever time they occurred.
+pub(crate) fn moment_of(events: Vec<Event>) -> Moment {
+    let last = events.last().map_or(0, |event| event.revision);
+    let recorded = events.into_iter().map(|event| {
+        Arc::new(Recorded {
+            position: event.revision,
+            recorded_at: event.occurred_at.unwrap_or_default().into(),
+            actor: "Ada".into(),
+            on_behalf_of: "".into(),
+            event,
+        })
+    });
+    let history = History {
+        plan_id: "growth".into(),
+        events: recorded.collect(),
+    };
+    let now = at(i64::try_from(last).unwrap_or(i64::MAX)).into();
+    Moment::at_revision(Arc::new(history), last, now, last)
 }
 
 /// An event at the second of its revision.

@@ -475,12 +475,27 @@ pub struct Commitment {
     pub moves: u32,
     /// How many of these moves were said after the due date.
     pub late_moves: u32,
-    /// How many of its due dates passed in silence.
-    pub silent_misses: u32,
+    /// The due dates that passed in silence, each once.
+    pub silently_missed: Vec<Time>,
+    /// Who has held it, one after another; the last is the assignee.
+    pub held: Vec<Held>,
     /// The revision of the event that made it.
     pub made_revision: u64,
     /// The revision of the last event about it.
     pub last_revision: u64,
+}
+
+/// What happened to a commitment while somebody held it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Who held it.
+    pub assignee: String,
+    /// How often its deadline was moved before it was due.
+    pub moved_with_notice: u32,
+    /// How often it was moved when it was due already.
+    pub moved_late: u32,
+    /// How many due dates passed in silence.
+    pub missed_silently: u32,
 }
 
 /// Where a commitment stands.
@@ -575,15 +590,5 @@ impl Plan {
     #[must_use]
     pub fn is_archived(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Archived(_))
-    }
-
-    /// The tactics of a strategy that are not retired.
-    pub fn live_tactics_of<'a>(&'a self, strategy_id: &'a str) -> impl Iterator<Item = &'a Tactic> {
-        self.tactics
-            .values()
-            .map(AsRef::as_ref)
-            .filter(move |tactic| {
-                tactic.retired.is_none() && tactic.strategy_id.as_deref() == Some(strategy_id)
-            })
     }
 }

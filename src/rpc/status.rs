@@ -139,7 +139,7 @@ pub(super) fn no_plan(plan_id: &str) -> Status {
 pub(super) fn no_plan_then(plan_id: &str) -> Status {
     with_metadata(
         ErrorReason::PlanNotFound,
-        format!("There was no plan `{plan_id}` at that point yet: name a later one."),
+        format!("The plan `{plan_id}` had not begun at that point: name a later one."),
         metadata([("plan_id", plan_id)]),
     )
 }
@@ -363,7 +363,8 @@ fn code(reason: ErrorReason) -> Code {
         | ErrorReason::OtherStrategy
         | ErrorReason::DueDate
         | ErrorReason::NotCorrectable
-        | ErrorReason::LogDiverged => Code::FailedPrecondition,
+        | ErrorReason::LogDiverged
+        | ErrorReason::CostRequired => Code::FailedPrecondition,
     }
 }
 

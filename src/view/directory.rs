@@ -118,7 +118,7 @@ impl Projection for Directory {
             archived: plan.is_archived(),
             revision: plan.revision,
             commits: applied.state.index.commits(),
-            last_position: applied.state.index.last().map_or(0, |last| last.position),
+            last_position: applied.state.last_position(),
             last_recorded_at: applied.recorded_at,
         };
         self.entries.insert(plan.plan_id.clone(), Arc::new(entry));

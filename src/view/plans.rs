@@ -18,7 +18,7 @@ const INDEX_TAG: u8 = b'i';
 /// The first byte of the keys of snapshot pieces.
 const SNAPSHOT_TAG: u8 = b's';
 /// The form of a snapshot. One of another form is thrown away and the plan folded again.
-const SNAPSHOT_FORMAT: u16 = 1;
+const SNAPSHOT_FORMAT: u16 = 2;
 /// Sled moves small values about more cheaply than large ones.
 const SNAPSHOT_PIECE_BYTES: usize = 12 << 10;
 /// A plan of fewer commits is folded from them faster than a snapshot is kept up to date.
@@ -48,6 +48,12 @@ impl Folded {
             plan: Plan::unborn(plan_id),
             index: Index::default(),
         }
+    }
+
+    /// The position of its last commit; 0 before the first.
+    #[must_use]
+    pub fn last_position(&self) -> u64 {
+        self.index.last().map_or(0, |last| last.position)
     }
 
     /// About how many bytes of memory it takes. The state holds each text once, as its view does,

@@ -2,12 +2,14 @@
 //! is read from it, and what cannot be trusted is made again from the first commit.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,6 +17,7 @@ use super::{
     directory::{self, Directory},
     history::Histories,
     index::Index,
+    ledger::{self, Change, Ledger},
     load::index_entry,
     plans::{Folded, Plans},
     search::Search,
@@ -31,7 +34,7 @@ use crate::{
 };
 
 /// The form of all records of the view. A view of another form is deleted and made again.
-const VIEW_FORMAT: u32 = 2;
+const VIEW_FORMAT: u32 = 3;
 const CHECKPOINT_KEY: &[u8] = b"c";
 /// How much of the log is read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -49,7 +52,12 @@ struct Checkpoint {
     frontier: Frontier,
     /// The tiles of the tree that are not whole, which have no records of their own.
     edge: Edge,
+    /// How many changes across plans there were: what is missing of them is noticed by it.
+    changes: u64,
 }
+
+/// Plans whose records a crash left ahead of the checkpoint, as they were where the log is read.
+type Behind = HashMap<Id, Folded>;
 
 impl View {
     /// Opens the view in `dir` and brings it up to the head of `journal`, unless that is
@@ -93,6 +101,7 @@ impl View {
             leaf: leaf_at(self.journal.as_ref(), changes.position)?,
             frontier: changes.frontier.clone(),
             edge: changes.tiles.edge.clone(),
+            changes: changes.ledger.count,
         };
         Ok(Record {
             key: CHECKPOINT_KEY.to_vec(),
@@ -118,6 +127,11 @@ impl View {
         checkpoint.confirm(journal.as_ref())?;
         let mut state = State::empty(cache_bytes);
         state.directory = Directory::restore(store.scan(&[directory::TAG]))?;
+        state.ledger = Ledger::restore(
+            store.scan(&[ledger::TAG]),
+            checkpoint.position,
+            checkpoint.changes,
+        )?;
         state.position = checkpoint.position;
         state.written_position = checkpoint.position;
         state.frontier = checkpoint.frontier;
@@ -138,16 +152,18 @@ impl View {
             histories: Histories::default(),
             search: Search::default(),
             progress: Condvar::new(),
+            silence: Notify::new(),
         }
     }
 
     /// Takes in commits that another writer appended, and hands them on for the watchers.
     pub fn follow(&self) -> Result<Vec<Recent>, ViewError> {
         let mut frontier = self.frontier();
+        let mut behind = Behind::new();
         let mut recent = Vec::new();
         while self.position() < self.journal.head() {
             for entry in self.journal.read(self.position() + 1, READ_BYTES)? {
-                self.take_in(&entry, &mut frontier, |_| Ok(()))?;
+                self.take_in(&entry, &mut frontier, &mut behind, |_| Ok(()))?;
                 let position = entry.position;
                 let Header { plan_id, kinds } = commit::header(&entry.commit)
                     .map_err(|source| ViewError::Undecodable { position, source })?;
@@ -167,6 +183,7 @@ impl View {
         let head = self.journal.head();
         let from = self.position() + 1;
         let mut frontier = self.frontier();
+        let mut behind = Behind::new();
         self.confirm_mark(&frontier)?;
         let mut said = Instant::now();
         let mut next = from;
@@ -176,7 +193,9 @@ impl View {
             }
             for entry in self.journal.read(next, READ_BYTES)? {
                 next = entry.position + 1;
-                self.take_in(&entry, &mut frontier, |tree| self.confirm_mark(tree))?;
+                self.take_in(&entry, &mut frontier, &mut behind, |tree| {
+                    self.confirm_mark(tree)
+                })?;
             }
             if said.elapsed() >= PROGRESS_INTERVAL {
                 said = Instant::now();
@@ -194,31 +213,27 @@ impl View {
         &self,
         entry: &Entry,
         frontier: &mut Frontier,
+        behind: &mut Behind,
         confirm: impl FnOnce(&Frontier) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
         let position = entry.position;
         let leaf = commit::leaf_hash(&entry.commit);
         frontier.push(leaf);
         confirm(frontier)?;
-        let mut commit = commit::decode(&entry.commit)
+        let commit = commit::decode(&entry.commit)
             .map_err(|source| ViewError::Undecodable { position, source })?;
-        let before = self.state_before(&commit, position)?;
         let recorded_at = commit.recorded_at.unwrap_or_default().into();
-        let events: Arc<[proto::Event]> = std::mem::take(&mut commit.events).into();
-        let state = match before {
+        let events: Arc<[proto::Event]> = commit.events.as_slice().into();
+        let (state, changes) = match self.state_before(&commit, position)? {
             // A crash between two batches can leave a plan's records ahead of the checkpoint.
-            Some(state)
-                if state
-                    .index
-                    .last()
-                    .is_some_and(|last| last.position >= position) =>
-            {
-                state
+            Some(ahead) if ahead.last_position() >= position => {
+                let changes = self.changes_behind(&ahead, &commit, position, behind)?;
+                (ahead, changes)
             }
-            Some(state) => Arc::new(self.with_commit(&state, position, &commit, &events)?),
+            Some(before) => self.next_state(&before, position, &commit)?,
             None => {
                 let unborn = Folded::unborn(Id::from(commit.plan_id.as_str()));
-                Arc::new(self.with_commit(&unborn, position, &commit, &events)?)
+                self.next_state(&unborn, position, &commit)?
             }
         };
         self.publish(
@@ -228,6 +243,7 @@ impl View {
                 leaf,
                 events,
                 state,
+                changes,
             }],
             frontier,
         );
@@ -236,6 +252,54 @@ impl View {
             self.write()?;
         }
         Ok(())
+    }
+
+    /// The plan after one more commit, and what that changes across plans.
+    fn next_state(
+        &self,
+        before: &Folded,
+        position: u64,
+        commit: &proto::Commit,
+    ) -> Result<(Arc<Folded>, Arc<[Change]>), ViewError> {
+        let recorded_at = commit.recorded_at.unwrap_or_default().into();
+        let events = &commit.events;
+        let after = self.with_commit(before, position, commit, events)?;
+        let changes = ledger::changes_of(&before.plan, &after.plan, events, position, recorded_at);
+        Ok((Arc::new(after), changes))
+    }
+
+    /// What a commit changes across plans whose plan's records are ahead of it: told by the plan as
+    /// it was then.
+    fn changes_behind(
+        &self,
+        ahead: &Folded,
+        commit: &proto::Commit,
+        position: u64,
+        behind: &mut Behind,
+    ) -> Result<Arc<[Change]>, ViewError> {
+        let plan_id = &ahead.plan.plan_id;
+        let before = match behind.remove(plan_id) {
+            Some(before) => before,
+            None => self.folded_before(ahead, position)?,
+        };
+        let (after, changes) = self.next_state(&before, position, commit)?;
+        if ahead.last_position() > position {
+            behind.insert(plan_id.clone(), Arc::unwrap_or_clone(after));
+        }
+        Ok(changes)
+    }
+
+    /// A plan as it was before the commit at a position.
+    fn folded_before(&self, ahead: &Folded, position: u64) -> Result<Folded, ViewError> {
+        let mut index = Index::default();
+        let mut events = Vec::new();
+        let earlier = ahead.index.iter_from(0);
+        for entry in earlier.take_while(|entry| entry.position < position) {
+            index.push(*entry);
+            events.extend(self.commit(entry.position)?.events);
+        }
+        let plan = evolve::fold(ahead.plan.plan_id.clone(), &events);
+        Ok(Folded { plan, index })
     }
 
     fn state_before(
@@ -377,6 +441,7 @@ impl State {
             last_recorded_at: None,
             plans: Plans::new(cache_bytes),
             directory: Directory::default(),
+            ledger: Ledger::default(),
             frontier: Frontier::default(),
             tiles: Tiles::default(),
             written_position: 0,

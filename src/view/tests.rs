@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod ledger;
 mod tree;
 
 use crate::{
@@ -138,6 +139,7 @@ impl World {
         assert_eq!(view.position(), self.journal.head());
         assert_eq!(view.frontier(), self.frontier());
         self.proves_what_the_log_says();
+        self.goes_across_plans_as_the_log_says();
         for folded in expected {
             let plan_id = folded.plan.plan_id.clone();
             let entry = view.entry(&plan_id).expect("listed");
@@ -209,6 +211,7 @@ fn noted(revision: u64) -> proto::Event {
 fn history() -> impl Strategy<Value = Vec<proto::Event>> {
     arbitrary::history(90).prop_map(|mut events| {
         for event in &mut events {
+            cite(event);
             let target = match &event.kind {
                 Some(Kind::EventCorrected(it)) => it.revision,
                 Some(Kind::EventRetracted(it)) => it.revision,
@@ -220,6 +223,17 @@ fn history() -> impl Strategy<Value = Vec<proto::Event>> {
         }
         events
     })
+}
+
+/// Has some of the events cite other plans, or their own.
+fn cite(event: &mut proto::Event) {
+    if event.revision.is_multiple_of(5) {
+        event.because.push(proto::Cause {
+            plan_id: format!("plan-{}", event.revision % 3),
+            revision: event.revision / 5,
+            role: proto::CauseRole::Evidence.into(),
+        });
+    }
 }
 
 /// A step of a view's life.
@@ -500,6 +514,7 @@ fn nobody_waits_for_a_view_that_is_not_written_any_more() {
         recorded_at: Time::default(),
         leaf: [0; 32],
         state: folded,
+        changes: Arc::default(),
     };
     world.view().publish(&[applied], &Frontier::default());
     assert_eq!(world.view().position(), 2);

@@ -26,7 +26,7 @@ use crate::{
     journal::{Append, Journal, JournalError, underway::UnderWay},
     merkle::Frontier,
     proto::{self, LogEntry},
-    view::{Applied, View, ViewError, index::RequestKey, index_entry, plans::Folded},
+    view::{Applied, View, ViewError, index::RequestKey, index_entry, ledger, plans::Folded},
 };
 
 /// How many requests one group takes at most: more only makes the first of them wait longer.
@@ -316,6 +316,13 @@ impl GroupWriter {
 
         let position = self.head + group.commits.len() as u64 + 1;
         self.last_recorded_at = recorded_at;
+        let changes = ledger::changes_of(
+            &base.plan,
+            &decision.plan,
+            &commit.events,
+            position,
+            recorded_at,
+        );
         let plan_id = decision.plan.plan_id.clone();
         let mut index = base.index.clone();
         index.push(index_entry(position, &commit));
@@ -331,6 +338,7 @@ impl GroupWriter {
             leaf: commit::leaf_hash(&bytes),
             events: commit.events.into(),
             state,
+            changes,
         });
         group.recent.push(Recent {
             position,

@@ -2,6 +2,7 @@
 //! binary, so that it is linked once; a file for each family of promises.
 
 mod amendments;
+mod assess;
 mod audit;
 mod backup;
 mod bad_input;
@@ -10,19 +11,24 @@ mod browser;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
+mod commitments;
 mod crash;
 mod daemon;
+mod diff;
 #[cfg(feature = "ci")]
 mod durable;
 mod execute;
 mod execute_stream;
+mod explain_cli;
 #[cfg(feature = "ci")]
 mod faults;
 #[cfg(feature = "ci")]
 mod flips;
+mod founding;
 mod histories;
 mod key;
 mod language;
+mod lapses;
 mod left;
 mod loss;
 mod malformed;
@@ -38,13 +44,19 @@ mod read_log;
 mod reading;
 mod real_history;
 mod restore;
+mod review;
 mod search;
+#[cfg(feature = "ci")]
 mod segments;
 mod serving;
+mod stats;
 mod stopping;
+mod suggest;
+mod time_travel;
 mod verify;
 mod view;
 mod views;
 mod watch;
 mod watch_load;
+mod why;
 mod wire;

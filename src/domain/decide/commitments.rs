@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        plan::{Commitment, CommitmentState, Plan},
+        plan::{Commitment, Plan},
         value::Time,
     },
     CommandContext, Refusal, bounds,
@@ -134,7 +134,7 @@ pub(super) fn lapse(
         Some(format!(
             "The due date of the commitment `{id}` has not passed: wait for it."
         ))
-    } else if lapsed.state == CommitmentState::Overdue {
+    } else if lapsed.silently_missed.contains(&lapsed.due) {
         Some(format!(
             "That this due date of the commitment `{id}` passed is recorded already."
         ))
@@ -209,6 +209,7 @@ mod tests {
         },
         *,
     };
+    use crate::domain::plan::CommitmentState;
 
     /// When the promise is due, in seconds.
     const DUE: i64 = BEGIN + 1_000;
@@ -273,6 +274,18 @@ mod tests {
         let moved = overdue.and([move_to("c", DUE + 500)]);
         assert_eq!(state(&moved), &CommitmentState::Open);
         moved.at(DUE + 500).and([lapse("c", DUE + 500)]);
+    }
+
+    #[test]
+    fn a_due_date_passes_in_silence_once_also_when_it_was_moved_away_and_back() {
+        let overdue = promised().at(DUE).and([lapse("c", DUE)]);
+        let back = overdue.and([move_to("c", DUE + 500), move_to("c", DUE)]);
+        assert_eq!(state(&back), &CommitmentState::Open);
+        back.when(lapse("c", DUE)).then_refused(
+            ErrorReason::DueDate,
+            "commands[0].lapse_commitment.due",
+            &[("subject", "commitments/c")],
+        );
     }
 
     #[test]

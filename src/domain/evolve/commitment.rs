@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Stamp;
 use crate::{
     domain::{
-        plan::{Closing, Commitment, CommitmentState, Plan},
+        plan::{Closing, Commitment, CommitmentState, Held, Plan},
         value::Time,
     },
     proto::{self, Notice},
@@ -28,7 +28,8 @@ pub(super) fn made(plan: &mut Plan, made: &proto::CommitmentMade, at: Stamp) {
                 made_at: at.occurred_at,
                 moves: 0,
                 late_moves: 0,
-                silent_misses: 0,
+                silently_missed: Vec::new(),
+                held: vec![Held::by(&made.assignee)],
                 made_revision: at.revision,
                 last_revision: at.revision,
             })
@@ -38,6 +39,7 @@ pub(super) fn made(plan: &mut Plan, made: &proto::CommitmentMade, at: Stamp) {
 pub(super) fn reassigned(plan: &mut Plan, reassigned: &proto::CommitmentReassigned, at: Stamp) {
     if let Some(commitment) = touched(plan, &reassigned.commitment_id, at) {
         commitment.assignee.clone_from(&reassigned.assignee);
+        commitment.held.push(Held::by(&reassigned.assignee));
     }
 }
 
@@ -52,8 +54,17 @@ pub(super) fn moved(plan: &mut Plan, moved: &proto::DeadlineMoved, at: Stamp) {
     if let Some(commitment) = touched(plan, &moved.commitment_id, at) {
         commitment.due = moved.new.map_or_else(Time::default, Into::into);
         commitment.moves = commitment.moves.saturating_add(1);
-        if moved.notice() == Notice::AfterDue {
+        let late = moved.notice() == Notice::AfterDue;
+        if late {
             commitment.late_moves = commitment.late_moves.saturating_add(1);
+        }
+        if let Some(holder) = commitment.held.last_mut() {
+            let count = if late {
+                &mut holder.moved_late
+            } else {
+                &mut holder.moved_with_notice
+            };
+            *count = count.saturating_add(1);
         }
         commitment.state = CommitmentState::Open;
     }
@@ -80,10 +91,22 @@ pub(super) fn missed(plan: &mut Plan, missed: &proto::DeadlineMissed, at: Stamp)
             notice: missed.notice,
         };
     } else if missed.due.map(Time::from) == Some(commitment.due) {
-        commitment.silent_misses = commitment.silent_misses.saturating_add(1);
+        pass_in_silence(commitment);
         commitment.state = CommitmentState::Overdue;
     }
     // Otherwise the date that passed in silence was corrected since, and was never due.
+}
+
+/// Counts the due date as one that passed in silence. A date counts once, also when the commitment was
+/// moved away from it and back.
+fn pass_in_silence(commitment: &mut Commitment) {
+    if commitment.silently_missed.contains(&commitment.due) {
+        return;
+    }
+    commitment.silently_missed.push(commitment.due);
+    if let Some(holder) = commitment.held.last_mut() {
+        holder.missed_silently = holder.missed_silently.saturating_add(1);
+    }
 }
 
 fn touched<'a>(plan: &'a mut Plan, commitment_id: &str, at: Stamp) -> Option<&'a mut Commitment> {
@@ -176,6 +199,45 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_counts_for_who_held_it_then() {
+        let reassigning = Kind::CommitmentReassigned(proto::CommitmentReassigned {
+            commitment_id: "c".into(),
+            assignee: "Grace".into(),
+            reason: "Ada is ill".into(),
+        });
+        let passed_on = commitment([
+            (40, moved(60, Notice::BeforeDue)),
+            (61, lapsed(60)),
+            (62, moved(70, Notice::AfterDue)),
+            (63, reassigning),
+            (71, lapsed(70)),
+        ]);
+        let held = |assignee, moved_with_notice, moved_late, missed_silently| Held {
+            moved_with_notice,
+            moved_late,
+            missed_silently,
+            ..Held::by(assignee)
+        };
+        assert_eq!(
+            passed_on.held,
+            [held("Ada", 1, 1, 1), held("Grace", 0, 0, 1)]
+        );
+    }
+
+    #[test]
+    fn a_due_date_passes_in_silence_once_also_when_it_was_moved_away_and_back() {
+        let back = commitment([
+            (51, lapsed(50)),
+            (52, moved(60, Notice::AfterDue)),
+            (53, moved(50, Notice::BeforeDue)),
+            (54, lapsed(50)),
+        ]);
+        assert_eq!(back.state, CommitmentState::Overdue);
+        assert_eq!(back.silently_missed, [given::at(50).into()]);
+        assert_eq!(back.held[0].missed_silently, 1);
+    }
+
+    #[test]
     fn kept_at_due_is_in_time() {
         let at = |seconds| commitment([(seconds, kept())]).state;
         assert_eq!(at(50), CommitmentState::Kept(closing(50, "All of them")));
@@ -190,7 +252,7 @@ mod tests {
         let overdue = commitment([(51, lapsed(50))]);
         assert_eq!(overdue.state, CommitmentState::Overdue);
         assert!(overdue.is_open());
-        assert_eq!(overdue.silent_misses, 1);
+        assert_eq!(overdue.silently_missed, [given::at(50).into()]);
     }
 
     #[test]
@@ -203,7 +265,7 @@ mod tests {
         assert_eq!(moved.state, CommitmentState::Open);
         assert_eq!(moved.due, given::at(70).into());
         assert_eq!((moved.moves, moved.late_moves), (2, 1));
-        assert_eq!(moved.silent_misses, 1);
+        assert_eq!(moved.silently_missed, [given::at(60).into()]);
         assert_eq!(moved.last_revision, 5);
     }
 
@@ -222,7 +284,7 @@ mod tests {
             notice: Notice::BeforeDue.into(),
         };
         assert_eq!(missed.state, expected);
-        assert_eq!(missed.silent_misses, 0);
+        assert!(missed.silently_missed.is_empty());
     }
 
     #[test]
@@ -242,7 +304,7 @@ mod tests {
         let corrected = commitment([(51, lapsed(50)), (55, kept()), (56, later_due)]);
         let expected = CommitmentState::Kept(closing(55, "All of them"));
         assert_eq!(corrected.state, expected);
-        assert_eq!(corrected.silent_misses, 0);
+        assert!(corrected.silently_missed.is_empty());
     }
 
     #[test]

@@ -2,10 +2,31 @@
 //! alone.
 
 use super::{
-    Attempt, AttemptState, Commitment, CommitmentState, Indicator, IndicatorState, Strategy,
-    StrategyState, Tactic,
+    Attempt, AttemptState, Commitment, CommitmentState, Held, Indicator, IndicatorState, Plan,
+    Strategy, StrategyState, Tactic,
 };
 use crate::proto;
+
+impl Plan {
+    /// The strategies that are being followed, in order of adoption.
+    #[must_use]
+    pub fn live_strategies(&self) -> Vec<&Strategy> {
+        let strategies = self.strategies.values().map(AsRef::as_ref);
+        let mut live: Vec<&Strategy> = strategies.filter(|strategy| strategy.is_live()).collect();
+        live.sort_by_key(|strategy| strategy.adopted_revision);
+        live
+    }
+
+    /// The tactics of a strategy that are not retired.
+    pub fn live_tactics_of<'a>(&'a self, strategy_id: &'a str) -> impl Iterator<Item = &'a Tactic> {
+        self.tactics
+            .values()
+            .map(AsRef::as_ref)
+            .filter(move |tactic| {
+                tactic.retired.is_none() && tactic.strategy_id.as_deref() == Some(strategy_id)
+            })
+    }
+}
 
 impl Tactic {
     /// Where it stands, by its last attempt.
@@ -76,5 +97,18 @@ impl Commitment {
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.state, CommitmentState::Open | CommitmentState::Overdue)
+    }
+}
+
+impl Held {
+    /// That somebody holds a commitment from now on.
+    #[must_use]
+    pub fn by(assignee: &str) -> Self {
+        Self {
+            assignee: assignee.to_owned(),
+            moved_with_notice: 0,
+            moved_late: 0,
+            missed_silently: 0,
+        }
     }
 }

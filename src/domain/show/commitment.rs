@@ -9,48 +9,50 @@ use crate::{
 };
 
 pub(super) fn all(plan: &Plan) -> Vec<proto::Commitment> {
-    let mut shown: Vec<_> = plan
+    let mut shown: Vec<proto::Commitment> = plan
         .commitments
         .values()
-        .map(|commitment| show(commitment))
+        .map(|commitment| commitment.as_ref().into())
         .collect();
     shown.sort_by_key(|commitment| commitment.made_revision);
     shown
 }
 
-fn show(commitment: &Commitment) -> proto::Commitment {
-    let (state, closing) = standing(&commitment.state);
-    let notice = match &commitment.state {
-        CommitmentState::Missed { notice, .. } => *notice,
-        CommitmentState::Open
-        | CommitmentState::Overdue
-        | CommitmentState::Kept(_)
-        | CommitmentState::KeptLate(_)
-        | CommitmentState::Released(_) => Notice::Unspecified.into(),
-    };
-    proto::Commitment {
-        commitment_id: commitment.commitment_id.to_string(),
-        tactic_id: commitment
-            .tactic_id
-            .as_ref()
-            .map(Id::to_string)
-            .unwrap_or_default(),
-        state: state.into(),
-        assignee: commitment.assignee.clone(),
-        made_to: commitment.made_to.clone(),
-        promise: commitment.promise.clone(),
-        due: Some(commitment.due.into()),
-        made_at: Some(commitment.made_at.into()),
-        moves: commitment.moves,
-        late_moves: commitment.late_moves,
-        silent_misses: commitment.silent_misses,
-        closed_at: closing.map(|closing| closing.at.into()),
-        notice,
-        close_reason: closing
-            .map(|closing| closing.text.clone())
-            .unwrap_or_default(),
-        made_revision: commitment.made_revision,
-        last_revision: commitment.last_revision,
+impl From<&Commitment> for proto::Commitment {
+    fn from(commitment: &Commitment) -> Self {
+        let (state, closing) = standing(&commitment.state);
+        let notice = match &commitment.state {
+            CommitmentState::Missed { notice, .. } => *notice,
+            CommitmentState::Open
+            | CommitmentState::Overdue
+            | CommitmentState::Kept(_)
+            | CommitmentState::KeptLate(_)
+            | CommitmentState::Released(_) => Notice::Unspecified.into(),
+        };
+        Self {
+            commitment_id: commitment.commitment_id.to_string(),
+            tactic_id: commitment
+                .tactic_id
+                .as_ref()
+                .map(Id::to_string)
+                .unwrap_or_default(),
+            state: state.into(),
+            assignee: commitment.assignee.clone(),
+            made_to: commitment.made_to.clone(),
+            promise: commitment.promise.clone(),
+            due: Some(commitment.due.into()),
+            made_at: Some(commitment.made_at.into()),
+            moves: commitment.moves,
+            late_moves: commitment.late_moves,
+            silent_misses: u32::try_from(commitment.silently_missed.len()).unwrap_or(u32::MAX),
+            closed_at: closing.map(|closing| closing.at.into()),
+            notice,
+            close_reason: closing
+                .map(|closing| closing.text.clone())
+                .unwrap_or_default(),
+            made_revision: commitment.made_revision,
+            last_revision: commitment.last_revision,
+        }
     }
 }
 

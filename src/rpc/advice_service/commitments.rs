@@ -1,29 +1,388 @@
-//! `ListCommitments` and `GetReliability`: what was promised, and whose word holds.
+//! `ListCommitments` and `GetReliability`: what was promised, and whose word holds. Both go over all
+//! plans as of one position, which the token of a page carries on, so that later pages show what the first
+//! one did.
 
+use std::ops::Bound;
+
+use prost::Message as _;
+use prost_types::Timestamp;
 use tonic::{Response, Status};
 
 use crate::{
-    proto::{
-        GetReliabilityRequest, GetReliabilityResponse, ListCommitmentsRequest,
-        ListCommitmentsResponse,
+    domain::{
+        plan::Commitment,
+        reliability::Reliability,
+        value::{Id, Time},
     },
-    rpc::Gate,
+    proto::{
+        self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
+        ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
+    },
+    rpc::{BATCH_BYTES, Core, Gate, as_of, blocking, page, query::Checks},
+    view::{
+        View,
+        commitments::{CommitmentKey, Due},
+    },
 };
 
-#[expect(clippy::unused_async, reason = "it will ask the core")]
+/// How many commitments one page looks through before it ends early.
+const SCANNED_COMMITMENTS_MAX: usize = 20_000;
+/// How many assignees are asked for at a time.
+const SCANNED_ASSIGNEES: usize = 64;
+/// The longest name of an assignee, in characters.
+const ASSIGNEE_CHARS_MAX: usize = 200;
+
 pub(super) async fn list(
     gate: &Gate,
-    _request: ListCommitmentsRequest,
+    mut query: ListCommitmentsRequest,
 ) -> Result<Response<ListCommitmentsResponse>, Status> {
-    gate.core()?;
-    Err(Status::unimplemented("not built yet"))
+    let mut check = Checks::default();
+    let filter = ListFilter::of(&query, &mut check);
+    let as_of = as_of::check_log_point(&mut check, "as_of", query.as_of);
+    let page_size = page::size(&mut check, query.page_size);
+    check.finish()?;
+    let token = std::mem::take(&mut query.page_token);
+    let min_position = std::mem::take(&mut query.min_position);
+    query.page_size = 0;
+    let place = page::place(&query, &token)?;
+    let core = gate.core_at(min_position).await?;
+    let (position, after) = match place {
+        Some(place) => pinned(core, &place, due_of)?,
+        None => (as_of::position(core, as_of).await?, None),
+    };
+    let listing = Listing {
+        query,
+        filter,
+        page_size,
+        position,
+    };
+    let view = core.view.clone();
+    let response = blocking(move || Ok(listing.read(&view, after))).await?;
+    Ok(Response::new(response))
 }
 
-#[expect(clippy::unused_async, reason = "it will ask the core")]
 pub(super) async fn reliability(
     gate: &Gate,
-    _request: GetReliabilityRequest,
+    mut query: GetReliabilityRequest,
 ) -> Result<Response<GetReliabilityResponse>, Status> {
-    gate.core()?;
-    Err(Status::unimplemented("not built yet"))
+    let mut check = Checks::default();
+    check_assignee(&query.assignee, &mut check);
+    let plan_ids = plan_ids_of(&query.plan_ids, &mut check);
+    let as_of = as_of::check_log_point(&mut check, "as_of", query.as_of);
+    let page_size = page::size(&mut check, query.page_size);
+    check.finish()?;
+    let token = std::mem::take(&mut query.page_token);
+    let min_position = std::mem::take(&mut query.min_position);
+    query.page_size = 0;
+    let place = page::place(&query, &token)?;
+    let core = gate.core_at(min_position).await?;
+    let (position, after) = match place {
+        Some(place) => pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
+        None => (as_of::position(core, as_of).await?, None),
+    };
+    let counting = Counting {
+        query,
+        plan_ids,
+        page_size,
+        position,
+    };
+    let view = core.view.clone();
+    let response = blocking(move || Ok(counting.read(&view, after))).await?;
+    Ok(Response::new(response))
+}
+
+/// The position that a token holds on to, and what stands behind it there.
+pub(super) fn pinned<T>(
+    core: &Core,
+    place: &[u8],
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<(u64, Option<T>), Status> {
+    let (position, after) = place.split_first_chunk().ok_or_else(page::no_token)?;
+    let position = u64::from_be_bytes(*position);
+    if position > core.view.position() {
+        return Err(page::no_token());
+    }
+    Ok((position, Some(read(after).ok_or_else(page::no_token)?)))
+}
+
+/// The place of a token: the position that the pages hold on to, and what the last one ended with.
+pub(super) fn place(position: u64, last: &[u8]) -> Vec<u8> {
+    let mut place = position.to_be_bytes().to_vec();
+    place.extend_from_slice(last);
+    place
+}
+
+fn due_bytes(due: &Due) -> Vec<u8> {
+    let mut bytes = due.due.seconds.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&due.due.nanos.to_be_bytes());
+    bytes.extend_from_slice(due.plan_id.as_bytes());
+    // An id holds no slash.
+    bytes.push(b'/');
+    bytes.extend_from_slice(due.commitment_id.as_bytes());
+    bytes
+}
+
+fn due_of(bytes: &[u8]) -> Option<Due> {
+    let (seconds, rest) = bytes.split_first_chunk()?;
+    let (nanos, ids) = rest.split_first_chunk()?;
+    let (plan_id, commitment_id) = std::str::from_utf8(ids).ok()?.split_once('/')?;
+    Some(Due {
+        due: Time {
+            seconds: i64::from_be_bytes(*seconds),
+            nanos: i32::from_be_bytes(*nanos),
+        },
+        plan_id: plan_id.into(),
+        commitment_id: commitment_id.into(),
+    })
+}
+
+fn check_assignee(assignee: &str, check: &mut Checks) {
+    if assignee.chars().count() > ASSIGNEE_CHARS_MAX {
+        let wrong = format!("it has more than {ASSIGNEE_CHARS_MAX} characters");
+        check.fault("assignee", wrong);
+    }
+}
+
+/// The plans that are asked about, in order; none: all.
+fn plan_ids_of(plan_ids: &[String], check: &mut Checks) -> Vec<Id> {
+    check.filters("plan_ids", plan_ids.len());
+    for (number, plan_id) in plan_ids.iter().enumerate() {
+        check.id(format!("plan_ids[{number}]"), plan_id);
+    }
+    let mut plan_ids: Vec<Id> = plan_ids.iter().map(|id| Id::from(id.as_str())).collect();
+    plan_ids.sort_unstable();
+    plan_ids
+}
+
+fn is_asked_for(plan_ids: &[Id], plan_id: &Id) -> bool {
+    plan_ids.is_empty() || plan_ids.binary_search(plan_id).is_ok()
+}
+
+fn time(field: &'static str, time: Option<Timestamp>, check: &mut Checks) -> Option<Time> {
+    let time = time?;
+    if !Time::holds(&time) {
+        check.fault(field, "it is no time of the years 1 to 9999");
+    }
+    Some(time.into())
+}
+
+/// What a list leaves out.
+struct ListFilter {
+    assignee: String,
+    states: Vec<CommitmentState>,
+    plan_ids: Vec<Id>,
+    due_from: Option<Time>,
+    due_before: Option<Time>,
+}
+
+impl ListFilter {
+    fn of(query: &ListCommitmentsRequest, check: &mut Checks) -> Self {
+        check_assignee(&query.assignee, check);
+        check.filters("states", query.states.len());
+        let mut states = Vec::new();
+        for (number, state) in query.states.iter().enumerate() {
+            match CommitmentState::try_from(*state) {
+                Ok(CommitmentState::Unspecified) => check.fault(
+                    format!("states[{number}]"),
+                    "name a state, or leave the list empty for all",
+                ),
+                Ok(state) => states.push(state),
+                Err(_) => check.fault(
+                    format!("states[{number}]"),
+                    format!("{state} is no CommitmentState"),
+                ),
+            }
+        }
+        Self {
+            assignee: query.assignee.clone(),
+            states,
+            plan_ids: plan_ids_of(&query.plan_ids, check),
+            due_from: time("due_from", query.due_from, check),
+            due_before: time("due_before", query.due_before, check),
+        }
+    }
+
+    /// The commitment as it is shown, if it is asked for.
+    fn shown(&self, due: &Due, commitment: &Commitment) -> Option<PlanCommitment> {
+        let of_assignee = self.assignee.is_empty() || self.assignee == commitment.assignee;
+        if !of_assignee || !is_asked_for(&self.plan_ids, &due.plan_id) {
+            return None;
+        }
+        let shown = proto::Commitment::from(commitment);
+        let in_state = self.states.is_empty() || self.states.contains(&shown.state());
+        in_state.then(|| PlanCommitment {
+            plan_id: due.plan_id.to_string(),
+            commitment: Some(shown),
+        })
+    }
+}
+
+/// One page of commitments to be read.
+struct Listing {
+    /// The query that its token is bound to.
+    query: ListCommitmentsRequest,
+    filter: ListFilter,
+    page_size: usize,
+    position: u64,
+}
+
+impl Listing {
+    fn read(&self, view: &View, after: Option<Due>) -> ListCommitmentsResponse {
+        let mut response = ListCommitmentsResponse {
+            position: self.position,
+            ..ListCommitmentsResponse::default()
+        };
+        let (mut scanned, mut bytes) = (0, 0);
+        let mut last = after;
+        let first = Due {
+            due: self.filter.due_from.unwrap_or(EARLIEST),
+            plan_id: Id::from(""),
+            commitment_id: Id::from(""),
+        };
+        loop {
+            let start = last
+                .as_ref()
+                .map_or(Bound::Included(&first), Bound::Excluded);
+            let found = view.commitments_by_due(self.position, start);
+            if found.is_empty() {
+                return response;
+            }
+            for (due, commitment) in found {
+                if self
+                    .filter
+                    .due_before
+                    .is_some_and(|before| due.due >= before)
+                {
+                    return response;
+                }
+                let full = response.commitments.len() == self.page_size || bytes >= BATCH_BYTES;
+                if full || scanned == SCANNED_COMMITMENTS_MAX {
+                    let last = last.as_ref().map(due_bytes).unwrap_or_default();
+                    let place = place(self.position, &last);
+                    response.next_page_token = page::token(&self.query, &place);
+                    return response;
+                }
+                scanned += 1;
+                let shown = commitment.and_then(|it| self.filter.shown(&due, &it));
+                if let Some(shown) = shown {
+                    bytes += shown.encoded_len();
+                    response.commitments.push(shown);
+                }
+                last = Some(due);
+            }
+        }
+    }
+}
+
+/// No commitment is due before.
+const EARLIEST: Time = Time {
+    seconds: i64::MIN,
+    nanos: i32::MIN,
+};
+
+/// One page of assignees to be counted.
+struct Counting {
+    /// The query that its token is bound to.
+    query: GetReliabilityRequest,
+    plan_ids: Vec<Id>,
+    page_size: usize,
+    position: u64,
+}
+
+impl Counting {
+    fn read(&self, view: &View, after: Option<String>) -> GetReliabilityResponse {
+        let mut response = GetReliabilityResponse {
+            position: self.position,
+            ..GetReliabilityResponse::default()
+        };
+        let mut scanned = 0;
+        if !self.query.assignee.is_empty() {
+            let counted = self.count(view, &self.query.assignee, &mut scanned);
+            response.assignees.extend(counted);
+            return response;
+        }
+        let mut last = after;
+        loop {
+            let holders = view.holders(last.as_deref(), SCANNED_ASSIGNEES);
+            if holders.is_empty() {
+                return response;
+            }
+            for holder in holders {
+                let full = response.assignees.len() == self.page_size;
+                if full || scanned >= SCANNED_COMMITMENTS_MAX {
+                    let last = last.unwrap_or_default();
+                    let place = place(self.position, last.as_bytes());
+                    response.next_page_token = page::token(&self.query, &place);
+                    return response;
+                }
+                // Whoever is passed over costs a look too.
+                scanned += 1;
+                response
+                    .assignees
+                    .extend(self.count(view, &holder, &mut scanned));
+                last = Some(holder.to_string());
+            }
+        }
+    }
+
+    /// How somebody keeps commitments; nothing if they held none of those asked about.
+    fn count(
+        &self,
+        view: &View,
+        assignee: &str,
+        scanned: &mut usize,
+    ) -> Option<proto::Reliability> {
+        let mut reliability = Reliability::default();
+        let mut held_one = false;
+        let mut after: Option<CommitmentKey> = None;
+        loop {
+            let held = view.held_by(assignee, self.position, after.as_ref());
+            let Some((last, _)) = held.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            *scanned += held.len();
+            for (key, commitment) in held {
+                let Some(commitment) = commitment else {
+                    continue;
+                };
+                let held_it = commitment.held.iter().any(|it| it.assignee == assignee);
+                if held_it && is_asked_for(&self.plan_ids, &key.plan_id) {
+                    held_one = true;
+                    reliability.count(assignee, &commitment);
+                }
+            }
+        }
+        held_one.then(|| shown(assignee, &reliability))
+    }
+}
+
+fn shown(assignee: &str, reliability: &Reliability) -> proto::Reliability {
+    let Reliability {
+        kept,
+        kept_after_notice,
+        kept_late,
+        moved_with_notice,
+        moved_late,
+        missed_with_notice,
+        missed_late,
+        missed_silently,
+        released,
+        open,
+        overdue,
+    } = *reliability;
+    proto::Reliability {
+        assignee: assignee.to_owned(),
+        kept,
+        kept_after_notice,
+        kept_late,
+        moved_with_notice,
+        moved_late,
+        missed_with_notice,
+        missed_late,
+        missed_silently,
+        released,
+        open,
+        overdue,
+    }
 }

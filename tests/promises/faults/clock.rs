@@ -16,8 +16,10 @@ use tonic::{Code, Status};
 
 use super::serve;
 use crate::{
+    commitments::promise,
     daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
-    language::execute,
+    language::{execute, from_now},
+    lapses::until_lapsed,
     reading::{reason, whole_log},
 };
 
@@ -163,5 +165,61 @@ async fn a_clock_behind_the_log_at_the_start_is_not_recorded_by_until_it_is_conf
     refusal(&daemon, request("growth", "again", note("a note"))).await;
     set(&offset, "+0");
     execute(&daemon, request("growth", "again", note("a note"))).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_over_due_dates_has_none_of_them_pass_until_it_is_confirmed() {
+    let dir = tempdir().expect("a directory");
+    let (data_dir, offset) = (dir.path().join("data"), dir.path().join("offset"));
+    set(&offset, "+0");
+    let daemon = start(&data_dir, &offset).await;
+    execute(&daemon, request("growth", "create", create_plan())).await;
+    let due = |seconds| promise("c", "Ada", from_now(seconds));
+    execute(&daemon, request("growth", "made", due(3_600))).await;
+    for _ in 0..2 {
+        set(&offset, "+1d");
+        wait_until_seen(&daemon, true).await;
+        set(&offset, "+0");
+        wait_until_seen(&daemon, false).await;
+    }
+    let soon = promise("witness", "Ada", from_now(2));
+    execute(&daemon, request("growth", "witness", soon)).await;
+    until_lapsed(&daemon, 1).await;
+    assert_eq!(whole_log(&daemon).await.len(), 4, "only the witness passed");
+
+    set(&offset, "+1d");
+    wait_until_seen(&daemon, true).await;
+    let mut admin = daemon.admin();
+    let confirmed = admin.confirm_clock(ConfirmClockRequest::default()).await;
+    confirmed.expect("confirmed");
+    until_lapsed(&daemon, 2).await;
+    assert_eq!(whole_log(&daemon).await.len(), 5, "each once");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_passed_in_silence_while_the_daemon_was_down_for_weeks_is_recorded_once() {
+    let dir = tempdir().expect("a directory");
+    let (data_dir, offset) = (dir.path().join("data"), dir.path().join("offset"));
+    set(&offset, "+0");
+    let daemon = start(&data_dir, &offset).await;
+    execute(&daemon, request("growth", "create", create_plan())).await;
+    for day in 1..=20 {
+        let id = format!("c-{day}");
+        let made = promise(&id, "Ada", from_now(day * DAY_SECONDS));
+        execute(&daemon, request("growth", &id, made)).await;
+    }
+    daemon.stop().await;
+    set(&offset, "+10d");
+    for _ in 0..2 {
+        let daemon = start(&data_dir, &offset).await;
+        until_lapsed(&daemon, 9).await;
+        daemon.stop().await;
+    }
+    set(&offset, "+30d");
+    let daemon = start(&data_dir, &offset).await;
+    until_lapsed(&daemon, 20).await;
+    assert_eq!(whole_log(&daemon).await.len(), 1 + 20 + 20);
     daemon.stop().await;
 }

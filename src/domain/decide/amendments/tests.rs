@@ -290,7 +290,7 @@ mod dates {
             .and([lapse("c", DUE), correct(2, made_due(DUE + 500))]);
         let commitment = &world.plan.commitments["c"];
         assert_eq!(
-            (&commitment.state, commitment.silent_misses),
+            (&commitment.state, commitment.silently_missed.len()),
             (&CommitmentState::Open, 0)
         );
         world.at(DUE + 500).and([lapse("c", DUE + 500)]);
