@@ -65,8 +65,8 @@ fn keep_best(index: &Index, candidates: &mut Vec<Candidate>, count: usize) {
     if count < candidates.len() {
         let by_score = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score);
         if let Some(last) = count.checked_sub(1) {
-            let (_, last, _) = candidates.select_nth_unstable_by(last, by_score);
-            let least = last.score;
+            let (_, nth, _) = candidates.select_nth_unstable_by(last, by_score);
+            let least = nth.score;
             candidates.retain(|candidate| candidate.score >= least);
         }
         if count < candidates.len() {
