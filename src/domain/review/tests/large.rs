@@ -48,6 +48,6 @@ fn a_review_of_a_large_plan_takes_milliseconds() {
     eprintln!("{found} findings in {fastest:?}");
     assert!(found > 1_000, "{found}");
     assert_eq!(about(&moment, "STR001").len(), 8);
-    let allowed = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 8 });
+    let allowed = Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 20 });
     assert!(fastest < allowed, "{fastest:?}");
 }
