@@ -19,7 +19,6 @@ mod assumptions;
 mod commitments;
 mod history;
 mod indicators;
-mod large;
 mod objective;
 mod properties;
 mod real;

@@ -48,9 +48,9 @@ pub(super) async fn answer(
 }
 
 /// As many findings as an answer holds, and whether there are more.
-fn first(mut findings: impl Iterator<Item = Finding>) -> (Vec<Finding>, bool) {
+fn first(findings: impl Iterator<Item = Finding>) -> (Vec<Finding>, bool) {
     let (mut held, mut bytes) = (Vec::new(), 0);
-    while let Some(finding) = findings.next() {
+    for finding in findings {
         bytes += finding.encoded_len();
         if held.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
             return (held, true);
