@@ -138,10 +138,8 @@ fn elements(value: Option<&Value>) -> Option<Vec<(String, &Value)>> {
     let named = |element: &'_ Value| {
         let message = element.as_message()?;
         let identity = message.get_field_by_name(identity(&message.descriptor())?)?;
-        Some(match identity.as_ref() {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
+        let text = identity.as_str().map(str::to_owned);
+        Some(text.unwrap_or_else(|| identity.to_string()))
     };
     let list = value?.as_list()?;
     list.iter().map(|it| Some((named(it)?, it))).collect()
