@@ -98,8 +98,11 @@ fn compare<T: Thing>(
             Some(was) if was == thing => {}
             Some(was) => {
                 let fields = json::differences(&was, &thing)?;
-                let changed = change(subject, ChangeKind::Changed, Some(was), Some(thing));
-                changes.push(EntityChange { fields, ..changed });
+                let differing = change(subject, ChangeKind::Changed, Some(was), Some(thing));
+                changes.push(EntityChange {
+                    fields,
+                    ..differing
+                });
             }
         }
     }

@@ -1,9 +1,14 @@
 //! How two messages of one kind differ, field by field, as JSON: for whoever shows a change without
 //! knowing the message.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
-use prost_types::{ListValue, Struct, Value, value::Kind as ValueKind};
-use serde_json::{Map, Value as Json};
+use std::{borrow::Cow, collections::HashMap};
+
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage,
+    SerializeOptions, Value,
+};
+use prost_types::{ListValue, Struct, value::Kind as Said};
+use serde_json::Value as Json;
 
 use super::{JsonError, Published, descriptor, disagreement};
 use crate::proto::FieldChange;
@@ -15,122 +20,134 @@ const IDENTITIES: [(&str, &str); 3] = [
     ("strata.v1.Evidence", "evidence_id"),
     ("strata.v1.Proposal", "proposal_id"),
 ];
+/// The package of messages that are a text in JSON.
+const WELL_KNOWN: &str = "google.protobuf";
 
 /// The fields that differ, in the order of the fields.
 pub fn differences<T: Published>(before: &T, after: &T) -> Result<Vec<FieldChange>, JsonError> {
-    let (before, after) = (tree(before)?, tree(after)?);
     let mut changes = Changes(Vec::new());
-    changes.compare(String::new(), &descriptor::<T>()?, &before, &after);
+    changes.compare("", &dynamic(before)?, &dynamic(after)?)?;
     Ok(changes.0)
 }
 
-/// The message as JSON, with those empty fields that cannot be unset.
-fn tree<T: Published>(message: &T) -> Result<Map<String, Json>, JsonError> {
+fn dynamic<T: Published>(message: &T) -> Result<DynamicMessage, JsonError> {
     let mut dynamic = DynamicMessage::new(descriptor::<T>()?);
-    dynamic
-        .transcode_from(message)
-        .map_err(|error| disagreement::<T>(&error))?;
-    let options = SerializeOptions::new()
-        .use_proto_field_name(true)
-        .stringify_64_bit_integers(true)
-        .skip_default_fields(false);
-    match dynamic.serialize_with_options(serde_json::value::Serializer, &options)? {
-        Json::Object(fields) => Ok(fields),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-            Err(disagreement::<T>("it is no message with fields"))
-        }
+    match dynamic.transcode_from(message) {
+        Ok(()) => Ok(dynamic),
+        Err(error) => Err(disagreement::<T>(&error)),
     }
 }
 
+/// Only what differs is put into JSON: most of two messages is alike.
 struct Changes(Vec<FieldChange>);
 
 impl Changes {
     fn compare(
         &mut self,
-        path: String,
-        descriptor: &MessageDescriptor,
-        before: &Map<String, Json>,
-        after: &Map<String, Json>,
-    ) {
-        for field in descriptor.fields() {
-            let (before, after) = (before.get(field.name()), after.get(field.name()));
+        path: &str,
+        before: &DynamicMessage,
+        after: &DynamicMessage,
+    ) -> Result<(), JsonError> {
+        for field in before.descriptor().fields() {
+            let (before, after) = (value(before, &field), value(after, &field));
             if before != after {
-                let path = match path.as_str() {
+                let path = match path {
                     "" => field.name().to_owned(),
                     path => format!("{path}.{}", field.name()),
                 };
-                self.compare_field(path, &field, before, after);
+                self.compare_field(path, &field, before.as_deref(), after.as_deref())?;
             }
         }
+        Ok(())
     }
 
     fn compare_field(
         &mut self,
         path: String,
         field: &FieldDescriptor,
-        before: Option<&Json>,
-        after: Option<&Json>,
-    ) {
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<(), JsonError> {
         let kind = field.kind();
-        match (before, after) {
-            (Some(Json::Object(before)), Some(Json::Object(after))) if field.is_map() => {
-                self.compare_map(&path, before, after);
-            }
-            (Some(Json::Array(before)), Some(Json::Array(after)))
-                if kind.as_message().and_then(identity).is_some() =>
-            {
-                self.compare_list(&path, &kind, before, after);
-            }
-            (Some(Json::Object(before)), Some(Json::Object(after)))
-                if let Kind::Message(message) = &kind =>
-            {
-                self.compare(path, message, before, after);
-            }
-            _ => self.add(path, said(&kind, before), said(&kind, after)),
+        if let (Some(Value::Message(before)), Some(Value::Message(after))) = (before, after)
+            && before.descriptor().package_name() != WELL_KNOWN
+        {
+            return self.compare(&path, before, after);
         }
+        let (earlier, later) = (elements(before), elements(after));
+        if let (Some(earlier), Some(later)) = (earlier, later) {
+            return self.compare_elements(&path, &earlier, &later);
+        }
+        self.add(path, said(&kind, before), said(&kind, after), &kind)
     }
 
-    fn compare_map(&mut self, path: &str, before: &Map<String, Json>, after: &Map<String, Json>) {
-        let lost = before.keys().filter(|key| !after.contains_key(*key));
-        for key in after.keys().chain(lost) {
-            let (before, after) = (before.get(key), after.get(key));
-            if before != after {
-                self.add(format!("{path}[{key}]"), before, after);
-            }
-        }
-    }
-
-    fn compare_list(&mut self, path: &str, kind: &Kind, before: &[Json], after: &[Json]) {
-        let Some((message, identity)) = kind
-            .as_message()
-            .and_then(|message| Some((message, identity(message)?)))
-        else {
-            return;
-        };
-        let find = |list: &'_ [Json], element: &Json| {
-            let same = |it: &&Json| it.get(identity) == element.get(identity);
-            list.iter().find(same).cloned()
-        };
-        let lost = before.iter().filter(|it| find(after, it).is_none());
-        for element in after.iter().chain(lost) {
-            let (before, after) = (find(before, element), find(after, element));
-            let path = format!("{path}[{}]", name(element.get(identity)));
-            match (&before, &after) {
-                (Some(Json::Object(before)), Some(Json::Object(after))) => {
-                    self.compare(path, message, before, after);
+    fn compare_elements(
+        &mut self,
+        path: &str,
+        before: &[(String, &Value)],
+        after: &[(String, &Value)],
+    ) -> Result<(), JsonError> {
+        let earlier: HashMap<_, _> = before.iter().map(|(name, it)| (name, *it)).collect();
+        let later: HashMap<_, _> = after.iter().map(|(name, it)| (name, *it)).collect();
+        let lost = before.iter().filter(|(name, _)| !later.contains_key(name));
+        for (name, _) in after.iter().chain(lost) {
+            let path = format!("{path}[{name}]");
+            match (earlier.get(name).copied(), later.get(name).copied()) {
+                (Some(Value::Message(before)), Some(Value::Message(after))) => {
+                    self.compare(&path, before, after)?;
                 }
-                _ => self.add(path, before.as_ref(), after.as_ref()),
+                (before, after) if before != after => {
+                    self.add(path, before, after, &Kind::String)?;
+                }
+                _ => {}
             }
         }
+        Ok(())
     }
 
-    fn add(&mut self, path: String, before: Option<&Json>, after: Option<&Json>) {
+    fn add(
+        &mut self,
+        path: String,
+        before: Option<&Value>,
+        after: Option<&Value>,
+        kind: &Kind,
+    ) -> Result<(), JsonError> {
+        let told = |value: Option<&Value>| value.map(|value| told(value, kind)).transpose();
         self.0.push(FieldChange {
             path,
-            before: before.map(value),
-            after: after.map(value),
+            before: told(before)?,
+            after: told(after)?,
         });
+        Ok(())
     }
+}
+
+/// The value of a field, unless it can be unset and is.
+fn value<'a>(message: &'a DynamicMessage, field: &FieldDescriptor) -> Option<Cow<'a, Value>> {
+    let is_set = !field.supports_presence() || message.has_field(field);
+    is_set.then(|| message.get_field(field))
+}
+
+/// The elements of a map, or of a list whose elements go by something, with their names.
+fn elements(value: Option<&Value>) -> Option<Vec<(String, &Value)>> {
+    if let Value::Map(map) = value? {
+        let mut named: Vec<_> = map.iter().map(|(key, it)| (key_text(key), it)).collect();
+        named.sort_by(|(one, _), (other, _)| one.cmp(other));
+        return Some(named);
+    }
+    let named = |element: &'_ Value| {
+        let message = element.as_message()?;
+        let identity = message.get_field_by_name(identity(&message.descriptor())?)?;
+        let text = identity.as_str().map(str::to_owned);
+        Some(text.unwrap_or_else(|| identity.to_string()))
+    };
+    let list = value?.as_list()?;
+    list.iter().map(|it| Some((named(it)?, it))).collect()
+}
+
+fn key_text(key: &MapKey) -> String {
+    key.as_str()
+        .map_or_else(|| format!("{key:?}"), str::to_owned)
 }
 
 /// The field that elements of this message go by.
@@ -139,45 +156,75 @@ fn identity(message: &MessageDescriptor) -> Option<&'static str> {
     IDENTITIES.iter().find(of_message).map(|(_, field)| *field)
 }
 
-/// What an element goes by, as text.
-fn name(identity: Option<&Json>) -> String {
-    match identity {
-        Some(Json::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    }
-}
-
 /// A value, unless it says nothing: an empty text or list, or an enumeration's first value.
-fn said<'a>(kind: &Kind, value: Option<&'a Json>) -> Option<&'a Json> {
-    value.filter(|value| match value {
-        Json::String(text) => {
-            let unspecified = kind.as_enum().map(|it| it.default_value());
-            !text.is_empty() && unspecified.is_none_or(|first| first.name() != text)
-        }
-        Json::Array(elements) => !elements.is_empty(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => true,
+fn said<'a>(kind: &Kind, value: Option<&'a Value>) -> Option<&'a Value> {
+    value.filter(|value| {
+        !(value.as_str() == Some("")
+            || value.as_list().is_some_and(<[Value]>::is_empty)
+            || kind.as_enum().is_some() && value.as_enum_number() == Some(0))
     })
 }
 
-fn value(json: &Json) -> Value {
-    let kind = match json {
-        Json::Null => ValueKind::NullValue(0),
-        Json::Bool(flag) => ValueKind::BoolValue(*flag),
-        // Of 64 bits only doubles come as numbers.
-        Json::Number(number) => ValueKind::NumberValue(number.as_f64().unwrap_or_default()),
-        Json::String(text) => ValueKind::StringValue(text.clone()),
-        Json::Array(elements) => ValueKind::ListValue(ListValue {
-            values: elements.iter().map(value).collect(),
-        }),
-        Json::Object(fields) => ValueKind::StructValue(Struct {
-            fields: fields
+/// A value as JSON says it.
+fn told(value: &Value, kind: &Kind) -> Result<prost_types::Value, JsonError> {
+    let told = match value {
+        Value::Bool(flag) => Said::BoolValue(*flag),
+        Value::I32(number) => Said::NumberValue(f64::from(*number)),
+        Value::U32(number) => Said::NumberValue(f64::from(*number)),
+        Value::F32(number) => Said::NumberValue(f64::from(*number)),
+        Value::F64(number) => Said::NumberValue(*number),
+        Value::I64(number) => Said::StringValue(number.to_string()),
+        Value::U64(number) => Said::StringValue(number.to_string()),
+        Value::String(text) => Said::StringValue(text.clone()),
+        Value::EnumNumber(number) => {
+            let named = kind.as_enum().and_then(|it| it.get_value(*number));
+            named.map_or(Said::NumberValue(f64::from(*number)), |it| {
+                Said::StringValue(it.name().to_owned())
+            })
+        }
+        Value::List(list) => {
+            let values = list
                 .iter()
-                .map(|(name, field)| (name.clone(), value(field)))
-                .collect(),
-        }),
+                .map(|it| told(it, kind))
+                .collect::<Result<_, _>>()?;
+            Said::ListValue(ListValue { values })
+        }
+        Value::Message(message) => {
+            let options = SerializeOptions::new()
+                .use_proto_field_name(true)
+                .stringify_64_bit_integers(true)
+                .skip_default_fields(true);
+            return Ok(of_json(&message.serialize_with_options(
+                serde_json::value::Serializer,
+                &options,
+            )?));
+        }
+        // No view has any by itself; maps are told element by element.
+        Value::Bytes(_) | Value::Map(_) => Said::NullValue(0),
     };
-    Value { kind: Some(kind) }
+    Ok(prost_types::Value { kind: Some(told) })
+}
+
+fn of_json(json: &Json) -> prost_types::Value {
+    let said = match json {
+        Json::Null => Said::NullValue(0),
+        Json::Bool(flag) => Said::BoolValue(*flag),
+        // Of 64 bits only doubles come as numbers.
+        Json::Number(number) => Said::NumberValue(number.as_f64().unwrap_or_default()),
+        Json::String(text) => Said::StringValue(text.clone()),
+        Json::Array(elements) => Said::ListValue(ListValue {
+            values: elements.iter().map(of_json).collect(),
+        }),
+        Json::Object(fields) => {
+            let fields = fields.iter();
+            Said::StructValue(Struct {
+                fields: fields
+                    .map(|(name, it)| (name.clone(), of_json(it)))
+                    .collect(),
+            })
+        }
+    };
+    prost_types::Value { kind: Some(said) }
 }
 
 #[cfg(test)]
@@ -188,21 +235,21 @@ mod tests {
     /// Each change as `path: before -> after`.
     fn told<T: Published>(before: &T, after: &T) -> Vec<String> {
         let changes = differences(before, after).expect("it can be said");
-        let shown = |value: &Option<Value>| value.as_ref().map_or("-".into(), |it| text(it));
+        let shown = |value: &Option<prost_types::Value>| value.as_ref().map_or("-".into(), text);
         changes
             .iter()
             .map(|it| format!("{}: {} -> {}", it.path, shown(&it.before), shown(&it.after)))
             .collect()
     }
 
-    fn text(value: &Value) -> String {
+    fn text(value: &prost_types::Value) -> String {
         match value.kind.as_ref().expect("a kind") {
-            ValueKind::NullValue(_) => "null".into(),
-            ValueKind::NumberValue(number) => number.to_string(),
-            ValueKind::StringValue(text) => text.clone(),
-            ValueKind::BoolValue(flag) => flag.to_string(),
-            ValueKind::StructValue(it) => format!("{{{} fields}}", it.fields.len()),
-            ValueKind::ListValue(it) => {
+            Said::NullValue(_) => "null".into(),
+            Said::NumberValue(number) => number.to_string(),
+            Said::StringValue(text) => text.clone(),
+            Said::BoolValue(flag) => flag.to_string(),
+            Said::StructValue(it) => format!("{{{} fields}}", it.fields.len()),
+            Said::ListValue(it) => {
                 format!("{:?}", it.values.iter().map(text).collect::<Vec<_>>())
             }
         }
@@ -263,7 +310,7 @@ mod tests {
             "target: 0 -> -",
             "cadence: 60s -> -",
             "measurements: 0 -> 1",
-            "last: - -> {3 fields}",
+            "last: - -> {2 fields}",
         ];
         assert_eq!(told(&before, &after), expected);
         assert_eq!(

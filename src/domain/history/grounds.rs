@@ -46,14 +46,23 @@ enum Ground<'a> {
 
 /// From when each event counts. The events are those of one plan as they hold, ascending by revision.
 pub(super) fn counted_from(plan_id: &str, events: &[Arc<Recorded>]) -> Vec<Time> {
-    let mut grounds = Grounds::default();
-    let mut counted = Vec::with_capacity(events.len());
+    let mut counted: Vec<_> = events.iter().map(|it| it.occurred_at()).collect();
+    // What is recorded as it occurs is in order, and then nothing waits for anything.
+    if counted.is_sorted() {
+        return counted;
+    }
+    counted.clear();
+    let mut grounds = Grounds {
+        laid: HashMap::with_capacity(events.len()),
+        ..Grounds::default()
+    };
+    let mut laid = Vec::new();
     for recorded in events {
         let event = &recorded.event;
         let mut step = Step {
             grounds: &mut grounds,
             from: recorded.occurred_at(),
-            laid: Vec::new(),
+            laid: &mut laid,
         };
         // What was retracted is not among the events, and nothing waits for it.
         for revision in cited(plan_id, event) {
@@ -85,6 +94,10 @@ fn cited<'a>(plan_id: &'a str, event: &'a Event) -> impl Iterator<Item = u64> + 
 #[derive(Default)]
 struct Grounds<'a> {
     laid: HashMap<Ground<'a>, Time>,
+    /// That the plan was created: every event asks for it.
+    created: Option<Time>,
+    /// The latest of all: what occurred no earlier waits for nothing.
+    latest: Option<Time>,
     /// Under which strategy a tactic is put.
     strategies: HashMap<&'a str, &'a str>,
 }
@@ -93,7 +106,7 @@ struct Grounds<'a> {
 struct Step<'g, 'a> {
     grounds: &'g mut Grounds<'a>,
     from: Time,
-    laid: Vec<Ground<'a>>,
+    laid: &'g mut Vec<Ground<'a>>,
 }
 
 impl<'a> Step<'_, 'a> {
@@ -102,6 +115,9 @@ impl<'a> Step<'_, 'a> {
     }
 
     fn on(&mut self, ground: Ground<'a>) -> &mut Self {
+        if self.grounds.latest <= Some(self.from) {
+            return self;
+        }
         let time = self.grounds.laid.get(&ground).copied();
         self.wait_until(time);
         self
@@ -109,6 +125,11 @@ impl<'a> Step<'_, 'a> {
 
     fn on_thing(&mut self, thing: Thing<'a>) -> &mut Self {
         self.on(Ground::Founding(thing))
+    }
+
+    fn on_created(&mut self) -> &mut Self {
+        self.wait_until(self.grounds.created);
+        self
     }
 
     fn on_each(
@@ -146,15 +167,20 @@ impl<'a> Step<'_, 'a> {
             Some(("strategies", id)) => Thing::Strategy(id),
             Some(("tactics", id)) => Thing::Tactic(id),
             Some(("commitments", id)) => Thing::Commitment(id),
-            Some(_) => Thing::Plan,
             None if subject == "objective" => Thing::Objective,
-            None => Thing::Plan,
+            Some(_) | None => return self,
         };
         self.on_thing(thing)
     }
 
     fn lay(&mut self, ground: Ground<'a>) -> &mut Self {
         self.laid.push(ground);
+        self
+    }
+
+    /// The event is the first of all.
+    fn create(&mut self) -> &mut Self {
+        self.grounds.created = Some(self.from);
         self
     }
 
@@ -209,7 +235,8 @@ impl<'a> Step<'_, 'a> {
 
     fn end(self) -> Time {
         let from = self.from;
-        for ground in self.laid {
+        self.grounds.latest = self.grounds.latest.max(Some(from));
+        for ground in self.laid.drain(..) {
             let laid = self.grounds.laid.entry(ground).or_insert(from);
             *laid = match ground {
                 // The first is enough.
@@ -229,7 +256,7 @@ impl<'a> Step<'_, 'a> {
 fn take<'s, 'g, 'a>(step: &'s mut Step<'g, 'a>, kind: &'a Kind) -> &'s mut Step<'g, 'a> {
     use Thing::{Assumption, Commitment, Indicator, Objective, Plan, Proposal, Strategy, Tactic};
     match kind {
-        Kind::PlanCreated(_) => return step.found(Plan),
+        Kind::PlanCreated(_) => step.create(),
         Kind::PlanDescribed(_) | Kind::EventCorrected(_) | Kind::EventRetracted(_) => step,
         Kind::PlanArchived(_) => step.on(Ground::Undertakings).go_on(Plan),
         Kind::PlanReopened(_) => step.go_on(Plan),
@@ -306,5 +333,5 @@ fn take<'s, 'g, 'a>(step: &'s mut Step<'g, 'a>, kind: &'a Kind) -> &'s mut Step<
         Kind::FindingAcknowledged(it) => step.on_subject(&it.subject),
         Kind::NoteRecorded(it) => step.on_subject(&it.subject),
     }
-    .on_thing(Plan)
+    .on_created()
 }

@@ -183,18 +183,49 @@ fn a_corrected_time_moves_what_counts_with_it() {
     assert_eq!(revisions(&known_before), [1, 2, 3]);
 }
 
+/// Checks that the last event of a story, each at its second, counts from this second on.
+#[track_caller]
+fn assert_counts_from(from: i64, story: impl IntoIterator<Item = (i64, Kind)>) {
+    let first = [(10, given::created())];
+    let history = at_seconds(first.into_iter().chain(story));
+    let last = history.events.len() as u64;
+    assert!(!counted(&history, from - 1).contains(&last), "too early");
+    assert!(counted(&history, from).contains(&last), "too late");
+}
+
+fn note(subject: &str) -> Kind {
+    Kind::NoteRecorded(proto::NoteRecorded {
+        subject: subject.into(),
+        ..proto::NoteRecorded::default()
+    })
+}
+
+fn kept() -> Kind {
+    Kind::CommitmentKept(proto::CommitmentKept {
+        commitment_id: "c".into(),
+        ..proto::CommitmentKept::default()
+    })
+}
+
 #[test]
-fn nothing_counts_before_what_it_builds_on() {
-    let because = |revision, kind| Event {
-        because: vec![proto::Cause {
-            revision,
-            ..proto::Cause::default()
-        }],
-        ..given::event(0, kind)
-    };
-    let refuting = |verdict: proto::Verdict| {
+fn nothing_counts_before_what_it_names() {
+    let objective = Kind::ObjectiveSet(proto::ObjectiveSet::default());
+    let met = Kind::ObjectiveMet(proto::ObjectiveMet::default());
+    assert_counts_from(10, [(1, note("plan"))]);
+    assert_counts_from(50, [(50, given::strategy("s")), (1, note("strategies/s"))]);
+    assert_counts_from(50, [(50, objective), (1, met)]);
+    assert_counts_from(
+        50,
+        [(50, given::indicator("i")), (1, given::measured("i", 1.0))],
+    );
+    assert_counts_from(50, [(50, given::committed("c", 99)), (1, kept())]);
+}
+
+#[test]
+fn a_conclusion_waits_for_the_first_evidence_of_its_verdict() {
+    let evidence = |evidence_id: &str, verdict: proto::Verdict| {
         Kind::EvidenceRecorded(proto::EvidenceRecorded {
-            evidence_id: format!("e{}", verdict as i32),
+            evidence_id: evidence_id.into(),
             assumption_id: "a".into(),
             verdict: verdict.into(),
             ..proto::EvidenceRecorded::default()
@@ -203,6 +234,18 @@ fn nothing_counts_before_what_it_builds_on() {
     let refuted = Kind::AssumptionRefuted(proto::AssumptionRefuted {
         assumption_id: "a".into(),
     });
+    let story = [
+        (20, given::assumption("a", true)),
+        (80, evidence("late", proto::Verdict::Refutes)),
+        (50, evidence("first", proto::Verdict::Refutes)),
+        (70, evidence("other", proto::Verdict::Supports)),
+        (1, refuted),
+    ];
+    assert_counts_from(50, story);
+}
+
+#[test]
+fn a_revision_waits_for_its_parent_and_a_branch_for_what_it_copies() {
     let revised = |parent_revision| {
         Kind::StrategyRevised(proto::StrategyRevised {
             strategy_id: "s".into(),
@@ -216,119 +259,56 @@ fn nothing_counts_before_what_it_builds_on() {
         strategy_id: "b".into(),
         ..proto::StrategyBranched::default()
     });
+    let first = [(20, given::strategy("s")), (50, revised(1))];
+    assert_counts_from(50, first.clone().into_iter().chain([(30, revised(2))]));
+    assert_counts_from(50, first.into_iter().chain([(30, branched)]));
+}
+
+#[test]
+fn an_end_waits_for_the_end_of_what_it_ends() {
     let abandoned = Kind::StrategyAbandoned(proto::StrategyAbandoned {
         strategy_id: "s".into(),
         ..proto::StrategyAbandoned::default()
     });
-    let kept = Kind::CommitmentKept(proto::CommitmentKept {
-        commitment_id: "c".into(),
-        ..proto::CommitmentKept::default()
-    });
-    let note = |subject: &str| {
-        Kind::NoteRecorded(proto::NoteRecorded {
-            subject: subject.into(),
-            ..proto::NoteRecorded::default()
-        })
-    };
     let archived = Kind::PlanArchived(proto::PlanArchived::default());
-    let objective = Kind::ObjectiveSet(proto::ObjectiveSet::default());
-    let met = Kind::ObjectiveMet(proto::ObjectiveMet::default());
     let failed = given::failed("t", 1, Failure::Effect);
-    let earlier = |at: i64, kind: Kind| (at, kind);
-    // Of each story the last event is the one that came too early.
-    let stories: Vec<(&str, Vec<(i64, Kind)>, i64)> = vec![
-        ("the creation", vec![(1, note("plan"))], 10),
-        (
-            "its subject",
-            vec![(50, given::strategy("s")), (1, note("strategies/s"))],
-            50,
-        ),
-        ("the objective", vec![(50, objective), (1, met)], 50),
-        (
-            "a definition",
-            vec![(50, given::indicator("i")), (1, given::measured("i", 1.0))],
-            50,
-        ),
-        (
-            "the first evidence of its verdict",
-            vec![
-                (20, given::assumption("a", true)),
-                (70, refuting(proto::Verdict::Supports)),
-                (50, refuting(proto::Verdict::Refutes)),
-                (1, refuted),
-            ],
-            50,
-        ),
-        (
-            "its parent",
-            vec![
-                (20, given::strategy("s")),
-                (50, revised(1)),
-                (30, revised(2)),
-            ],
-            50,
-        ),
-        (
-            "what it copies",
-            vec![(20, given::strategy("s")), (50, revised(1)), (30, branched)],
-            50,
-        ),
-        (
-            "the end of what is tried",
-            vec![
-                (20, given::strategy("s")),
-                (20, given::tactic("t", "s")),
-                (20, given::tried("t", 1)),
-                (50, failed.clone()),
-                (30, abandoned),
-            ],
-            50,
-        ),
-        (
-            "the attempt before",
-            vec![
-                (20, given::tactic("t", "")),
-                (20, given::tried("t", 1)),
-                (50, failed),
-                (30, given::tried("t", 2)),
-            ],
-            50,
-        ),
-        (
-            "a promise",
-            vec![(50, given::committed("c", 99)), (1, kept.clone())],
-            50,
-        ),
-        (
-            "all that was promised",
-            vec![
-                (20, given::committed("c", 99)),
-                (50, kept),
-                earlier(30, archived),
-            ],
-            50,
-        ),
+    let tried = [
+        (20, given::strategy("s")),
+        (20, given::tactic("t", "s")),
+        (20, given::tried("t", 1)),
+        (50, failed),
     ];
-    for (ground, story, from) in stories {
-        let first = [(10, given::created())];
-        let history = at_seconds(first.into_iter().chain(story));
-        let last = history.events.len() as u64;
-        let counts = |at| counted(&history, at).contains(&last);
-        assert!(!counts(from - 1), "before {ground}");
-        assert!(counts(from), "with {ground}");
+    for end in [abandoned, archived.clone(), given::tried("t", 2)] {
+        assert_counts_from(50, tried.clone().into_iter().chain([(30, end)]));
     }
-    let caused = [
-        given::event(1, given::created()),
-        given::event(2, note("plan")),
+    let promised = [
+        (20, given::committed("c", 99)),
+        (50, kept()),
+        (30, archived),
     ];
-    let caused = caused.into_iter().chain([because(2, note("plan"))]);
-    let history = history((1..).zip(caused).map(|(revision, event)| Event {
-        revision,
-        occurred_at: Some(given::at(if revision == 2 { 50 } else { 10 })),
-        ..event
-    }));
+    assert_counts_from(50, promised);
+}
+
+#[test]
+fn an_effect_waits_for_its_cause() {
+    let event = |revision, seconds, because: &[u64], kind| Event {
+        occurred_at: Some(given::at(seconds)),
+        because: because
+            .iter()
+            .map(|revision| proto::Cause {
+                revision: *revision,
+                ..proto::Cause::default()
+            })
+            .collect(),
+        ..given::event(revision, kind)
+    };
+    let history = history([
+        event(1, 10, &[], given::created()),
+        event(2, 50, &[], note("plan")),
+        event(3, 10, &[2], note("plan")),
+    ]);
     assert_eq!(counted(&history, 49), [1]);
-    assert_eq!(counted(&history, 50), [1, 2, 3], "with its cause");
+    assert_eq!(counted(&history, 50), [1, 2, 3]);
 }
 
 #[test]
@@ -344,10 +324,8 @@ fn a_late_measurement_counts_from_when_it_was_made_whatever_else_is_known() {
     assert_eq!(counted(&history, 20), [1, 2, 6]);
 }
 
-/// All that an event of the moment names is there.
-fn assert_coherent(moment: &Moment) {
-    let plan = &moment.plan;
-    let is_there = |subject: &Subject| match subject {
+fn holds(plan: &Plan, subject: &Subject) -> bool {
+    match subject {
         Subject::Plan => plan.revision > 0,
         Subject::Objective => plan.objective.is_some(),
         Subject::Strategy(id) => plan.strategies.contains_key(id),
@@ -355,25 +333,24 @@ fn assert_coherent(moment: &Moment) {
         Subject::Assumption(id) => plan.assumptions.contains_key(id),
         Subject::Indicator(id) => plan.indicators.contains_key(id),
         Subject::Commitment(id) => plan.commitments.contains_key(id),
-    };
+    }
+}
+
+/// All that an event of the moment names is there, unless it was retracted: then it is nowhere.
+fn assert_coherent(moment: &Moment, now: &Moment) {
+    let plan = &moment.plan;
     for recorded in &moment.events {
         let event = &recorded.event;
         for subject in event::subjects(event) {
+            let is_there = holds(plan, &subject) || !holds(&now.plan, &subject);
             let said = format!("{subject} of event {} at {:?}", event.revision, moment.now);
-            assert!(is_there(&subject), "{said}");
+            assert!(is_there, "{said}");
         }
         for cause in event.because.iter().filter(|it| it.plan_id.is_empty()) {
-            let amended = plan.amendments.get(&cause.revision);
-            let retracted = matches!(amended, Some(Amendment::Retracted(_)));
             let cited = moment.event(cause.revision).is_some();
-            // Retracting what a cause names leaves the one who names it.
-            let was_retracted = retracted || is_retraction(event);
-            assert!(
-                cited || was_retracted,
-                "event {} cites {}",
-                event.revision,
-                cause.revision
-            );
+            let is_there = cited || now.event(cause.revision).is_none();
+            let said = format!("event {} cites {}", event.revision, cause.revision);
+            assert!(is_there, "{said}");
         }
         assert!(recorded.occurred_at() <= moment.now || plan.is_archived());
     }
@@ -383,10 +360,6 @@ fn assert_coherent(moment: &Moment) {
         let mut earlier = tactic.attempts.iter().rev().skip(1);
         assert!(earlier.all(|attempt| attempt.state != AttemptState::Open));
     }
-}
-
-fn is_retraction(event: &Event) -> bool {
-    matches!(event.kind, Some(Kind::EventRetracted(_)))
 }
 
 /// Every second at which something of a history occurred, as it holds.
@@ -414,10 +387,11 @@ proptest! {
         events in properties::recorded(),
     ) {
         let history = history(events);
+        let Some(now) = occurred(&history, i64::MAX) else { return Ok(()) };
         let mut before = BTreeSet::new();
         for at in seconds(&history) {
             let Some(moment) = occurred(&history, at) else { continue };
-            assert_coherent(&moment);
+            assert_coherent(&moment, &now);
             let counted: BTreeSet<_> = revisions(&moment).into_iter().collect();
             prop_assert!(counted.is_superset(&before));
             prop_assert!(counted.contains(&1));

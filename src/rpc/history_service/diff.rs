@@ -59,7 +59,7 @@ fn fitting(changes: Vec<EntityChange>) -> (Vec<EntityChange>, u32) {
     let mut bytes = 0;
     for change in changes {
         let fits = |change: &EntityChange, end| bytes + weight_bytes(change) <= end;
-        let change = abridged(change, |change| fits(change, FULL_BYTES));
+        let change = abridged(change, fits);
         if unlisted == 0 && fits(&change, LISTED_BYTES) {
             bytes += weight_bytes(&change);
             listed.push(change);
@@ -71,18 +71,18 @@ fn fitting(changes: Vec<EntityChange>) -> (Vec<EntityChange>, u32) {
 }
 
 /// The change, without what there is no room for.
-fn abridged(mut change: EntityChange, fits: impl Fn(&EntityChange) -> bool) -> EntityChange {
-    if fits(&change) {
+fn abridged(mut change: EntityChange, fits: impl Fn(&EntityChange, usize) -> bool) -> EntityChange {
+    if fits(&change, FULL_BYTES) {
         return change;
     }
     change.abridged = true;
     (change.before, change.after) = (None, None);
-    if !fits(&change) {
+    if !fits(&change, FULL_BYTES) {
         for field in &mut change.fields {
             (field.before, field.after) = (None, None);
         }
     }
-    if !fits(&change) {
+    if !fits(&change, LISTED_BYTES) {
         change.fields.clear();
     }
     change
