@@ -341,6 +341,12 @@ fn assert_coherent(moment: &Moment, now: &Moment) {
     let plan = &moment.plan;
     for recorded in &moment.events {
         let event = &recorded.event;
+        if let Some(Kind::EventCorrected(it)) = &event.kind
+            && now.event(it.revision).is_none()
+        {
+            // What it corrected was retracted: it comes to nothing.
+            continue;
+        }
         for subject in event::subjects(event) {
             let is_there = holds(plan, &subject) || !holds(&now.plan, &subject);
             let said = format!("{subject} of event {} at {:?}", event.revision, moment.now);
