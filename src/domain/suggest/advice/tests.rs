@@ -308,6 +308,16 @@ fn a_retracted_end_of_an_attempt_stands_in_nobodys_way() {
     is_told(later, Told::OpenAttempt, "Its attempt 1 is open.", &[8]);
 }
 
+/// Halves and quarters are exact, so answers are compared bit by bit.
+#[track_caller]
+fn is_exactly(found: f64, expected: f64) {
+    assert_eq!(
+        found.to_bits(),
+        expected.to_bits(),
+        "{found} is not {expected}"
+    );
+}
+
 #[test]
 fn the_chance_weighs_attempts_by_how_near_they_are() {
     let later = [
@@ -334,15 +344,15 @@ fn the_chance_weighs_attempts_by_how_near_they_are() {
     // 1 here and 3 elsewhere; 1 here and 1 under the other strategy.
     assert_eq!((a.successes, a.effect_failures), (1.75, 1.5));
     let m = (1.0 + 4.0) / (3.0 + 6.0);
-    assert_eq!(a.success_probability, (3.0 * m + 1.75) / (3.0 + 3.25));
+    is_exactly(a.success_probability, (3.0 * m + 1.75) / (3.0 + 3.25));
     assert_eq!(a.cost, Some(2.0));
     assert_eq!(a.index, Some(a.success_probability / 2.0));
     // Nothing of its kind but a failure under no strategy.
     let b = option(&suggestion, "b");
     assert_eq!((b.successes, b.effect_failures), (0.0, 0.5));
-    assert_eq!(b.success_probability, (3.0 * (1.0 / 4.0)) / 3.5);
+    is_exactly(b.success_probability, (3.0 * (1.0 / 4.0)) / 3.5);
     let c = option(&suggestion, "c");
-    assert_eq!(c.success_probability, a.success_probability);
+    is_exactly(c.success_probability, a.success_probability);
     assert_eq!((c.cost, c.index), (None, None));
     let revisions: Vec<_> = c.outcomes.iter().map(|it| it.revision).collect();
     assert_eq!(revisions, [12, 14]);
@@ -371,7 +381,7 @@ fn doubts(later: impl IntoIterator<Item = Kind>) -> Vec<(String, Doubt, f64, Vec
     let plain = option(&suggested([]), "a").success_probability;
     let option = option(&suggested(later), "a");
     let factors: f64 = option.doubts.iter().map(|it| it.factor).product();
-    assert_eq!(option.success_probability, plain * factors);
+    is_exactly(option.success_probability, plain * factors);
     let told = option.doubts.iter().map(|it| {
         let revisions = it.events.iter().map(|event| event.revision).collect();
         (it.assumption_id.clone(), it.doubt(), it.factor, revisions)
@@ -678,7 +688,7 @@ fn an_exhausted_strategy_says_what_to_reconsider() {
     );
     let later = later.into_iter().chain([refuted("load")]);
     let reconsider = suggested(later).reconsider.expect("what to reconsider");
-    assert_eq!(reconsider.assumptions[0].factor, 0.0);
+    is_exactly(reconsider.assumptions[0].factor, 0.0);
     assert_eq!(
         reconsider.advice,
         "Revise `s` so that it does without `load`, and cite what refuted that."
