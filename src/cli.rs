@@ -9,6 +9,7 @@ use crate::{backup::restore::RestoreError, telemetry};
 
 pub mod backup;
 pub mod data_dir;
+pub mod explain;
 pub mod export;
 pub mod import;
 pub mod key;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Write the history of a plan as requests that can be imported.
     #[command(long_about = export::LONG_ABOUT, after_help = export::AFTER_HELP)]
     Export(export::Arguments),
+    /// Tell why something in a plan is as it is.
+    #[command(long_about = explain::LONG_ABOUT, after_help = explain::AFTER_HELP)]
+    Explain(explain::Arguments),
     /// Take a backup from a running daemon.
     #[command(long_about = backup::LONG_ABOUT, after_help = backup::AFTER_HELP)]
     Backup(backup::Arguments),
@@ -84,6 +88,9 @@ pub enum Failure {
     /// An export ended early.
     #[error(transparent)]
     Export(#[from] export::ExportError),
+    /// Nothing was explained.
+    #[error(transparent)]
+    Explain(#[from] explain::ExplainError),
     /// There is no backup.
     #[error(transparent)]
     Backup(#[from] backup::BackupError),
@@ -127,6 +134,7 @@ impl Failure {
             Self::Serve(_)
             | Self::Import(_)
             | Self::Export(_)
+            | Self::Explain(_)
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
@@ -141,6 +149,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(arguments)?,
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
+        Command::Explain(arguments) => explain::run(&arguments)?,
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,

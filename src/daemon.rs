@@ -203,6 +203,7 @@ struct Engine {
     core: Arc<Core>,
     writer: JoinHandle<Result<(), DaemonError>>,
     view_writer: JoinHandle<Result<(), DaemonError>>,
+    searches: JoinHandle<Result<(), DaemonError>>,
     /// Cancelled when one of the threads ends, however it does.
     ended: CancellationToken,
 }
@@ -235,6 +236,11 @@ impl Engine {
         let behind = view.clone();
         let writer_thread = spawn("writer", &ended, move || Ok(write()?))?;
         let view_thread = spawn("view", &ended, move || Ok(behind.write_behind()?))?;
+        let searched = view.clone();
+        let search_thread = spawn("search", &ended, move || {
+            searched.keep_searchable();
+            Ok(())
+        })?;
         let core = Core {
             journal,
             view,
@@ -250,6 +256,7 @@ impl Engine {
             core: Arc::new(core),
             writer: writer_thread,
             view_writer: view_thread,
+            searches: search_thread,
             ended,
         })
     }
@@ -266,8 +273,12 @@ impl Engine {
             .view_writer
             .join()
             .unwrap_or(Err(DaemonError::Thread("view")));
+        let searched = self
+            .searches
+            .join()
+            .unwrap_or(Err(DaemonError::Thread("search")));
         let closed = self.core.journal.close().map_err(DaemonError::from);
-        written.and(behind).and(closed)
+        written.and(behind).and(searched).and(closed)
     }
 }
 

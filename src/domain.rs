@@ -11,6 +11,7 @@
 //! - [`outcomes`]: how the attempts of tactics ended, counted;
 //! - [`reliability`]: how people keep their commitments, counted;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
+//! - [`wording`]: what the words of an intent say about it;
 //! - [`stats`], [`assess`], [`review`]: how often tactics work, how strategies do, what is wrong;
 //! - [`explain`], [`revisions`], [`sight`], [`diff`]: why, how it evolved, what for, what differs;
 //! - [`show`]: state to the published views.
@@ -37,3 +38,4 @@ pub mod sight;
 pub mod stats;
 pub mod suggest;
 pub mod value;
+pub mod wording;

@@ -1,5 +1,5 @@
 //! The published language as proto3 JSON, in and out: what an import reads and an export writes, a
-//! message a line. It goes by the descriptors of the protos, so no message needs code of its own.
+//! message a line, and how two messages differ. It goes by the descriptors of the protos, so no message needs code of its own.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,10 @@ use prost_reflect::{
 };
 use thiserror::Error;
 
+pub use self::differences::differences;
 use crate::proto;
+
+mod differences;
 
 /// A message that is read or written as JSON.
 pub trait Published: prost::Message + Default {
@@ -22,6 +25,42 @@ impl Published for proto::ExecuteRequest {
 
 impl Published for proto::Commit {
     const FULL_NAME: &'static str = "strata.v1.Commit";
+}
+
+impl Published for proto::ExplainResponse {
+    const FULL_NAME: &'static str = "strata.v1.ExplainResponse";
+}
+
+impl Published for proto::Plan {
+    const FULL_NAME: &'static str = "strata.v1.Plan";
+}
+
+impl Published for proto::Objective {
+    const FULL_NAME: &'static str = "strata.v1.Objective";
+}
+
+impl Published for proto::Indicator {
+    const FULL_NAME: &'static str = "strata.v1.Indicator";
+}
+
+impl Published for proto::Assumption {
+    const FULL_NAME: &'static str = "strata.v1.Assumption";
+}
+
+impl Published for proto::Strategy {
+    const FULL_NAME: &'static str = "strata.v1.Strategy";
+}
+
+impl Published for proto::Tactic {
+    const FULL_NAME: &'static str = "strata.v1.Tactic";
+}
+
+impl Published for proto::Commitment {
+    const FULL_NAME: &'static str = "strata.v1.Commitment";
+}
+
+impl Published for proto::Acknowledgement {
+    const FULL_NAME: &'static str = "strata.v1.Acknowledgement";
 }
 
 /// Why JSON could not be read or written.

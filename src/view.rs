@@ -29,6 +29,7 @@ mod load;
 pub mod outcomes;
 pub mod plans;
 mod recover;
+pub mod search;
 mod series;
 mod store;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use self::{
     history::Histories,
     ledger::{Change, Ledger},
     plans::{Folded, Plans},
+    search::Search,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -64,6 +66,8 @@ pub struct Applied {
     pub recorded_at: Time,
     /// The hash of its bytes as a leaf of the log's tree.
     pub leaf: LeafHash,
+    /// Its events.
+    pub events: Arc<[proto::Event]>,
     /// Its plan after it.
     pub state: Arc<Folded>,
     /// What it changes across plans.
@@ -114,6 +118,9 @@ pub enum ViewError {
     /// The daemon was told to stop before the view was opened.
     #[error("opening the view was interrupted")]
     Interrupted,
+    /// The index for searches is still being made.
+    #[error("the index for searches is still being made")]
+    NotSearchable,
 }
 
 /// How much the view holds.
@@ -162,6 +169,8 @@ pub struct View {
     contradiction: Mutex<Option<String>>,
     /// What was read of plans' pasts.
     histories: Histories,
+    /// What was tried before, by its words.
+    search: Search,
     /// Signalled when changes pile up, when some were written, and at the stop.
     progress: Condvar,
     /// Signalled when a due date may pass in silence earlier than any before.
@@ -179,6 +188,7 @@ impl View {
         if std::mem::take(&mut state.ledger.silence_is_earlier) {
             self.silence.notify_one();
         }
+        self.search.publish(group);
         self.press(&state);
     }
 
@@ -279,8 +289,10 @@ impl View {
         }
     }
 
-    /// Ends [`write_behind`](Self::write_behind) once it has written what there is.
+    /// Ends [`write_behind`](Self::write_behind) once it has written what there is, and
+    /// [`keep_searchable`](Self::keep_searchable).
     pub fn stop_writing(&self) {
+        self.search.stop();
         self.lock().stopping = true;
         self.progress.notify_all();
     }

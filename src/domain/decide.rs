@@ -29,7 +29,7 @@ mod subjects;
 mod tactics;
 
 #[cfg(test)]
-mod properties;
+pub(super) mod properties;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

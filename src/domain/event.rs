@@ -12,6 +12,7 @@ mod tests;
 
 use proto::event::Kind;
 
+pub(super) use self::summary::{cut, date};
 pub use self::{command::command_of, request::request_of, subject::subjects, summary::summary};
 use crate::proto;
 

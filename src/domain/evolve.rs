@@ -103,6 +103,43 @@ pub fn standing(history: &[Arc<Recorded>]) -> Vec<Arc<Recorded>> {
     history.iter().filter_map(holds).collect()
 }
 
+/// Folds events that hold as [`standing`] says, some of those of a known history. What is known to
+/// amend them is noted also where the amendment is not among them, and ids of retracted things that
+/// occurred by `time` are used.
+#[must_use]
+pub fn fold_standing(
+    plan_id: Id,
+    events: &[Arc<Recorded>],
+    known: &[Arc<Recorded>],
+    time: Time,
+) -> Plan {
+    let mut plan = Plan::unborn(plan_id);
+    for recorded in events {
+        evolve(&mut plan, &recorded.event);
+    }
+    let place = |revision| usize::try_from(revision).ok()?.checked_sub(1);
+    let occurred = |target: &&Arc<Recorded>| target.occurred_at() <= time;
+    for amending in known {
+        let at = amending.event.revision;
+        if let Some(Kind::EventRetracted(retraction)) = &amending.event.kind {
+            let target = place(retraction.revision).and_then(|place| known.get(place));
+            if let Some(target) = target.filter(occurred) {
+                spend(&mut plan, &target.event);
+                amend(&mut plan, retraction.revision, Amendment::Retracted(at));
+            }
+        } else if let Some(Kind::EventCorrected(correction)) = &amending.event.kind {
+            let of = |recorded: &Arc<Recorded>| recorded.event.revision;
+            if events
+                .binary_search_by_key(&correction.revision, of)
+                .is_ok()
+            {
+                amend(&mut plan, correction.revision, Amendment::Corrected(at));
+            }
+        }
+    }
+    plan
+}
+
 /// Carries a state on by what came after it. `None` when that amends an earlier event: the state
 /// then has to be folded from the first event.
 #[must_use]
@@ -224,6 +261,11 @@ fn corrected(event: &Event, correction: &EventCorrected) -> Event {
 /// Passes over a retracted event: it has no effect, but what it used up stays used.
 fn pass_retracted(plan: &mut Plan, event: &Event) {
     pass(plan, Stamp::from(event));
+    spend(plan, event);
+}
+
+/// What a retracted event used up.
+fn spend(plan: &mut Plan, event: &Event) {
     if let Some(Kind::TacticTried(tried)) = &event.kind {
         tactic::spend_attempt(plan, &tried.tactic_id);
     } else if let Some(Kind::CommitmentMade(made)) = &event.kind {

@@ -2,7 +2,10 @@
 //! then, the events as they hold then, and what counts as now. Every question about the past is
 //! answered from a [`Moment`], whichever way the point in time was named.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     event, evolve,
@@ -11,6 +14,9 @@ use super::{
 };
 use crate::proto::{self, EventReference};
 
+mod grounds;
+#[cfg(test)]
+mod tests;
 /// How many events a list shows at most.
 const LAST_REFERENCES: usize = 16;
 
@@ -67,6 +73,20 @@ impl History {
         self.events.get(..end).unwrap_or(&self.events)
     }
 
+    /// The times at which events occurred, as far as they are known at a revision to be others than
+    /// was recorded, by the revisions of the events.
+    #[must_use]
+    pub fn corrected_times(&self, revision: u64) -> BTreeMap<u64, Time> {
+        let standing = evolve::standing(self.until(revision));
+        let corrected = standing.iter().filter(|holds| {
+            let recorded = self.get(holds.event.revision);
+            recorded.is_some_and(|it| it.event.occurred_at != holds.event.occurred_at)
+        });
+        corrected
+            .map(|holds| (holds.event.revision, holds.occurred_at()))
+            .collect()
+    }
+
     /// The event of a revision, as it was recorded.
     #[must_use]
     pub fn get(&self, revision: u64) -> Option<&Arc<Recorded>> {
@@ -103,8 +123,10 @@ impl Moment {
         Self::of(plan, history, now, position)
     }
 
-    /// What was true at a time, as it is known at a revision: the events that had occurred by then,
-    /// with all corrections and retractions applied. Nothing if none had.
+    /// What was true at a time, as it is known at a revision: the events that count by then, with
+    /// all corrections and retractions applied whenever they were made. An event counts from the
+    /// latest of its own time and those of the events it builds on. The plan's revision is that of
+    /// the last recorded event that counts. Nothing if the plan had not begun.
     #[must_use]
     pub fn at_occurred(
         history: Arc<History>,
@@ -112,14 +134,17 @@ impl Moment {
         time: Time,
         position: u64,
     ) -> Option<Self> {
-        let mut events = evolve::standing(history.until(revision));
-        events.retain(|recorded| recorded.occurred_at() <= time);
-        let mut plan = Plan::unborn(history.plan_id.clone());
-        for recorded in &events {
-            evolve::evolve(&mut plan, &recorded.event);
+        let known = history.until(revision);
+        let mut events = evolve::standing(known);
+        let counted_from = grounds::counted_from(&history.plan_id, &events);
+        let mut counts = counted_from.iter().map(|from| *from <= time);
+        events.retain(|_| counts.next().unwrap_or(false));
+        if events.is_empty() {
+            return None;
         }
+        let plan = evolve::fold_standing(history.plan_id.clone(), &events, known, time);
         let now = Self::now_of(&plan, time);
-        (!events.is_empty()).then_some(Self {
+        Some(Self {
             plan,
             events,
             history,

@@ -1,1 +1,250 @@
-//! What is wrong with a plan: findings with stable codes, each with the events behind it and what to do.
+//! What is wrong with a plan at a moment: findings with a stable code, how much they weigh, what they
+//! are about, the events behind them and what to do. Nothing is refused for them, and whoever has
+//! decided to live with one can say so; it is then shown with that, until the date that was named or
+//! until new events join it. One file for each family of codes.
+
+use std::{collections::HashMap, fmt::Display};
+
+use codes::Code;
+use prost_types::Timestamp;
+use trail::Trail;
+
+use super::{
+    history::Moment,
+    plan::{Plan, Strategy, Tactic},
+    value::{Subject, Time},
+};
+use crate::proto::{self, FindingLevel};
+
+mod assumptions;
+pub mod codes;
+mod commitments;
+mod history;
+mod indicators;
+mod objective;
+mod roulette;
+mod strategies;
+mod tactics;
+#[cfg(test)]
+mod tests;
+mod trail;
+
+/// How many events a finding shows, the last ones: enough to follow it, and an answer of a thousand
+/// findings stays a message.
+const EVENTS_SHOWN_MAX: usize = 64;
+
+/// How many names a message lists before it only counts the others.
+const NAMES_LISTED_MAX: usize = 5;
+
+/// The seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// All findings, in the order of their codes, then of their subjects.
+#[must_use]
+pub fn review(moment: &Moment) -> Vec<proto::Finding> {
+    findings(moment, |_, _| true).collect()
+}
+
+/// The findings that are wanted, in the same order. Each is put into words only when it is taken.
+pub fn findings(
+    moment: &Moment,
+    wanted: impl Fn(&Code, FindingLevel) -> bool,
+) -> impl Iterator<Item = proto::Finding> {
+    let mut drafts = drafts(moment);
+    drafts.retain(|draft| wanted(draft.code, draft.level));
+    drafts.into_iter().map(|draft| draft.finding(moment))
+}
+
+fn drafts(moment: &Moment) -> Vec<Draft> {
+    let case = Case::new(moment);
+    let mut drafts = Vec::new();
+    objective::find(&case, &mut drafts);
+    strategies::find(&case, &mut drafts);
+    tactics::find(&case, &mut drafts);
+    drafts.extend(roulette::tactical_roulette(&case));
+    assumptions::find(&case, &mut drafts);
+    indicators::find(&case, &mut drafts);
+    commitments::find(&case, &mut drafts);
+    history::find(&case, &mut drafts);
+    drafts.sort_by(|a, b| (a.code.name, &a.subject).cmp(&(b.code.name, &b.subject)));
+    drafts
+}
+
+/// What findings are drawn from: the plan at the moment, and what a walk along its events says.
+struct Case<'a> {
+    moment: &'a Moment,
+    plan: &'a Plan,
+    now: Time,
+    trail: Trail<'a>,
+    /// The tactics that are not retired, by their strategies.
+    options: HashMap<&'a str, Vec<&'a Tactic>>,
+}
+
+impl<'a> Case<'a> {
+    fn new(moment: &'a Moment) -> Self {
+        let plan = &moment.plan;
+        let mut options: HashMap<_, Vec<_>> = HashMap::new();
+        for tactic in plan.tactics.values().filter(|it| it.retired.is_none()) {
+            if let Some(strategy_id) = tactic.strategy_id.as_deref() {
+                options
+                    .entry(strategy_id)
+                    .or_default()
+                    .push(tactic.as_ref());
+            }
+        }
+        Self {
+            moment,
+            plan,
+            now: moment.now,
+            trail: Trail::of(&moment.events),
+            options,
+        }
+    }
+
+    fn live_strategies(&self) -> impl Iterator<Item = &'a Strategy> {
+        let strategies = self.plan.strategies.values().map(AsRef::as_ref);
+        strategies.filter(|strategy| strategy.is_live())
+    }
+
+    /// The tactics of a strategy that are not retired.
+    fn options(&self, strategy_id: &str) -> &[&'a Tactic] {
+        self.options.get(strategy_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The event with which the plan begins.
+    fn beginning(&self) -> Option<u64> {
+        self.moment.events.first().map(|it| it.event.revision)
+    }
+}
+
+/// A finding before it is put into words that clients read.
+struct Draft {
+    code: &'static Code,
+    level: FindingLevel,
+    subject: Subject,
+    message: String,
+    /// The revisions of the events behind it, ascending, each once.
+    revisions: Vec<u64>,
+    subjects: Vec<Subject>,
+    hits: Vec<proto::WordingHit>,
+}
+
+impl Draft {
+    /// A finding that rests on these events, in any order.
+    fn new(
+        code: &'static Code,
+        subject: Subject,
+        revisions: impl IntoIterator<Item = u64>,
+        message: impl Into<String>,
+    ) -> Self {
+        let mut revisions: Vec<_> = revisions.into_iter().collect();
+        revisions.sort_unstable();
+        revisions.dedup();
+        Self {
+            code,
+            level: code.level,
+            subject,
+            message: message.into(),
+            revisions,
+            subjects: Vec::new(),
+            hits: Vec::new(),
+        }
+    }
+
+    /// Says what a finding about the whole plan is about.
+    fn about(mut self, subjects: impl IntoIterator<Item = Subject>) -> Self {
+        self.subjects.extend(subjects);
+        self
+    }
+
+    fn finding(&self, moment: &Moment) -> proto::Finding {
+        let mut behind = self.revisions.clone();
+        behind.retain(|revision| moment.event(*revision).is_some());
+        let shown_from = behind.len().saturating_sub(EVENTS_SHOWN_MAX);
+        proto::Finding {
+            code: self.code.name.to_owned(),
+            level: self.level.into(),
+            subject: self.subject.to_string(),
+            title: self.code.title.to_owned(),
+            message: self.message.clone(),
+            events: moment.references(behind.iter().skip(shown_from).copied()),
+            event_count: u32::try_from(behind.len()).unwrap_or(u32::MAX),
+            subjects: self.subjects.iter().map(Subject::to_string).collect(),
+            acknowledgement: self.acknowledgement(moment),
+            hits: self.hits.clone(),
+            rationale: self.code.rationale(),
+        }
+    }
+
+    /// The acknowledgement that holds: its date has not come, and no event behind the finding came
+    /// after it.
+    fn acknowledgement(&self, moment: &Moment) -> Option<proto::Acknowledgement> {
+        let key = (self.code.name.to_owned(), self.subject.to_string());
+        let accepted = moment.plan.acknowledgements.get(&key)?;
+        let is_due = accepted.until.is_some_and(|until| until <= moment.now);
+        let has_grown = self.revisions.last() > Some(&accepted.revision);
+        let (code, subject) = key;
+        (!is_due && !has_grown).then(|| proto::Acknowledgement {
+            code,
+            subject,
+            until: accepted.until.map(Into::into),
+            reason: accepted.reason.clone(),
+            revision: accepted.revision,
+        })
+    }
+}
+
+/// Ids as a sentence lists them: "`a`, `b` and `c`", and only how many others there are.
+fn listed<Name: Display>(ids: impl IntoIterator<Item = Name>) -> String {
+    enumerated(ids.into_iter().map(|id| format!("`{id}`")).collect())
+}
+
+fn enumerated(mut names: Vec<String>) -> String {
+    let count = names.len();
+    let last = if count > NAMES_LISTED_MAX {
+        names.truncate(NAMES_LISTED_MAX - 1);
+        format!("{} more", count - names.len())
+    } else {
+        names.pop().unwrap_or_default()
+    };
+    if names.is_empty() {
+        return last;
+    }
+    format!("{} and {last}", names.join(", "))
+}
+
+/// "1 attempt", "3 attempts".
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// "once", "3 times".
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
+/// The day of a time: "2024-03-05".
+fn day(time: Time) -> String {
+    let time = Timestamp::from(time);
+    jiff::Timestamp::new(time.seconds, time.nanos).map_or_else(
+        |_| "an unknown day".to_owned(),
+        |time| time.strftime("%F").to_string(),
+    )
+}
+
+/// The whole days from one time to another, "3 days"; none if they have not passed.
+fn days_between(earlier: Time, later: Time) -> String {
+    let seconds = later.seconds.saturating_sub(earlier.seconds);
+    let days = usize::try_from(seconds / DAY_SECONDS).unwrap_or_default();
+    counted(days, "day")
+}
+
+/// A text of blanks says nothing.
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}

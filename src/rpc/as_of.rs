@@ -13,9 +13,12 @@ use super::{
     status::{self, of_view},
 };
 use crate::{
-    domain::{history::Moment, value::Time},
+    domain::{
+        history::{History, Moment},
+        value::Time,
+    },
     proto::{self, point::Point},
-    view::{View, plans::Folded},
+    view::{View, ViewError, plans::Folded},
 };
 
 /// A plan at the moment asked for, and where that stands.
@@ -56,8 +59,7 @@ pub(super) async fn position(core: &Arc<Core>, as_of: Option<Point>) -> Result<u
         Some(Point::Position(position)) => Ok(position),
         Some(Point::RecordedAt(time)) => {
             let core = core.clone();
-            let time = Time::from(time);
-            past(&core, time)?;
+            let time = past(&core, time.into())?;
             blocking(move || recorded_until(&core.view, time, head)).await
         }
         // Refused by `check_log_point`.
@@ -84,6 +86,24 @@ pub(super) fn check_log_point(
     point
 }
 
+/// The same for what lies between two points, each of which may be left out: the first one is then
+/// before the plan's first event, the second one now.
+pub(super) async fn ask_between<T: Send + 'static>(
+    core: &Arc<Core>,
+    plan_id: &str,
+    (from, to): (Option<Point>, Option<Point>),
+    answer: impl FnOnce(Option<Asked>, Asked) -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    let (folded, position) = core.plan(plan_id).await?;
+    let core = core.clone();
+    let answered = blocking(move || {
+        let at = |point| asked(&core, &folded, position, point);
+        let from = from.map(|point| at(Some(point))).transpose();
+        Ok(from.and_then(|from| answer(from, at(to)?)))
+    });
+    answered.await?
+}
+
 fn asked(
     core: &Core,
     folded: &Arc<Folded>,
@@ -91,50 +111,81 @@ fn asked(
     as_of: Option<Point>,
 ) -> Result<Asked, Status> {
     let history = core.view.history(folded).map_err(|error| of_view(&error))?;
-    let Some(point) = as_of else {
-        let moment = Moment::of(folded.plan.clone(), history, core.guard.now(), head);
-        return Ok(Asked {
-            moment,
-            position: head,
-            inside_commit: false,
-        });
-    };
-    if let Point::OccurredAt(time) = point {
-        let time = Time::from(time);
-        past(core, time)?;
-        let moment = Moment::at_occurred(history, folded.plan.revision, time, head);
-        return Ok(Asked {
-            moment: moment.ok_or_else(|| status::no_plan_then(&folded.plan.plan_id))?,
-            position: head,
-            inside_commit: false,
-        });
-    }
-    let revision = revision_at(core, point, folded, head)?;
-    let now = match point {
-        Point::Revision(_) => history
-            .get(revision)
-            .map_or_else(Time::default, |it| it.occurred_at()),
-        Point::Position(position) => recorded_at(&core.view, position)?,
-        Point::RecordedAt(time) | Point::OccurredAt(time) => time.into(),
-    };
-    let bound = match point {
-        Point::Position(position) => position,
-        Point::RecordedAt(time) => {
-            recorded_until(&core.view, time.into(), head).map_err(|error| of_view(&error))?
+    let last = folded.plan.revision;
+    let (moment, inside_commit) = match as_of {
+        None => {
+            let now = core.guard.now();
+            let moment = Moment::of(folded.plan.clone(), history, now, head);
+            (moment, false)
         }
-        Point::Revision(_) | Point::OccurredAt(_) => history
-            .get(revision)
-            .map_or(head, |recorded| recorded.position),
-    };
-    let moment = if revision == folded.plan.revision {
-        Moment::of(folded.plan.clone(), history, now, bound)
-    } else {
-        Moment::at_revision(history, revision, now, bound)
+        Some(Point::OccurredAt(time)) => {
+            let time = past(core, time.into())?;
+            let moment = Moment::at_occurred(history, last, time, head);
+            let moment = moment.ok_or_else(|| status::no_plan_then(&folded.plan.plan_id))?;
+            (moment, false)
+        }
+        Some(point) => {
+            let place = place(core, folded, &history, point, head)?;
+            let Place {
+                revision,
+                now,
+                bound,
+            } = place;
+            let moment = if revision == last {
+                Moment::of(folded.plan.clone(), history, now, bound)
+            } else {
+                Moment::at_revision(history, revision, now, bound)
+            };
+            (moment, is_inside_commit(folded, revision))
+        }
     };
     Ok(Asked {
         moment,
         position: head,
-        inside_commit: is_inside_commit(folded, revision),
+        inside_commit,
+    })
+}
+
+/// Where a point of what was recorded lies.
+struct Place {
+    revision: u64,
+    /// What counts as now.
+    now: Time,
+    /// The position that bounds what other plans add.
+    bound: u64,
+}
+
+fn place(
+    core: &Core,
+    folded: &Folded,
+    history: &History,
+    point: Point,
+    head: u64,
+) -> Result<Place, Status> {
+    let (now, bound) = match point {
+        Point::Revision(_) => {
+            let revision = revision_at(core, point, folded, head)?;
+            let recorded = history.get(revision);
+            return Ok(Place {
+                revision,
+                now: recorded.map_or_else(Time::default, |it| it.occurred_at()),
+                bound: recorded.map_or(head, |it| it.position),
+            });
+        }
+        Point::Position(position) if position > head => {
+            return Err(status::beyond_head("position", position, head));
+        }
+        Point::Position(position) => (recorded_at(&core.view, position)?, position),
+        Point::RecordedAt(time) | Point::OccurredAt(time) => {
+            let time = past(core, time.into())?;
+            let until = recorded_until(&core.view, time, head);
+            (time, until.map_err(|error| of_view(&error))?)
+        }
+    };
+    Ok(Place {
+        revision: revision_at(core, Point::Position(bound), folded, head)?,
+        now,
+        bound,
     })
 }
 
@@ -156,8 +207,7 @@ pub(super) fn revision_at(
         }
         Point::Position(position) => position,
         Point::RecordedAt(time) | Point::OccurredAt(time) => {
-            let time = Time::from(time);
-            past(core, time)?;
+            let time = past(core, time.into())?;
             recorded_until(&core.view, time, head).map_err(|error| of_view(&error))?
         }
     };
@@ -180,7 +230,7 @@ pub(super) fn is_inside_commit(folded: &Folded, revision: u64) -> bool {
 }
 
 /// The position of the last commit recorded at a time or before.
-fn recorded_until(view: &View, time: Time, head: u64) -> Result<u64, crate::view::ViewError> {
+pub(super) fn recorded_until(view: &View, time: Time, head: u64) -> Result<u64, ViewError> {
     Ok(first_recorded_from(view, time.next(), head)? - 1)
 }
 
@@ -189,11 +239,12 @@ fn recorded_at(view: &View, position: u64) -> Result<Time, Status> {
     Ok(commit.recorded_at.unwrap_or_default().into())
 }
 
-/// A time that is still to come is no point of any history.
-fn past(core: &Core, time: Time) -> Result<(), Status> {
-    if time > core.guard.now() {
+/// A time that is still to come is no point of any history. What was recorded last is past also
+/// while the clock is a little behind it.
+pub(super) fn past(core: &Core, time: Time) -> Result<Time, Status> {
+    if time > core.guard.now() && Some(time) > core.view.last_recorded_at() {
         Err(status::beyond_now(time))
     } else {
-        Ok(())
+        Ok(time)
     }
 }

@@ -1,25 +1,28 @@
 //! `HistoryService`: what happened.
 
-use std::{ops::Range, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    BATCH_BYTES, Gate, blocking,
+    BATCH_BYTES, Core, Gate, as_of, blocking,
     log_stream::{self, Start},
     page,
     query::Checks,
-    status::{self, quoted},
+    status::{self, of_view, quoted},
 };
 use crate::{
-    domain::{event, value::Subject},
+    domain::{
+        event,
+        value::{Subject, Time},
+    },
     proto::{
         Commit, DiffPlanRequest, DiffPlanResponse, Event, ExplainRequest, ExplainResponse,
         ListEventsRequest, ListEventsResponse, ListRevisionsRequest, ListRevisionsResponse,
         ReadLogRequest, ReadLogResponse, RecordedEvent, WatchRequest, WatchResponse,
-        history_service_server::HistoryService, point,
+        history_service_server::HistoryService, point::Point,
     },
     view::{View, ViewError, plans::Folded},
 };
@@ -69,23 +72,27 @@ impl HistoryService for History {
             Some(place) => Some(place.try_into().map_err(|_| page::no_token())?),
             None => None,
         };
-        let core = self.gate.core_at(min_position).await?;
+        let place = place.map(u64::from_be_bytes);
+        let core = self.gate.core_at(min_position).await?.clone();
         let (folded, position) = core.plan(&query.plan_id).await?;
-        let mut revisions = span.revisions(&folded, position)?;
-        // A page goes on where the one before ended, whatever was recorded since.
-        match place.map(u64::from_be_bytes) {
-            Some(last) if query.newest_first => revisions.end = last.min(revisions.end),
-            Some(last) => revisions.start = last.saturating_add(1).max(revisions.start),
-            None => {}
-        }
-        let listing = Listing {
-            filter,
-            revisions,
-            newest_first: query.newest_first,
-            page_size,
-        };
-        let core = core.clone();
-        let (events, last) = blocking(move || listing.read(&core.view, &folded)).await?;
+        let newest_first = query.newest_first;
+        let listed = blocking(move || {
+            let read = || {
+                let listing = Listing {
+                    filter,
+                    window: span
+                        .window(&core, &folded, position)?
+                        .after(place, newest_first),
+                    newest_first,
+                    page_size,
+                };
+                listing
+                    .read(&core.view, &folded)
+                    .map_err(|error| of_view(&error))
+            };
+            Ok(read())
+        });
+        let (events, last) = listed.await??;
         let next_page_token =
             last.map_or_else(String::new, |last| page::token(&query, &last.to_be_bytes()));
         Ok(Response::new(ListEventsResponse {
@@ -163,46 +170,116 @@ impl HistoryService for History {
 
 /// Between which points a listing looks.
 struct Span {
-    from: Option<point::Point>,
-    to: Option<point::Point>,
+    from: Option<Point>,
+    to: Option<Point>,
 }
 
 impl Span {
-    /// The revisions it covers.
-    fn revisions(&self, folded: &Folded, head: u64) -> Result<Range<u64>, Status> {
-        let last = folded.plan.revision;
+    /// What it covers.
+    fn window(&self, core: &Core, folded: &Folded, head: u64) -> Result<Window, Status> {
         for point in self.from.iter().chain(&self.to) {
-            match *point {
-                point::Point::Revision(revision) if revision > last => {
-                    return Err(status::beyond_head("revision", revision, last));
-                }
-                point::Point::Position(position) if position > head => {
-                    return Err(status::beyond_head("position", position, head));
-                }
-                point::Point::Revision(_) | point::Point::Position(_) => {}
-                point::Point::RecordedAt(_) | point::Point::OccurredAt(_) => {
-                    return Err(Status::unimplemented("times"));
-                }
-            }
+            check_reached(core, *point, folded, head)?;
         }
-        let index = &folded.index;
+        let last = folded.plan.revision;
         let first_after = |position| {
+            let index = &folded.index;
             let next = index.get(index.commits_up_to(position));
             next.map_or(last + 1, |entry| entry.first_revision)
         };
+        let recorded_before = |time: Time| {
+            let first = log_stream::first_recorded_from(&core.view, time, head);
+            first
+                .map(|first| first - 1)
+                .map_err(|error| of_view(&error))
+        };
         let start = match self.from {
-            None => 1,
-            Some(point::Point::RecordedAt(_) | point::Point::OccurredAt(_)) => 1,
-            Some(point::Point::Revision(revision)) => revision,
-            Some(point::Point::Position(position)) => first_after(position - 1),
+            None | Some(Point::OccurredAt(_)) => 1,
+            Some(Point::Revision(revision)) => revision,
+            Some(Point::Position(position)) => first_after(position - 1),
+            Some(Point::RecordedAt(time)) => first_after(recorded_before(time.into())?),
         };
         let end = match self.to {
-            None => last + 1,
-            Some(point::Point::RecordedAt(_) | point::Point::OccurredAt(_)) => last + 1,
-            Some(point::Point::Revision(revision)) => revision + 1,
-            Some(point::Point::Position(position)) => first_after(position),
+            None | Some(Point::OccurredAt(_)) => last + 1,
+            Some(Point::Revision(revision)) => revision + 1,
+            Some(Point::Position(position)) => first_after(position),
+            Some(Point::RecordedAt(time)) => first_after(recorded_before(Time::from(time).next())?),
         };
-        Ok(start..end)
+        Ok(Window {
+            revisions: start..end,
+            occurred: self.occurred(core, folded)?,
+        })
+    }
+
+    /// When the events have occurred that it takes.
+    fn occurred(&self, core: &Core, folded: &Folded) -> Result<Occurred, Status> {
+        let time = |point: Option<Point>| match point {
+            Some(Point::OccurredAt(time)) => Some(Time::from(time)),
+            Some(Point::Revision(_) | Point::Position(_) | Point::RecordedAt(_)) | None => None,
+        };
+        let (from, to) = (time(self.from), time(self.to));
+        let corrected = if from.is_some() || to.is_some() {
+            let history = core.view.history(folded).map_err(|error| of_view(&error))?;
+            history.corrected_times(folded.plan.revision)
+        } else {
+            BTreeMap::new()
+        };
+        Ok(Occurred {
+            from,
+            to,
+            corrected,
+        })
+    }
+}
+
+/// Refuses a point that lies beyond what there is.
+fn check_reached(core: &Core, point: Point, folded: &Folded, head: u64) -> Result<(), Status> {
+    let last = folded.plan.revision;
+    match point {
+        Point::Revision(revision) if revision > last => {
+            Err(status::beyond_head("revision", revision, last))
+        }
+        Point::Position(position) if position > head => {
+            Err(status::beyond_head("position", position, head))
+        }
+        Point::RecordedAt(time) | Point::OccurredAt(time) => {
+            as_of::past(core, time.into()).map(|_| ())
+        }
+        Point::Revision(_) | Point::Position(_) => Ok(()),
+    }
+}
+
+/// What a listing looks at.
+struct Window {
+    revisions: Range<u64>,
+    occurred: Occurred,
+}
+
+impl Window {
+    /// What is left of it: a page goes on where the one before ended, whatever was recorded since.
+    fn after(mut self, place: Option<u64>, newest_first: bool) -> Self {
+        let revisions = &mut self.revisions;
+        match place {
+            Some(last) if newest_first => revisions.end = last.min(revisions.end),
+            Some(last) => revisions.start = last.saturating_add(1).max(revisions.start),
+            None => {}
+        }
+        self
+    }
+}
+
+/// Between which times an event occurred, as far as that is asked.
+struct Occurred {
+    from: Option<Time>,
+    to: Option<Time>,
+    /// The times that hold of events whose time was corrected, by revision.
+    corrected: BTreeMap<u64, Time>,
+}
+
+impl Occurred {
+    fn takes(&self, event: &Event) -> bool {
+        let recorded = event.occurred_at.map_or_else(Time::default, Time::from);
+        let at = *self.corrected.get(&event.revision).unwrap_or(&recorded);
+        self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at <= to)
     }
 }
 
@@ -254,7 +331,7 @@ impl EventFilter {
 /// One page to be read.
 struct Listing {
     filter: EventFilter,
-    revisions: Range<u64>,
+    window: Window,
     newest_first: bool,
     page_size: usize,
 }
@@ -267,18 +344,18 @@ impl Listing {
         folded: &Arc<Folded>,
     ) -> Result<(Vec<RecordedEvent>, Option<u64>), ViewError> {
         let mut events: Vec<RecordedEvent> = Vec::new();
-        if self.revisions.is_empty() {
+        if self.window.revisions.is_empty() {
             return Ok((events, None));
         }
         let mut bytes = 0;
         let mut last = None;
         let first = folded
             .index
-            .holding_revision(self.revisions.start)
+            .holding_revision(self.window.revisions.start)
             .unwrap_or(0);
         let end = folded
             .index
-            .holding_revision(self.revisions.end - 1)
+            .holding_revision(self.window.revisions.end - 1)
             .map_or(0, |n| n + 1);
         let mut numbers = first..end;
         let mut scanned = 0;
@@ -289,7 +366,8 @@ impl Listing {
                         return Ok((events, last));
                     }
                     last = Some(event.revision);
-                    if self.filter.takes(&stored.commit, event) {
+                    if self.window.occurred.takes(event) && self.filter.takes(&stored.commit, event)
+                    {
                         let recorded = recorded(folded, stored.position, &stored.commit, event);
                         bytes += recorded.encoded_len();
                         events.push(recorded);
@@ -318,7 +396,7 @@ impl Listing {
 
     /// The commit's events within the revisions, in the order of the listing.
     fn in_order<'a>(&'a self, events: &'a [Event]) -> impl Iterator<Item = &'a Event> {
-        let wanted = |event: &&Event| self.revisions.contains(&event.revision);
+        let wanted = |event: &&Event| self.window.revisions.contains(&event.revision);
         let (forward, backward) = if self.newest_first {
             (0, events.len())
         } else {

@@ -5,7 +5,11 @@ use tonic::Status;
 
 use super::status::{malformed, quoted};
 use crate::{
-    domain::{event, shape::Violation, value::Id},
+    domain::{
+        event,
+        shape::Violation,
+        value::{Id, Time},
+    },
     proto::{self, point},
 };
 
@@ -69,16 +73,25 @@ impl Checks {
         kinds
     }
 
-    /// A point of a plan's history, from 1; nothing if none is asked for.
+    /// A point of a plan's history, numbers from 1 on and times within their bounds; nothing if none
+    /// is asked for.
     pub(super) fn point(
         &mut self,
         field: &'static str,
         point: Option<proto::Point>,
     ) -> Option<point::Point> {
         match point?.point {
-            None => self.fault(field, "say a revision or a position, or leave it out"),
+            None => self.fault(
+                field,
+                "say a revision, position, recorded_at or occurred_at, or leave it out",
+            ),
             Some(point::Point::Revision(0) | point::Point::Position(0)) => {
                 self.fault(field, "revisions and positions start at 1");
+            }
+            Some(point::Point::RecordedAt(time) | point::Point::OccurredAt(time))
+                if !Time::holds(&time) =>
+            {
+                self.fault(field, "a time of the years 1 to 9999, nanos 0 to 999999999");
             }
             Some(named) => return Some(named),
         }

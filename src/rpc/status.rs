@@ -139,7 +139,7 @@ pub(super) fn no_plan(plan_id: &str) -> Status {
 pub(super) fn no_plan_then(plan_id: &str) -> Status {
     with_metadata(
         ErrorReason::PlanNotFound,
-        format!("There was no plan `{plan_id}` at that point yet: name a later one."),
+        format!("The plan `{plan_id}` had not begun at that point: name a later one."),
         metadata([("plan_id", plan_id)]),
     )
 }
@@ -233,6 +233,10 @@ pub(super) fn of_view(error: &ViewError) -> Status {
         ViewError::Undecodable { position, .. } => damaged(error, Some(*position)),
         ViewError::Incoherent(_) => damaged(error, None),
         ViewError::Interrupted => super::stopping(),
+        ViewError::NotSearchable => refuse(
+            ErrorReason::Starting,
+            "The daemon has started and is still making the index for searches: try again.",
+        ),
         ViewError::Store(_) => {
             tracing::error!(%error, "the view cannot be read");
             refuse(

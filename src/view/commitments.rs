@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{PAGE_ENTRIES, View};
 use crate::domain::{
     plan::Commitment,
@@ -14,7 +16,7 @@ use crate::domain::{
 };
 
 /// A commitment of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommitmentKey {
     /// The plan.
     pub plan_id: Id,
@@ -33,13 +35,36 @@ pub struct Due {
     pub commitment_id: Id,
 }
 
-/// A commitment after a commit that changed it.
+/// A commitment after a commit that changed it. Most versions are of the past and seldom asked for, so
+/// they are kept encoded: with its share of the indexes one takes about 360 bytes, half of what it would
+/// take as it is.
 pub(super) struct Version {
     position: u64,
-    /// When the due date that it has was recorded, by making, moving or correcting it.
-    due_recorded_at: Time,
     /// Nothing: that it was made is retracted.
-    commitment: Option<Arc<Commitment>>,
+    commitment: Option<Standing>,
+}
+
+/// What a commitment was, and what is asked for often.
+struct Standing {
+    due: Time,
+    /// When the due date was recorded, by making, moving or correcting it.
+    due_recorded_at: Time,
+    encoded: Encoded,
+}
+
+/// A commitment as it is kept: whoever reads it lets go of the lock first.
+#[derive(Clone)]
+struct Encoded(Arc<[u8]>);
+
+impl Encoded {
+    fn of(commitment: &Commitment) -> Self {
+        // Writing plain data into memory cannot fail.
+        Self(super::encode(commitment).unwrap_or_default().into())
+    }
+
+    fn decode(&self) -> Option<Commitment> {
+        postcard::from_bytes(&self.0).ok()
+    }
 }
 
 /// The commitments.
@@ -61,74 +86,79 @@ impl Commitments {
         &mut self,
         position: u64,
         recorded_at: Time,
-        of: (&Id, &Id),
-        commitment: Option<&Arc<Commitment>>,
+        of: &CommitmentKey,
+        commitment: Option<&Commitment>,
         due_is_new: bool,
     ) -> bool {
-        let (plan_id, commitment_id) = of;
-        let versions = self
-            .versions
-            .entry(plan_id.clone())
-            .or_default()
-            .entry(commitment_id.clone())
-            .or_default();
-        let key = |commitment: &Commitment| Due {
-            due: commitment.due,
+        // Ids are in memory once, however often they are read from disk.
+        let plan_id = known(&self.versions, &of.plan_id);
+        let of_plan = self.versions.entry(plan_id.clone()).or_default();
+        let commitment_id = known(of_plan, &of.commitment_id);
+        let versions = of_plan.entry(commitment_id.clone()).or_default();
+        let due_at = |due| Due {
+            due,
             plan_id: plan_id.clone(),
             commitment_id: commitment_id.clone(),
         };
-        let before = versions.last();
-        if let Some(before) = before.and_then(|it| it.commitment.as_deref()) {
-            self.silent.remove(&key(before));
+        let before = versions.last().and_then(|it| it.commitment.as_ref());
+        if let Some(before) = before {
+            self.silent.remove(&due_at(before.due));
         }
-        let version = Version {
+        let due_recorded_at = before
+            .filter(|_| !due_is_new)
+            .map_or(recorded_at, |it| it.due_recorded_at);
+        versions.push(Version {
             position,
-            due_recorded_at: before
-                .filter(|_| !due_is_new)
-                .map_or(recorded_at, |it| it.due_recorded_at),
-            commitment: commitment.cloned(),
+            commitment: commitment.map(|commitment| Standing {
+                due: commitment.due,
+                due_recorded_at,
+                encoded: Encoded::of(commitment),
+            }),
+        });
+        let Some(commitment) = commitment else {
+            return false;
         };
-        let mut is_first = false;
-        if let Some(commitment) = commitment {
-            let due = key(commitment);
-            for held in &commitment.held {
-                let holder = held.assignee.as_str();
-                if !self.by_holder.contains_key(holder) {
-                    self.by_holder.insert(holder.into(), BTreeSet::new());
-                }
-                if let Some(of) = self.by_holder.get_mut(holder) {
-                    of.insert(CommitmentKey {
-                        plan_id: plan_id.clone(),
-                        commitment_id: commitment_id.clone(),
-                    });
-                }
+        let due = due_at(commitment.due);
+        for held in &commitment.held {
+            let holder = held.assignee.as_str();
+            if !self.by_holder.contains_key(holder) {
+                self.by_holder.insert(holder.into(), BTreeSet::new());
             }
-            if version.may_pass_in_silence() {
-                self.silent.insert(due.clone());
-                is_first = self.silent.first() == Some(&due);
+            if let Some(of) = self.by_holder.get_mut(holder) {
+                of.insert(CommitmentKey {
+                    plan_id: plan_id.clone(),
+                    commitment_id: commitment_id.clone(),
+                });
             }
-            self.by_due.insert(due);
         }
-        versions.push(version);
+        let mut is_first = false;
+        if may_pass_in_silence(commitment, due_recorded_at) {
+            self.silent.insert(due.clone());
+            is_first = self.silent.first() == Some(&due);
+        }
+        self.by_due.insert(due);
         is_first
     }
 
     /// A commitment as of a position, if there was one.
-    fn at(&self, plan_id: &str, commitment_id: &str, position: u64) -> Option<&Arc<Commitment>> {
+    fn at(&self, plan_id: &str, commitment_id: &str, position: u64) -> Option<&Standing> {
         let versions = self.versions.get(plan_id)?.get(commitment_id)?;
         let place = versions.partition_point(|it| it.position <= position);
         versions.get(place.checked_sub(1)?)?.commitment.as_ref()
     }
 }
 
-impl Version {
-    /// Whether its due date passes in silence when it does. What was due already when that was
-    /// recorded, as history is that is recorded later, was not kept silent about.
-    fn may_pass_in_silence(&self) -> bool {
-        self.commitment.as_ref().is_some_and(|it| {
-            it.is_open() && self.due_recorded_at < it.due && !it.silently_missed.contains(&it.due)
-        })
-    }
+fn known<T>(map: &BTreeMap<Id, T>, id: &Id) -> Id {
+    let known = map.get_key_value(id).map(|(known, _)| known);
+    known.unwrap_or(id).clone()
+}
+
+/// Whether the due date passes in silence when it does. What was due already when that was recorded,
+/// as history is that is recorded later, was not kept silent about.
+fn may_pass_in_silence(commitment: &Commitment, due_recorded_at: Time) -> bool {
+    commitment.is_open()
+        && due_recorded_at < commitment.due
+        && !commitment.silently_missed.contains(&commitment.due)
 }
 
 impl View {
@@ -139,19 +169,20 @@ impl View {
         &self,
         at: u64,
         after: Bound<&Due>,
-    ) -> Vec<(Due, Option<Arc<Commitment>>)> {
+    ) -> Vec<(Due, Option<Commitment>)> {
         let state = self.lock();
         let commitments = &state.ledger.commitments;
         let page = commitments
             .by_due
             .range::<Due, _>((after, Bound::Unbounded));
-        page.take(PAGE_ENTRIES)
-            .map(|key| {
-                let found = commitments.at(&key.plan_id, &key.commitment_id, at);
-                let found = found.filter(|it| it.due == key.due);
-                (key.clone(), found.cloned())
-            })
-            .collect()
+        let encoded = |key: &Due| {
+            let found = commitments.at(&key.plan_id, &key.commitment_id, at)?;
+            (found.due == key.due).then(|| found.encoded.clone())
+        };
+        let page = page.take(PAGE_ENTRIES);
+        let page: Vec<_> = page.map(|key| (key.clone(), encoded(key))).collect();
+        drop(state);
+        decoded(page)
     }
 
     /// The next who ever held a commitment, up to `limit` of them, in the order of their names.
@@ -172,20 +203,22 @@ impl View {
         holder: &str,
         at: u64,
         after: Option<&CommitmentKey>,
-    ) -> Vec<(CommitmentKey, Option<Arc<Commitment>>)> {
+    ) -> Vec<(CommitmentKey, Option<Commitment>)> {
         let state = self.lock();
         let commitments = &state.ledger.commitments;
         let Some(held) = commitments.by_holder.get(holder) else {
             return Vec::new();
         };
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        held.range::<CommitmentKey, _>((start, Bound::Unbounded))
-            .take(PAGE_ENTRIES)
-            .map(|key| {
-                let found = commitments.at(&key.plan_id, &key.commitment_id, at);
-                (key.clone(), found.cloned())
-            })
-            .collect()
+        let page = held.range::<CommitmentKey, _>((start, Bound::Unbounded));
+        let encoded = |key: &CommitmentKey| {
+            let found = commitments.at(&key.plan_id, &key.commitment_id, at)?;
+            Some(found.encoded.clone())
+        };
+        let page = page.take(PAGE_ENTRIES);
+        let page: Vec<_> = page.map(|key| (key.clone(), encoded(key))).collect();
+        drop(state);
+        decoded(page)
     }
 
     /// The first commitments, up to `limit`, whose due date has passed in silence at `now` and that
@@ -213,4 +246,10 @@ impl View {
     pub async fn earlier_silence(&self) {
         self.silence.notified().await;
     }
+}
+
+fn decoded<K>(page: Vec<(K, Option<Encoded>)>) -> Vec<(K, Option<Commitment>)> {
+    let page = page.into_iter();
+    page.map(|(key, encoded)| (key, encoded.and_then(|it| it.decode())))
+        .collect()
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Applied, Projection, StoreError, ViewError,
     citations::{Citation, Citations},
-    commitments::Commitments,
+    commitments::{CommitmentKey, Commitments},
     outcomes::{CellKey, Outcomes},
     store::Record,
 };
@@ -46,8 +46,7 @@ pub struct Change {
 enum What {
     /// What a commitment is after the commit; nothing if that it was made is retracted.
     Commitment {
-        plan_id: Id,
-        commitment_id: Id,
+        key: CommitmentKey,
         commitment: Option<Arc<Commitment>>,
         /// Whether the commit made, moved or corrected its due date.
         due_is_new: bool,
@@ -178,8 +177,10 @@ impl<'a> Touched<'a> {
             }
             let due_was = was.map(|it| it.due);
             changes.push(What::Commitment {
-                plan_id: after.plan_id.clone(),
-                commitment_id: id.into(),
+                key: CommitmentKey {
+                    plan_id: after.plan_id.clone(),
+                    commitment_id: id.into(),
+                },
                 commitment: is.cloned(),
                 due_is_new: due_was != is.map(|it| it.due) || self.moved.contains(id),
             });
@@ -305,16 +306,15 @@ impl Ledger {
         let position = change.position;
         match &change.what {
             What::Commitment {
-                plan_id,
-                commitment_id,
+                key,
                 commitment,
                 due_is_new,
             } => {
                 self.silence_is_earlier |= self.commitments.add(
                     position,
                     change.recorded_at,
-                    (plan_id, commitment_id),
-                    commitment.as_ref(),
+                    key,
+                    commitment.as_deref(),
                     *due_is_new,
                 );
             }
@@ -423,14 +423,14 @@ mod tests {
         }
     }
 
-    fn pieces(changes: LedgerChanges) -> Vec<Record> {
+    fn pieces(changes: &LedgerChanges) -> Vec<Record> {
         let mut records = Vec::new();
-        Ledger::records(&changes, &mut records).expect("encoded");
+        Ledger::records(changes, &mut records).expect("encoded");
         records
     }
 
     fn of(positions: impl IntoIterator<Item = u64>) -> Vec<Record> {
-        pieces(LedgerChanges {
+        pieces(&LedgerChanges {
             count: 0,
             ahead: Vec::new(),
             unwritten: vec![positions.into_iter().map(change).collect()],
@@ -464,7 +464,7 @@ mod tests {
             key: ahead[0].key.clone(),
             value: None,
         };
-        assert_eq!(pieces(ledger.changes()), [removed]);
-        assert!(pieces(ledger.changes()).is_empty());
+        assert_eq!(pieces(&ledger.changes()), [removed]);
+        assert!(pieces(&ledger.changes()).is_empty());
     }
 }

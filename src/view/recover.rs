@@ -20,6 +20,7 @@ use super::{
     ledger::{self, Change, Ledger},
     load::index_entry,
     plans::{Folded, Plans},
+    search::Search,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -76,7 +77,8 @@ impl View {
             Err(
                 error @ (ViewError::Journal(_)
                 | ViewError::Undecodable { .. }
-                | ViewError::Interrupted),
+                | ViewError::Interrupted
+                | ViewError::NotSearchable),
             ) => {
                 return Err(error);
             }
@@ -135,6 +137,7 @@ impl View {
         state.frontier = checkpoint.frontier;
         state.tiles = Tiles::restore(checkpoint.edge);
         let view = Self::with_state(store, journal, state);
+        view.search.start_at(checkpoint.position);
         view.catch_up(interrupt)?;
         Ok(Some(view))
     }
@@ -147,6 +150,7 @@ impl View {
             writing: Mutex::new(()),
             contradiction: Mutex::default(),
             histories: Histories::default(),
+            search: Search::default(),
             progress: Condvar::new(),
             silence: Notify::new(),
         }
@@ -219,16 +223,17 @@ impl View {
         let commit = commit::decode(&entry.commit)
             .map_err(|source| ViewError::Undecodable { position, source })?;
         let recorded_at = commit.recorded_at.unwrap_or_default().into();
+        let events: Arc<[proto::Event]> = commit.events.as_slice().into();
         let (state, changes) = match self.state_before(&commit, position)? {
             // A crash between two batches can leave a plan's records ahead of the checkpoint.
             Some(ahead) if ahead.last_position() >= position => {
-                let changes = self.changes_behind(&ahead, commit, position, behind)?;
+                let changes = self.changes_behind(&ahead, &commit, position, behind)?;
                 (ahead, changes)
             }
-            Some(before) => self.next_state(&before, position, commit)?,
+            Some(before) => self.next_state(&before, position, &commit)?,
             None => {
                 let unborn = Folded::unborn(Id::from(commit.plan_id.as_str()));
-                self.next_state(&unborn, position, commit)?
+                self.next_state(&unborn, position, &commit)?
             }
         };
         self.publish(
@@ -236,6 +241,7 @@ impl View {
                 position,
                 recorded_at,
                 leaf,
+                events,
                 state,
                 changes,
             }],
@@ -253,12 +259,12 @@ impl View {
         &self,
         before: &Folded,
         position: u64,
-        commit: proto::Commit,
+        commit: &proto::Commit,
     ) -> Result<(Arc<Folded>, Arc<[Change]>), ViewError> {
         let recorded_at = commit.recorded_at.unwrap_or_default().into();
-        let events = commit.events.clone();
-        let after = self.with_commit(before, position, commit)?;
-        let changes = ledger::changes_of(&before.plan, &after.plan, &events, position, recorded_at);
+        let events = &commit.events;
+        let after = self.with_commit(before, position, commit, events)?;
+        let changes = ledger::changes_of(&before.plan, &after.plan, events, position, recorded_at);
         Ok((Arc::new(after), changes))
     }
 
@@ -267,7 +273,7 @@ impl View {
     fn changes_behind(
         &self,
         ahead: &Folded,
-        commit: proto::Commit,
+        commit: &proto::Commit,
         position: u64,
         behind: &mut Behind,
     ) -> Result<Arc<[Change]>, ViewError> {
@@ -312,12 +318,13 @@ impl View {
         }
     }
 
-    /// The plan after one more commit.
+    /// The plan after one more commit with these events.
     fn with_commit(
         &self,
         before: &Folded,
         position: u64,
-        commit: proto::Commit,
+        commit: &proto::Commit,
+        events: &[proto::Event],
     ) -> Result<Folded, ViewError> {
         if commit.first_revision != before.plan.revision + 1 {
             return Err(ViewError::Incoherent(format!(
@@ -326,13 +333,13 @@ impl View {
             )));
         }
         let mut index: Index = before.index.clone();
-        index.push(index_entry(position, &commit));
-        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), &commit.events) {
+        index.push(index_entry(position, commit));
+        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), events) {
             plan
         } else {
-            let mut events = self.events(before, before.plan.revision)?;
-            events.extend(commit.events);
-            evolve::fold(before.plan.plan_id.clone(), &events)
+            let earlier = self.events(before, before.plan.revision)?;
+            let all = earlier.iter().chain(events);
+            evolve::fold(before.plan.plan_id.clone(), all)
         };
         Ok(Folded { plan, index })
     }

@@ -509,6 +509,7 @@ fn nobody_waits_for_a_view_that_is_not_written_any_more() {
     world.view().lock().plans.press();
     let (folded, _) = world.view().in_memory("a").expect("not written");
     let applied = Applied {
+        events: Arc::default(),
         position: 2,
         recorded_at: Time::default(),
         leaf: [0; 32],

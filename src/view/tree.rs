@@ -261,7 +261,10 @@ fn lasting(error: &ViewError) -> Option<String> {
         ViewError::Undecodable { .. } | ViewError::Journal(JournalError::Damaged { .. }) => {
             Some(error.to_string())
         }
-        ViewError::Journal(_) | ViewError::Store(_) | ViewError::Interrupted => None,
+        ViewError::Journal(_)
+        | ViewError::Store(_)
+        | ViewError::Interrupted
+        | ViewError::NotSearchable => None,
     }
 }
 

@@ -336,6 +336,7 @@ impl GroupWriter {
             position,
             recorded_at,
             leaf: commit::leaf_hash(&bytes),
+            events: commit.events.into(),
             state,
             changes,
         });

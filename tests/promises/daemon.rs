@@ -12,9 +12,9 @@ use std::{
 
 use strata::proto::{
     Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
-    admin_service_client::AdminServiceClient, audit_service_client::AuditServiceClient,
-    command::Kind, history_service_client::HistoryServiceClient,
-    plan_service_client::PlanServiceClient,
+    admin_service_client::AdminServiceClient, advice_service_client::AdviceServiceClient,
+    audit_service_client::AuditServiceClient, command::Kind,
+    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
 };
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
@@ -189,6 +189,11 @@ impl Daemon {
             .initial_connection_window_size(UNREAD_BYTES_MAX);
         HistoryServiceClient::new(endpoint.connect().await.expect("connected"))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of its `AdviceService`.
+    pub(crate) fn advice(&self) -> AdviceServiceClient<Channel> {
+        AdviceServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// A client of its `AuditService`.

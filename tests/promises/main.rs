@@ -14,14 +14,17 @@ mod check_proof;
 mod commitments;
 mod crash;
 mod daemon;
+mod diff;
 #[cfg(feature = "ci")]
 mod durable;
 mod execute;
 mod execute_stream;
+mod explain_cli;
 #[cfg(feature = "ci")]
 mod faults;
 #[cfg(feature = "ci")]
 mod flips;
+mod founding;
 mod histories;
 mod key;
 mod language;
@@ -41,14 +44,18 @@ mod read_log;
 mod reading;
 mod real_history;
 mod restore;
+mod review;
+#[cfg(feature = "ci")]
 mod segments;
 mod serving;
 mod stats;
 mod stopping;
 mod suggest;
+mod time_travel;
 mod verify;
 mod view;
 mod views;
 mod watch;
 mod watch_load;
+mod why;
 mod wire;

@@ -21,7 +21,7 @@ use crate::{
         plan::{AttemptState, Plan, StrategyState},
         shape::command_field,
     },
-    proto::{self, CauseRole, Command, ExecuteRequest, command::Kind as Asked},
+    proto::{self, CauseRole, Command, Event, ExecuteRequest, command::Kind as Asked},
 };
 
 mod draft;
@@ -38,6 +38,11 @@ fn requests() -> impl Strategy<Value = Vec<Vec<Draft>>> {
         1 => prop::collection::vec(draft::any_draft(), 2..=3),
     ];
     prop::collection::vec(drafts, 1..=REQUESTS_MAX)
+}
+
+/// What was recorded of any plan: a history that was decided, corrections and late records included.
+pub(in crate::domain) fn recorded() -> impl Strategy<Value = Vec<Event>> {
+    requests().prop_map(|sequence| carried_out(&sequence, |_, _| {}, |_, _, _| {}).history)
 }
 
 /// The request that the drafts come to in this world; the later ones do not know of the earlier.

@@ -275,7 +275,7 @@ fn said(what: impl Into<String>, text: &str) -> String {
 }
 
 /// The beginning of a text, on one line.
-fn cut(text: &str) -> String {
+pub(in crate::domain) fn cut(text: &str) -> String {
     let one_line = |char: char| {
         if char.is_control() || char.is_whitespace() {
             ' '
@@ -296,7 +296,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A day, or a day and a time of day where that says more.
-fn date(time: Option<&prost_types::Timestamp>) -> String {
+pub(in crate::domain) fn date(time: Option<&prost_types::Timestamp>) -> String {
     let time = time.and_then(|time| jiff::Timestamp::new(time.seconds, time.nanos).ok());
     time.map_or_else(
         || "at an unknown time".to_owned(),

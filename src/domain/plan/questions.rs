@@ -29,6 +29,22 @@ impl Plan {
 }
 
 impl Tactic {
+    /// Where it stands, by its last attempt.
+    #[must_use]
+    pub fn state(&self) -> proto::TacticState {
+        use proto::TacticState::{Failed, Open, Retired, Stopped, Succeeded, Untried};
+        if self.retired.is_some() {
+            return Retired;
+        }
+        match self.attempts.last().map(|attempt| &attempt.state) {
+            None => Untried,
+            Some(AttemptState::Open) => Open,
+            Some(AttemptState::Succeeded(_)) => Succeeded,
+            Some(AttemptState::Failed { .. }) => Failed,
+            Some(AttemptState::Stopped { .. }) => Stopped,
+        }
+    }
+
     /// The attempt that goes on.
     #[must_use]
     pub fn open_attempt(&self) -> Option<&Attempt> {

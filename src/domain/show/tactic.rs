@@ -6,7 +6,7 @@ use crate::{
         plan::{Attempt, AttemptState, Ending, Plan, StopRule, Suggestion, Tactic},
         value::Id,
     },
-    proto::{self, Failure, SuggestionVerdict, TacticState},
+    proto::{self, Failure, SuggestionVerdict},
 };
 
 pub(super) fn all(plan: &Plan, detail: Detail) -> Vec<proto::Tactic> {
@@ -32,7 +32,7 @@ fn show(tactic: &Tactic, detail: Detail) -> proto::Tactic {
             .as_ref()
             .map(Id::to_string)
             .unwrap_or_default(),
-        state: state(tactic).into(),
+        state: tactic.state().into(),
         rank: tactic.rank,
         statement: tactic.statement.clone(),
         kind: tactic.kind.clone(),
@@ -50,19 +50,6 @@ fn show(tactic: &Tactic, detail: Detail) -> proto::Tactic {
             .map(|retirement| retirement.reason.clone())
             .unwrap_or_default(),
         added_revision: tactic.added_revision,
-    }
-}
-
-fn state(tactic: &Tactic) -> TacticState {
-    if tactic.retired.is_some() {
-        return TacticState::Retired;
-    }
-    match tactic.attempts.last().map(|attempt| &attempt.state) {
-        None => TacticState::Untried,
-        Some(AttemptState::Open) => TacticState::Open,
-        Some(AttemptState::Succeeded(_)) => TacticState::Succeeded,
-        Some(AttemptState::Failed { .. }) => TacticState::Failed,
-        Some(AttemptState::Stopped { .. }) => TacticState::Stopped,
     }
 }
 

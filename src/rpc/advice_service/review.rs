@@ -1,17 +1,87 @@
 //! `ReviewPlan`: what is wrong with a plan.
 
+use prost::Message as _;
 use tonic::{Response, Status};
 
 use crate::{
-    proto::{ReviewPlanRequest, ReviewPlanResponse},
-    rpc::Gate,
+    domain::review::{
+        codes::{self, Code},
+        findings,
+    },
+    proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
+    rpc::{Gate, as_of, query::Checks, status::quoted},
 };
 
-#[expect(clippy::unused_async, reason = "it will ask the core")]
+/// How many findings an answer holds at most: some of a plan with as many things wrong are enough to
+/// begin with.
+const FINDINGS_MAX: usize = 1_000;
+
+/// What the findings of an answer take at most, so that it stays below what clients accept.
+const FINDINGS_BYTES_MAX: usize = 3 << 20;
+
 pub(super) async fn answer(
     gate: &Gate,
-    _request: ReviewPlanRequest,
+    request: ReviewPlanRequest,
 ) -> Result<Response<ReviewPlanResponse>, Status> {
-    gate.core()?;
-    Err(Status::unimplemented("not built yet"))
+    let mut check = Checks::default();
+    check.id("plan_id", &request.plan_id);
+    let codes = codes_of(&mut check, &request.codes);
+    let min_level = level_of(&mut check, request.min_level);
+    let point = check.point("as_of", request.as_of);
+    check.finish()?;
+    let core = gate.core_at(request.min_position).await?;
+    let reviewed = as_of::ask(core, &request.plan_id, point, move |_, asked| {
+        let is_wanted = |code: &Code, level: FindingLevel| {
+            level >= min_level && (codes.is_empty() || codes.contains(&code))
+        };
+        let (findings, truncated) = first(findings(&asked.moment, is_wanted));
+        Ok(ReviewPlanResponse {
+            findings,
+            reviewed_at: Some(asked.moment.now.into()),
+            revision: asked.moment.plan.revision,
+            position: asked.position,
+            inside_commit: asked.inside_commit,
+            truncated,
+        })
+    });
+    Ok(Response::new(reviewed.await?))
+}
+
+/// As many findings as an answer holds, and whether there are more.
+fn first(mut findings: impl Iterator<Item = Finding>) -> (Vec<Finding>, bool) {
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    while let Some(finding) = findings.next() {
+        bytes += finding.encoded_len();
+        if held.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
+            return (held, true);
+        }
+        held.push(finding);
+    }
+    (held, false)
+}
+
+/// The codes asked for; none: all.
+fn codes_of(check: &mut Checks, names: &[String]) -> Vec<&'static Code> {
+    check.filters("codes", names.len());
+    let mut asked_for = Vec::with_capacity(names.len());
+    for (number, name) in names.iter().enumerate() {
+        match codes::code(name) {
+            Some(code) => asked_for.push(code),
+            None => check.fault(
+                format!("codes[{number}]"),
+                format!(
+                    "a code is one of docs/findings.md, such as TAC001; found {}",
+                    quoted(name)
+                ),
+            ),
+        }
+    }
+    asked_for
+}
+
+fn level_of(check: &mut Checks, level: i32) -> FindingLevel {
+    FindingLevel::try_from(level).unwrap_or_else(|_| {
+        check.fault("min_level", format!("no FindingLevel is {level}"));
+        FindingLevel::Unspecified
+    })
 }

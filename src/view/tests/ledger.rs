@@ -56,7 +56,7 @@ impl Then {
         cells.collect()
     }
 
-    fn commitments(&self) -> Vec<(Due, Arc<Commitment>)> {
+    fn commitments(&self) -> Vec<(Due, Commitment)> {
         let mut commitments: Vec<_> = self
             .plans
             .values()
@@ -67,7 +67,7 @@ impl Then {
                         plan_id: plan.plan_id.clone(),
                         commitment_id: commitment.commitment_id.clone(),
                     };
-                    (due, commitment.clone())
+                    (due, commitment.as_ref().clone())
                 })
             })
             .collect();
@@ -105,7 +105,7 @@ impl World {
         assert!(self.by_due(at) == commitments, "at {at}");
         for holder in ["a", "b", "Ada"] {
             let of: Vec<_> = self.held_by(holder, at);
-            let held = |it: &&Arc<Commitment>| it.held.iter().any(|it| it.assignee == holder);
+            let held = |it: &&Commitment| it.held.iter().any(|it| it.assignee == holder);
             let expected = commitments.iter().map(|(_, it)| it).filter(held).count();
             assert_eq!(of.iter().filter(held).count(), expected, "{holder} at {at}");
         }
@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    fn by_due(&self, at: u64) -> Vec<(Due, Arc<Commitment>)> {
+    fn by_due(&self, at: u64) -> Vec<(Due, Commitment)> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    fn held_by(&self, holder: &str, at: u64) -> Vec<Arc<Commitment>> {
+    fn held_by(&self, holder: &str, at: u64) -> Vec<Commitment> {
         let mut found = Vec::new();
         let mut after = None;
         loop {

@@ -1,0 +1,155 @@
+//! The 64 clients that write to plans of their own meanwhile, each waiting for an answer before it
+//! sends again.
+
+use std::{
+    error::Error,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use strata::proto::{
+    Command, CreatePlan, ExecuteRequest, RecordNote, command::Kind,
+    plan_service_client::PlanServiceClient,
+};
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+/// How many clients write.
+const CLIENTS: usize = 64;
+/// How many of them share a connection.
+const CLIENTS_A_CONNECTION: usize = 8;
+/// A client begins a new plan after so many commits.
+const PLAN_COMMITS: u64 = 500;
+/// How long the text of an event is: with its envelope the event has about 300 bytes.
+const TEXT_BYTES: usize = 270;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// How long writing took.
+pub(crate) struct Written {
+    latencies: Vec<Duration>,
+    took: Duration,
+}
+
+impl Written {
+    /// Its percentiles and rate.
+    pub(crate) fn shown(&self) -> String {
+        let mut latencies = self.latencies.clone();
+        let count = u32::try_from(latencies.len()).unwrap_or(u32::MAX);
+        let rate = f64::from(count) / self.took.as_secs_f64();
+        format!("{} {rate:>8.0}", crate::shown(&mut latencies))
+    }
+}
+
+/// Clients that write until they are told to stop.
+pub(crate) struct Writers {
+    clients: JoinSet<Result<(), Failure>>,
+    latencies: Arc<Mutex<Vec<Duration>>>,
+    stop: Arc<AtomicBool>,
+    since: Mutex<Instant>,
+}
+
+impl Writers {
+    /// Starts them.
+    pub(crate) async fn start(url: &str) -> Result<Self, Box<dyn Error>> {
+        let mut writers = Self {
+            clients: JoinSet::new(),
+            latencies: Arc::default(),
+            stop: Arc::default(),
+            since: Mutex::new(Instant::now()),
+        };
+        let mut channel = None;
+        for number in 0..CLIENTS {
+            if number % CLIENTS_A_CONNECTION == 0 {
+                channel = Some(Endpoint::from_shared(url.to_owned())?.connect().await?);
+            }
+            let plans = PlanServiceClient::new(channel.clone().ok_or("no connection")?);
+            let (latencies, stop) = (writers.latencies.clone(), writers.stop.clone());
+            writers.clients.spawn(write(plans, latencies, stop));
+        }
+        Ok(writers)
+    }
+
+    /// Forgets what was measured so far.
+    pub(crate) fn forget(&self) {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = Instant::now();
+        self.latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Stops them.
+    pub(crate) async fn stop(mut self) -> Result<Written, Box<dyn Error>> {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let took = since.elapsed();
+        let mut latencies = self
+            .latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let latencies = std::mem::take(&mut *latencies);
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client?.map_err(|failure| failure.to_string())?;
+        }
+        Ok(Written { latencies, took })
+    }
+}
+
+/// Lets them write for a while with nothing else asked.
+pub(crate) async fn write_for(url: &str, time: Duration) -> Result<Written, Box<dyn Error>> {
+    let writers = Writers::start(url).await?;
+    tokio::time::sleep(crate::WARM_UP).await;
+    writers.forget();
+    tokio::time::sleep(time).await;
+    writers.stop().await
+}
+
+async fn write(
+    mut plans: PlanServiceClient<Channel>,
+    latencies: Arc<Mutex<Vec<Duration>>>,
+    stop: Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    while !stop.load(Ordering::Relaxed) {
+        let plan_id = uuid::Uuid::new_v4().to_string();
+        for revision in 0..PLAN_COMMITS {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let sent = Instant::now();
+            plans.execute(request(&plan_id, revision)).await?;
+            let latency = sent.elapsed();
+            latencies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(latency);
+        }
+    }
+    Ok(())
+}
+
+fn request(plan_id: &str, revision: u64) -> ExecuteRequest {
+    let text = "x".repeat(TEXT_BYTES);
+    let kind = match revision {
+        0 => Kind::CreatePlan(CreatePlan {
+            title: "A plan".into(),
+            summary: text,
+            ..CreatePlan::default()
+        }),
+        _ => Kind::RecordNote(RecordNote {
+            subject: "plan".into(),
+            text,
+        }),
+    };
+    ExecuteRequest {
+        plan_id: plan_id.to_owned(),
+        request_id: format!("request-{revision}"),
+        expected_revision: Some(revision),
+        commands: vec![Command { kind: Some(kind) }],
+        ..ExecuteRequest::default()
+    }
+}

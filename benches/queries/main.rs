@@ -1,0 +1,136 @@
+//! How long each question about a plan of 5,000 events takes while 64 clients write to other plans,
+//! beside `GetPlan` of the same plan, and what the questions cost those who write. The real binary on
+//! a real disk. `cargo bench --bench queries` takes about two minutes; words behind `--` choose the
+//! questions whose names contain one of them.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{self, Write},
+    process::Command,
+    time::Duration,
+};
+
+mod load;
+mod plan;
+#[path = "../speed/process.rs"]
+mod process;
+mod question;
+
+use self::{
+    load::{Writers, Written},
+    process::Process,
+    question::{QUESTIONS, Question},
+};
+
+/// How long each question is asked.
+const ROUND: Duration = Duration::from_secs(3);
+/// How long it is asked before that, so that what it reads has been read once.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// What was measured of one question.
+struct Row {
+    name: &'static str,
+    alone: Vec<Duration>,
+    under_load: Vec<Duration>,
+    written: Written,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|it| !it.starts_with("--"))
+        .collect();
+    // Beside the build, which is on a disk; /tmp may be memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let mut stratad = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    stratad
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        .arg("--data-dir")
+        .arg(dir.path().join("data"));
+    let daemon = Process::start(stratad)?;
+    plan::record(daemon.url()).await?;
+
+    let unasked = load::write_for(daemon.url(), ROUND).await?;
+    let mut rows = Vec::new();
+    let chosen = |question: &&Question| {
+        let is_named = |word: &String| question.name().contains(word.as_str());
+        words.is_empty() || words.iter().any(is_named)
+    };
+    for question in QUESTIONS.iter().filter(chosen) {
+        rows.push(measure(&daemon, *question).await?);
+    }
+    let resident = resident(&daemon)?;
+    daemon.stop()?;
+    let mut out = io::stdout().lock();
+    print(&mut out, &unasked, &mut rows)?;
+    writeln!(out, "resident after all questions: {resident}")?;
+    Ok(())
+}
+
+/// Asks one question without and with others writing.
+async fn measure(daemon: &Process, question: Question) -> Result<Row, Box<dyn Error>> {
+    question.ask_for(daemon.url(), WARM_UP).await?;
+    let alone = question.ask_for(daemon.url(), ROUND).await?;
+    let writers = Writers::start(daemon.url()).await?;
+    question.ask_for(daemon.url(), WARM_UP).await?;
+    writers.forget();
+    let under_load = question.ask_for(daemon.url(), ROUND).await?;
+    let written = writers.stop().await?;
+    Ok(Row {
+        name: question.name(),
+        alone,
+        under_load,
+        written,
+    })
+}
+
+/// What the daemon takes of the memory.
+fn resident(daemon: &Process) -> Result<String, Box<dyn Error>> {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    Ok(line.ok_or("no such line")?.trim().to_owned())
+}
+
+fn print(out: &mut impl Write, unasked: &Written, rows: &mut [Row]) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:<34} {:>17} {:>29} {:>26}",
+        "", "alone", "64 clients write", "their Execute"
+    )?;
+    writeln!(
+        out,
+        "{:<34} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8} {:>8} {:>8}",
+        "ms", "p50", "p99", "p50", "p99", "answers", "p50", "p99", "a second"
+    )?;
+    writeln!(out, "{:<63}{}", "nothing is asked", unasked.shown())?;
+    for row in rows {
+        writeln!(
+            out,
+            "{:<34} {} {} {:>11} {}",
+            row.name,
+            shown(&mut row.alone),
+            shown(&mut row.under_load),
+            row.under_load.len(),
+            row.written.shown(),
+        )?;
+    }
+    Ok(())
+}
+
+/// The 50th and the 99th percentile in milliseconds.
+fn shown(latencies: &mut [Duration]) -> String {
+    latencies.sort_unstable();
+    let at = |percent: usize| {
+        let place = latencies.len().saturating_sub(1) * percent / 100;
+        latencies
+            .get(place)
+            .copied()
+            .unwrap_or_default()
+            .as_secs_f64()
+            * 1e3
+    };
+    format!("{:>8.2} {:>8.2}", at(50), at(99))
+}

@@ -1,0 +1,199 @@
+//! The plans that an explanation leads through: each is loaded when a step leads into it, and indexed
+//! once by what cites what.
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+};
+
+use super::{
+    Elsewhere,
+    known::{Known, Seen},
+    made,
+};
+use crate::{
+    domain::{history::Moment, value::Id},
+    proto::{CauseRole, Event, event::Kind},
+};
+
+/// Where an event is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) plan_id: Id,
+    pub(super) revision: u64,
+}
+
+/// The plans that were met, and what is known of them.
+pub(super) struct Plans<'a, E> {
+    elsewhere: &'a Elsewhere<'a, E>,
+    /// Up to which position of the log other plans are known.
+    position: u64,
+    /// Nothing for a plan that does not exist.
+    met: HashMap<Id, Option<Indexed<'a>>>,
+}
+
+/// A plan and what its events are to each other.
+struct Indexed<'a> {
+    known: Known<'a>,
+    /// The events that cite an event, by its revision.
+    cited_by: OnceCell<HashMap<u64, Vec<Place>>>,
+    /// The events that made revisions of strategies: of each strategy in order.
+    makers: OnceCell<HashMap<String, BTreeMap<u32, u64>>>,
+}
+
+impl<'a, E> Plans<'a, E> {
+    pub(super) fn new(moment: &'a Moment, elsewhere: &'a Elsewhere<'a, E>) -> Self {
+        let own = Indexed::new(Known::of(moment));
+        Self {
+            elsewhere,
+            position: moment.position,
+            met: [(moment.plan.plan_id.clone(), Some(own))].into(),
+        }
+    }
+
+    /// The event at a place, if it is known. Loads its plan.
+    pub(super) fn find(&mut self, place: &Place) -> Result<Option<Seen<'_>>, E> {
+        if !self.met.contains_key(&place.plan_id) {
+            let history = (self.elsewhere.history)(&place.plan_id)?;
+            let known = history.map(|history| Known::up_to(history, self.position));
+            self.met
+                .insert(place.plan_id.clone(), known.map(Indexed::new));
+        }
+        Ok(self.event(place))
+    }
+
+    /// The event at a place, if its plan was met and it is known.
+    pub(super) fn event(&self, place: &Place) -> Option<Seen<'_>> {
+        self.indexed(place)?.known.event(place.revision)
+    }
+
+    /// Whether there may be an event at a place: of a plan that was not met nothing else is said.
+    pub(super) fn may_be(&self, place: &Place) -> bool {
+        !self.met.contains_key(&place.plan_id) || self.event(place).is_some()
+    }
+
+    /// What the event at a place says it is because of.
+    pub(super) fn causes(&self, place: &Place) -> Vec<Place> {
+        let Some(seen) = self.event(place) else {
+            return Vec::new();
+        };
+        let because = seen.recorded.event.because.iter();
+        because
+            .map(|cause| place_of(&cause.plan_id, cause.revision, &place.plan_id))
+            .collect()
+    }
+
+    /// The events that say they are because of the one at a place. Corrections of it are not among
+    /// them.
+    pub(super) fn effects(&self, place: &Place) -> &[Place] {
+        let Some(indexed) = self.indexed(place) else {
+            return &[];
+        };
+        let cited_by = indexed.cited_by.get_or_init(|| self.citing(&indexed.known));
+        cited_by.get(&place.revision).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is shown beside the event at a place: the revision of a strategy that it revised or
+    /// branched from, and what corrected or retracted it.
+    pub(super) fn beside(&self, place: &Place) -> Vec<Place> {
+        let Some(seen) = self.event(place) else {
+            return Vec::new();
+        };
+        let revisions = self.parent(place).into_iter();
+        revisions
+            .chain(seen.amendments.iter().copied())
+            .map(|revision| place_of("", revision, &place.plan_id))
+            .collect()
+    }
+
+    /// The revision of the event that made what the one at a place revised or branched from.
+    pub(super) fn parent(&self, place: &Place) -> Option<u64> {
+        let indexed = self.indexed(place)?;
+        let kind = indexed
+            .known
+            .event(place.revision)?
+            .recorded
+            .event
+            .kind
+            .as_ref();
+        if let Some(Kind::StrategyRevised(it)) = kind {
+            let makers = indexed.makers().get(&it.strategy_id)?;
+            return makers.get(&it.parent_revision).copied();
+        }
+        if let Some(Kind::StrategyBranched(it)) = kind {
+            let makers = indexed.makers().get(&it.from_strategy_id)?;
+            let earlier = makers.values().filter(|made| **made < place.revision);
+            return earlier.last().copied();
+        }
+        None
+    }
+
+    fn indexed(&self, place: &Place) -> Option<&Indexed<'a>> {
+        self.met.get(&place.plan_id)?.as_ref()
+    }
+
+    fn citing(&self, known: &Known<'_>) -> HashMap<u64, Vec<Place>> {
+        let own = known.plan_id();
+        let mut cited_by = HashMap::<u64, Vec<Place>>::new();
+        for seen in known.events() {
+            let event = &seen.recorded.event;
+            for cited in cited_in(event, own) {
+                let all = cited_by.entry(cited).or_default();
+                all.push(place_of("", event.revision, own));
+            }
+        }
+        for citation in (self.elsewhere.citing)(own) {
+            if citation.position <= self.position && &citation.plan_id != own {
+                let all = cited_by.entry(citation.cited_revision).or_default();
+                all.push(Place {
+                    plan_id: citation.plan_id,
+                    revision: citation.revision,
+                });
+            }
+        }
+        cited_by
+    }
+}
+
+impl<'a> Indexed<'a> {
+    fn new(known: Known<'a>) -> Self {
+        Self {
+            known,
+            cited_by: OnceCell::new(),
+            makers: OnceCell::new(),
+        }
+    }
+
+    fn makers(&self) -> &HashMap<String, BTreeMap<u32, u64>> {
+        self.makers.get_or_init(|| {
+            let mut makers = HashMap::<String, BTreeMap<u32, u64>>::new();
+            for seen in self.known.events() {
+                let event = &seen.recorded.event;
+                if let Some((strategy_id, revision)) = made(event) {
+                    let of_strategy = makers.entry(strategy_id.to_owned()).or_default();
+                    of_strategy.insert(revision, event.revision);
+                }
+            }
+            makers
+        })
+    }
+}
+
+/// The place that a cause names, seen from a plan.
+pub(super) fn place_of(plan_id: &str, revision: u64, own: &Id) -> Place {
+    let plan_id = if plan_id.is_empty() || plan_id == &**own {
+        own.clone()
+    } else {
+        Id::from(plan_id)
+    };
+    Place { plan_id, revision }
+}
+
+/// The events of its own plan that an event came of. What it corrects did not lead to it.
+fn cited_in(event: &Event, own: &Id) -> impl Iterator<Item = u64> {
+    let because = event.because.iter();
+    because
+        .filter(|cause| cause.role() != CauseRole::Corrects)
+        .filter(|cause| cause.plan_id.is_empty() || cause.plan_id == **own)
+        .map(|cause| cause.revision)
+}

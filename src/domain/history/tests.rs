@@ -1,0 +1,459 @@
+//! What a plan was at a moment, whichever way the moment is named.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    domain::{
+        arbitrary,
+        decide::properties,
+        given,
+        plan::{Amendment, AttemptState},
+        value::Subject,
+    },
+    proto::{Event, Failure, event::Kind},
+};
+
+/// The history of `growth`: each event at its second, recorded at a thousand times its revision.
+fn history(events: impl IntoIterator<Item = Event>) -> Arc<History> {
+    let recorded = |event: Event| {
+        Arc::new(Recorded {
+            position: event.revision,
+            recorded_at: second(1_000 * i64::try_from(event.revision).unwrap_or_default()),
+            actor: "anonymous".into(),
+            on_behalf_of: "Ada".into(),
+            event,
+        })
+    };
+    Arc::new(History {
+        plan_id: "growth".into(),
+        events: events.into_iter().map(recorded).collect(),
+    })
+}
+
+/// Events of revisions 1, 2, 3, …, at these seconds.
+fn at_seconds(kinds: impl IntoIterator<Item = (i64, Kind)>) -> Arc<History> {
+    history((1..).zip(kinds).map(|(revision, (seconds, kind))| Event {
+        occurred_at: Some(given::at(seconds)),
+        ..given::event(revision, kind)
+    }))
+}
+
+fn second(seconds: i64) -> Time {
+    given::at(seconds).into()
+}
+
+fn occurred(history: &Arc<History>, seconds: i64) -> Option<Moment> {
+    let head = history.events.len() as u64;
+    Moment::at_occurred(history.clone(), head, second(seconds), head)
+}
+
+/// The revisions that count at a second.
+fn counted(history: &Arc<History>, seconds: i64) -> Vec<u64> {
+    let moment = occurred(history, seconds);
+    moment.map_or_else(Vec::new, |moment| revisions(&moment))
+}
+
+fn revisions(moment: &Moment) -> Vec<u64> {
+    let events = moment.events.iter();
+    events.map(|recorded| recorded.event.revision).collect()
+}
+
+fn retimed(revision: u64, seconds: i64) -> Kind {
+    Kind::EventCorrected(Box::new(proto::EventCorrected {
+        revision,
+        occurred_at: Some(given::at(seconds)),
+        ..proto::EventCorrected::default()
+    }))
+}
+
+fn value(moment: &Moment) -> Option<f64> {
+    let last = moment.plan.indicators.get("i")?.latest.first()?;
+    Some(last.value)
+}
+
+#[test]
+fn a_moment_of_a_revision_holds_what_was_known_then() {
+    let history = history(given::history([
+        given::created(),
+        given::indicator("i"),
+        given::measured("i", 4.0),
+        given::corrected(3, given::measured("i", 5.0)),
+        given::measured("i", 6.0),
+        given::retracted(5),
+    ]));
+    let at = |revision| Moment::at_revision(history.clone(), revision, second(99), 6);
+    assert_eq!(value(&at(3)), Some(4.0));
+    assert_eq!(value(&at(4)), Some(5.0));
+    assert_eq!(value(&at(5)), Some(6.0));
+    assert_eq!(value(&at(6)), Some(5.0));
+    assert_eq!(revisions(&at(6)), [1, 2, 3, 4, 6]);
+    assert_eq!(at(6).now, second(99));
+}
+
+#[test]
+fn an_event_is_found_by_its_revision_unless_it_was_retracted() {
+    let history = history(given::history([
+        given::created(),
+        given::indicator("i"),
+        given::measured("i", 4.0),
+        given::measured("i", 6.0),
+        given::retracted(3),
+        given::corrected(4, given::measured("i", 7.0)),
+    ]));
+    let moment = Moment::at_revision(history, 6, second(99), 6);
+    assert!(moment.event(3).is_none());
+    assert!(moment.event(0).is_none() && moment.event(7).is_none());
+    let corrected = moment.event(4).expect("it counts");
+    assert_eq!(corrected.event.kind, Some(given::measured("i", 7.0)));
+    let shown = moment.references([4, 3, 1]);
+    let shown: Vec<_> = shown.iter().map(|it| (it.revision, &*it.r#type)).collect();
+    assert_eq!(shown, [(4, "MeasurementRecorded"), (1, "PlanCreated")]);
+}
+
+#[test]
+fn an_archived_plan_stands_still_at_its_archiving() {
+    let archived = Kind::PlanArchived(proto::PlanArchived::default());
+    let history = history(given::history([given::created(), archived]));
+    let moment = |revision| Moment::at_revision(history.clone(), revision, second(99), 2);
+    assert_eq!(moment(1).now, second(99));
+    assert_eq!(moment(2).now, second(2));
+    assert_eq!(occurred(&history, 50).expect("a plan").now, second(2));
+}
+
+#[test]
+fn what_occurred_is_told_from_what_was_recorded() {
+    let history = at_seconds([
+        (10, given::created()),
+        (10, given::indicator("i")),
+        (40, given::measured("i", 4.0)),
+        (20, given::measured("i", 2.0)),
+    ]);
+    assert!(occurred(&history, 9).is_none(), "it had not begun");
+    assert_eq!(counted(&history, 10), [1, 2]);
+    let moment = occurred(&history, 39).expect("a plan");
+    assert_eq!(revisions(&moment), [1, 2, 4]);
+    assert_eq!(value(&moment), Some(2.0));
+    assert_eq!((moment.plan.revision, moment.now), (4, second(39)));
+    assert_eq!(value(&occurred(&history, 40).expect("a plan")), Some(4.0));
+}
+
+#[test]
+fn at_an_occurred_time_corrections_hold_whenever_they_were_made() {
+    let history = at_seconds([
+        (10, given::created()),
+        (10, given::indicator("i")),
+        (20, given::measured("i", 4.0)),
+        (25, given::measured("i", 9.0)),
+        (80, given::corrected(3, given::measured("i", 5.0))),
+        (90, given::retracted(4)),
+    ]);
+    let moment = occurred(&history, 30).expect("a plan");
+    assert_eq!(value(&moment), Some(5.0));
+    assert_eq!(revisions(&moment), [1, 2, 3]);
+    let amendments = moment.plan.amendments.iter();
+    assert_eq!(
+        amendments.map(|(of, by)| (*of, *by)).collect::<Vec<_>>(),
+        [(3, Amendment::Corrected(5)), (4, Amendment::Retracted(6))],
+    );
+    assert_eq!(moment.plan.revision, 3, "the correction was not made yet");
+    assert_eq!(counted(&history, 80), [1, 2, 3, 5]);
+    assert!(
+        occurred(&history, 15)
+            .expect("a plan")
+            .plan
+            .amendments
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_corrected_time_moves_what_counts_with_it() {
+    let history = at_seconds([
+        (10, given::created()),
+        (30, given::tactic("t", "")),
+        (40, given::tried("t", 1)),
+        (99, retimed(2, 50)),
+    ]);
+    assert_eq!(counted(&history, 45), [1]);
+    assert_eq!(counted(&history, 50), [1, 2, 3]);
+    let known_before = Moment::at_occurred(history, 3, second(45), 3).expect("a plan");
+    assert_eq!(revisions(&known_before), [1, 2, 3]);
+}
+
+#[test]
+fn nothing_counts_before_what_it_builds_on() {
+    let because = |revision, kind| Event {
+        because: vec![proto::Cause {
+            revision,
+            ..proto::Cause::default()
+        }],
+        ..given::event(0, kind)
+    };
+    let refuting = |verdict: proto::Verdict| {
+        Kind::EvidenceRecorded(proto::EvidenceRecorded {
+            evidence_id: format!("e{}", verdict as i32),
+            assumption_id: "a".into(),
+            verdict: verdict.into(),
+            ..proto::EvidenceRecorded::default()
+        })
+    };
+    let refuted = Kind::AssumptionRefuted(proto::AssumptionRefuted {
+        assumption_id: "a".into(),
+    });
+    let revised = |parent_revision| {
+        Kind::StrategyRevised(proto::StrategyRevised {
+            strategy_id: "s".into(),
+            parent_revision,
+            strategy_revision: parent_revision + 1,
+            ..proto::StrategyRevised::default()
+        })
+    };
+    let branched = Kind::StrategyBranched(proto::StrategyBranched {
+        from_strategy_id: "s".into(),
+        strategy_id: "b".into(),
+        ..proto::StrategyBranched::default()
+    });
+    let abandoned = Kind::StrategyAbandoned(proto::StrategyAbandoned {
+        strategy_id: "s".into(),
+        ..proto::StrategyAbandoned::default()
+    });
+    let kept = Kind::CommitmentKept(proto::CommitmentKept {
+        commitment_id: "c".into(),
+        ..proto::CommitmentKept::default()
+    });
+    let note = |subject: &str| {
+        Kind::NoteRecorded(proto::NoteRecorded {
+            subject: subject.into(),
+            ..proto::NoteRecorded::default()
+        })
+    };
+    let archived = Kind::PlanArchived(proto::PlanArchived::default());
+    let objective = Kind::ObjectiveSet(proto::ObjectiveSet::default());
+    let met = Kind::ObjectiveMet(proto::ObjectiveMet::default());
+    let failed = given::failed("t", 1, Failure::Effect);
+    let earlier = |at: i64, kind: Kind| (at, kind);
+    // Of each story the last event is the one that came too early.
+    let stories: Vec<(&str, Vec<(i64, Kind)>, i64)> = vec![
+        ("the creation", vec![(1, note("plan"))], 10),
+        (
+            "its subject",
+            vec![(50, given::strategy("s")), (1, note("strategies/s"))],
+            50,
+        ),
+        ("the objective", vec![(50, objective), (1, met)], 50),
+        (
+            "a definition",
+            vec![(50, given::indicator("i")), (1, given::measured("i", 1.0))],
+            50,
+        ),
+        (
+            "the first evidence of its verdict",
+            vec![
+                (20, given::assumption("a", true)),
+                (70, refuting(proto::Verdict::Supports)),
+                (50, refuting(proto::Verdict::Refutes)),
+                (1, refuted),
+            ],
+            50,
+        ),
+        (
+            "its parent",
+            vec![
+                (20, given::strategy("s")),
+                (50, revised(1)),
+                (30, revised(2)),
+            ],
+            50,
+        ),
+        (
+            "what it copies",
+            vec![(20, given::strategy("s")), (50, revised(1)), (30, branched)],
+            50,
+        ),
+        (
+            "the end of what is tried",
+            vec![
+                (20, given::strategy("s")),
+                (20, given::tactic("t", "s")),
+                (20, given::tried("t", 1)),
+                (50, failed.clone()),
+                (30, abandoned),
+            ],
+            50,
+        ),
+        (
+            "the attempt before",
+            vec![
+                (20, given::tactic("t", "")),
+                (20, given::tried("t", 1)),
+                (50, failed),
+                (30, given::tried("t", 2)),
+            ],
+            50,
+        ),
+        (
+            "a promise",
+            vec![(50, given::committed("c", 99)), (1, kept.clone())],
+            50,
+        ),
+        (
+            "all that was promised",
+            vec![
+                (20, given::committed("c", 99)),
+                (50, kept),
+                earlier(30, archived),
+            ],
+            50,
+        ),
+    ];
+    for (ground, story, from) in stories {
+        let first = [(10, given::created())];
+        let history = at_seconds(first.into_iter().chain(story));
+        let last = history.events.len() as u64;
+        let counts = |at| counted(&history, at).contains(&last);
+        assert!(!counts(from - 1), "before {ground}");
+        assert!(counts(from), "with {ground}");
+    }
+    let caused = [
+        given::event(1, given::created()),
+        given::event(2, note("plan")),
+    ];
+    let caused = caused.into_iter().chain([because(2, note("plan"))]);
+    let history = history((1..).zip(caused).map(|(revision, event)| Event {
+        revision,
+        occurred_at: Some(given::at(if revision == 2 { 50 } else { 10 })),
+        ..event
+    }));
+    assert_eq!(counted(&history, 49), [1]);
+    assert_eq!(counted(&history, 50), [1, 2, 3], "with its cause");
+}
+
+#[test]
+fn a_late_measurement_counts_from_when_it_was_made_whatever_else_is_known() {
+    let history = at_seconds([
+        (10, given::created()),
+        (10, given::indicator("i")),
+        (50, given::measured("i", 5.0)),
+        (60, Kind::PlanArchived(proto::PlanArchived::default())),
+        (70, Kind::PlanReopened(proto::PlanReopened::default())),
+        (20, given::measured("i", 2.0)),
+    ]);
+    assert_eq!(counted(&history, 20), [1, 2, 6]);
+}
+
+/// All that an event of the moment names is there.
+fn assert_coherent(moment: &Moment) {
+    let plan = &moment.plan;
+    let is_there = |subject: &Subject| match subject {
+        Subject::Plan => plan.revision > 0,
+        Subject::Objective => plan.objective.is_some(),
+        Subject::Strategy(id) => plan.strategies.contains_key(id),
+        Subject::Tactic(id) => plan.tactics.contains_key(id),
+        Subject::Assumption(id) => plan.assumptions.contains_key(id),
+        Subject::Indicator(id) => plan.indicators.contains_key(id),
+        Subject::Commitment(id) => plan.commitments.contains_key(id),
+    };
+    for recorded in &moment.events {
+        let event = &recorded.event;
+        for subject in event::subjects(event) {
+            let said = format!("{subject} of event {} at {:?}", event.revision, moment.now);
+            assert!(is_there(&subject), "{said}");
+        }
+        for cause in event.because.iter().filter(|it| it.plan_id.is_empty()) {
+            let amended = plan.amendments.get(&cause.revision);
+            let retracted = matches!(amended, Some(Amendment::Retracted(_)));
+            let cited = moment.event(cause.revision).is_some();
+            // Retracting what a cause names leaves the one who names it.
+            let was_retracted = retracted || is_retraction(event);
+            assert!(
+                cited || was_retracted,
+                "event {} cites {}",
+                event.revision,
+                cause.revision
+            );
+        }
+        assert!(recorded.occurred_at() <= moment.now || plan.is_archived());
+    }
+    for tactic in plan.tactics.values() {
+        let numbers = tactic.attempts.iter().map(|attempt| attempt.attempt);
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        let mut earlier = tactic.attempts.iter().rev().skip(1);
+        assert!(earlier.all(|attempt| attempt.state != AttemptState::Open));
+    }
+}
+
+fn is_retraction(event: &Event) -> bool {
+    matches!(event.kind, Some(Kind::EventRetracted(_)))
+}
+
+/// Every second at which something of a history occurred, as it holds.
+fn seconds(history: &Arc<History>) -> BTreeSet<i64> {
+    let events = evolve::standing(&history.events);
+    let seconds = events.iter().map(|recorded| recorded.occurred_at().seconds);
+    seconds.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn when_all_has_occurred_the_plan_is_as_it_is_now(events in properties::recorded()) {
+        prop_assume!(!events.is_empty());
+        let now = evolve::fold("growth".into(), &events);
+        let history = history(events);
+        let moment = occurred(&history, i64::MAX).expect("a plan");
+        prop_assert_eq!(&moment.plan, &now);
+        prop_assert_eq!(moment.events, Moment::of(now, history, second(0), 0).events);
+    }
+
+    #[test]
+    fn at_every_occurred_time_a_plan_is_coherent_and_nothing_is_lost_later(
+        events in properties::recorded(),
+    ) {
+        let history = history(events);
+        let mut before = BTreeSet::new();
+        for at in seconds(&history) {
+            let Some(moment) = occurred(&history, at) else { continue };
+            assert_coherent(&moment);
+            let counted: BTreeSet<_> = revisions(&moment).into_iter().collect();
+            prop_assert!(counted.is_superset(&before));
+            prop_assert!(counted.contains(&1));
+            prop_assert_eq!(counted.last(), Some(&moment.plan.revision));
+            before = counted;
+        }
+    }
+
+    #[test]
+    fn a_moment_of_a_revision_is_the_fold_up_to_it(
+        events in properties::recorded(),
+        place in any::<prop::sample::Index>(),
+    ) {
+        prop_assume!(!events.is_empty());
+        let revision = place.index(events.len()) as u64 + 1;
+        let history = history(events);
+        let moment = Moment::at_revision(history.clone(), revision, second(0), 0);
+        prop_assert_eq!(moment.plan.revision, revision);
+        let again = Moment::of(moment.plan.clone(), history.clone(), second(0), 0);
+        prop_assert_eq!(&again.events, &moment.events);
+        for recorded in &moment.events {
+            prop_assert!(recorded.event.revision <= revision);
+            prop_assert_eq!(moment.event(recorded.event.revision), Some(recorded));
+        }
+    }
+
+    #[test]
+    fn any_history_has_its_occurred_times(
+        events in arbitrary::history(60),
+        seconds in any::<i64>(),
+    ) {
+        let history = history(events);
+        let counted = counted(&history, seconds);
+        prop_assert!(counted.is_sorted());
+        for revision in counted {
+            prop_assert!((1..=history.events.len() as u64).contains(&revision));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Findings about what was promised: whose word held, and who has promised too much.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Case, Draft,
+    codes::{COM001, COM002, COM003},
+    day, enumerated, times,
+    trail::CommitmentTrail,
+};
+use crate::domain::{
+    plan::{Commitment, CommitmentState},
+    value::Subject,
+};
+
+/// A deadline may be moved once; a second time it is no longer believed.
+const MOVES_MAX: u32 = 1;
+
+/// More open commitments than this nobody keeps in mind.
+const OPEN_MAX: usize = 7;
+
+pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
+    for (id, commitment) in &case.plan.commitments {
+        if let Some(trail) = case.trail.commitments.get(&**id) {
+            found.extend(silent_miss(commitment, trail));
+            found.extend(serial_mover(commitment, trail));
+        }
+    }
+    found.extend(overload(case));
+}
+
+fn subject(commitment: &Commitment) -> Subject {
+    Subject::Commitment(commitment.commitment_id.clone())
+}
+
+fn silent_miss(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
+    if trail.late_misses.is_empty() {
+        return None;
+    }
+    let id = &commitment.commitment_id;
+    let who = &commitment.assignee;
+    let todo = match &commitment.state {
+        CommitmentState::Open | CommitmentState::Overdue => {
+            format!("ask {who} what has become of it, and keep, move, release or miss it on record")
+        }
+        CommitmentState::Kept(_)
+        | CommitmentState::KeptLate(_)
+        | CommitmentState::Missed { .. }
+        | CommitmentState::Released(_) => {
+            format!("agree with {who} to say so before the date when a promise cannot be kept")
+        }
+    };
+    let message = format!(
+        "Commitment `{id}` of {who}, due on {}, was missed without notice {}: {todo}.",
+        day(commitment.due),
+        times(trail.late_misses.len())
+    );
+    let behind = trail.late_misses.iter().copied();
+    let behind = behind.chain([commitment.made_revision]);
+    Some(Draft::new(&COM001, subject(commitment), behind, message))
+}
+
+fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
+    let (moves, late) = (commitment.moves, commitment.late_moves);
+    if moves <= MOVES_MAX && late == 0 {
+        return None;
+    }
+    let id = &commitment.commitment_id;
+    let late = match late {
+        0 => String::new(),
+        late => format!(", {late} of these when it was due already"),
+    };
+    let message = format!(
+        "The deadline of commitment `{id}` of {} was moved {}{late}, to {}: find out what \
+         keeps it from being done, and promise less or release it rather than move it again.",
+        commitment.assignee,
+        times(usize::try_from(moves).unwrap_or(usize::MAX)),
+        day(commitment.due)
+    );
+    let behind = trail.moves.iter().copied();
+    Some(Draft::new(&COM002, subject(commitment), behind, message))
+}
+
+fn overload(case: &Case<'_>) -> Option<Draft> {
+    let mut held: BTreeMap<&str, Vec<&Commitment>> = BTreeMap::new();
+    for commitment in case.plan.commitments.values().filter(|it| it.is_open()) {
+        let assignee = commitment.assignee.trim();
+        held.entry(assignee).or_default().push(commitment);
+    }
+    held.retain(|_, commitments| commitments.len() > OPEN_MAX);
+    if held.is_empty() {
+        return None;
+    }
+    let counts = held
+        .iter()
+        .map(|(assignee, commitments)| format!("{assignee}: {}", commitments.len()));
+    let message = format!(
+        "More than {OPEN_MAX} commitments of this plan are open for one person ({}): reassign or \
+         release some with `reassign_commitment` or `release_commitment` before they are missed.",
+        enumerated(counts.collect())
+    );
+    let commitments = || held.values().flatten();
+    let behind = commitments().filter_map(|it| case.trail.commitments.get(&*it.commitment_id));
+    let behind = behind.map(|it| it.assigned);
+    let draft = Draft::new(&COM003, Subject::Plan, behind, message);
+    Some(draft.about(commitments().map(|it| subject(it))))
+}

@@ -1,0 +1,82 @@
+//! Findings about the record itself: whether it was kept in time, says what was expected, and stays
+//! readable.
+
+use std::sync::Arc;
+
+use super::{
+    Case, DAY_SECONDS, Draft,
+    codes::{HIS001, HIS002, HIS003},
+    counted, is_blank,
+};
+use crate::domain::{history::Recorded, plan::Tactic, value::Subject};
+
+/// What is recorded within a week is still remembered.
+const LATE_DAYS: i64 = 7;
+
+/// From here on nobody reads all of a plan.
+const EVENTS_MAX: u64 = 5_000;
+
+pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
+    found.extend(late_record(case));
+    found.extend(long_plan(case));
+    let tactics = case.plan.tactics.values();
+    found.extend(tactics.filter_map(|tactic| no_expectation(tactic)));
+}
+
+fn late_record(case: &Case<'_>) -> Option<Draft> {
+    let is_late = |recorded: &&Arc<Recorded>| {
+        let latest = recorded.occurred_at().plus_seconds(LATE_DAYS * DAY_SECONDS);
+        recorded.event.occurred_at.is_some() && recorded.recorded_at > latest
+    };
+    let late = case.moment.events.iter().filter(is_late);
+    let late: Vec<_> = late.map(|recorded| recorded.event.revision).collect();
+    if late.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} recorded more than {LATE_DAYS} days after occurring: record what happens while it is \
+         fresh, or acknowledge this if the history was imported.",
+        match late.len() {
+            1 => "1 event was".to_owned(),
+            more => format!("{more} events were"),
+        }
+    );
+    Some(Draft::new(&HIS001, Subject::Plan, late, message))
+}
+
+fn no_expectation(tactic: &Tactic) -> Option<Draft> {
+    let attempts = tactic.attempts.iter();
+    let silent: Vec<_> = attempts
+        .filter(|attempt| is_blank(&attempt.expected))
+        .map(|attempt| attempt.tried_revision)
+        .collect();
+    if silent.is_empty() {
+        return None;
+    }
+    let id = &tactic.tactic_id;
+    let message = format!(
+        "{} of tactic `{id}` began without a word of what was expected, so that its outcome can \
+         surprise nobody: say it in `expected` when you try the next.",
+        counted(silent.len(), "attempt")
+    );
+    let subject = Subject::Tactic(id.clone());
+    Some(Draft::new(&HIS002, subject, silent, message))
+}
+
+fn long_plan(case: &Case<'_>) -> Option<Draft> {
+    let events = case.plan.revision;
+    if events <= EVENTS_MAX {
+        return None;
+    }
+    let message = format!(
+        "The plan has {events} events, more than anybody reads: archive it and go on in a successor \
+         before it reaches 50,000."
+    );
+    // The one that made it long: those after it would end every acknowledgement.
+    let place = case
+        .moment
+        .events
+        .partition_point(|it| it.event.revision <= EVENTS_MAX);
+    let first = case.moment.events.get(place).map(|it| it.event.revision);
+    Some(Draft::new(&HIS003, Subject::Plan, first, message))
+}

@@ -1,0 +1,133 @@
+//! Whose word held, and who has promised too much.
+
+use super::*;
+
+const NONE: [&str; 0] = [];
+
+fn lapsed(due_day: i64) -> Kind {
+    Kind::DeadlineMissed(proto::DeadlineMissed {
+        commitment_id: "c".into(),
+        silent: true,
+        due: Some(given::at(due_day * DAY_SECONDS)),
+        ..proto::DeadlineMissed::default()
+    })
+}
+
+fn missed(notice: proto::Notice) -> Kind {
+    Kind::DeadlineMissed(proto::DeadlineMissed {
+        commitment_id: "c".into(),
+        notice: notice.into(),
+        reason: "The mill is late".into(),
+        ..proto::DeadlineMissed::default()
+    })
+}
+
+fn moved(due_day: i64, notice: proto::Notice) -> Kind {
+    Kind::DeadlineMoved(proto::DeadlineMoved {
+        commitment_id: "c".into(),
+        new: Some(given::at(due_day * DAY_SECONDS)),
+        notice: notice.into(),
+        ..proto::DeadlineMoved::default()
+    })
+}
+
+fn kept() -> Kind {
+    Kind::CommitmentKept(proto::CommitmentKept {
+        commitment_id: "c".into(),
+        note: String::new(),
+    })
+}
+
+/// A commitment of day 1 that is due on day 9, and what becomes of it.
+fn commitment(later: impl IntoIterator<Item = (i64, Kind)>) -> Moment {
+    let made = [(1, promised("c", "", 9))];
+    told(20, sound_then(made.into_iter().chain(later)))
+}
+
+#[test]
+fn a_date_that_passed_in_silence_is_found_also_when_the_promise_was_kept_later() {
+    let finding = only(&commitment([(9, lapsed(9))]), "COM001");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("commitments/c", FindingLevel::Warn)
+    );
+    assert_eq!(behind(&finding), [NEXT, NEXT + 1]);
+    says(&finding, &["`c`", "Ada", "1970-01-10", "ask Ada"]);
+    let late = only(&commitment([(9, lapsed(9)), (12, kept())]), "COM001");
+    says(&late, &["agree with Ada"]);
+    assert_eq!(about(&commitment([(8, kept())]), "COM001"), NONE);
+    assert_eq!(about(&commitment([]), "COM001"), NONE);
+}
+
+#[test]
+fn a_miss_is_silent_unless_it_was_said_before_the_date() {
+    let late = only(
+        &commitment([(10, missed(proto::Notice::AfterDue))]),
+        "COM001",
+    );
+    assert_eq!(behind(&late), [NEXT, NEXT + 1]);
+    let early = commitment([(8, missed(proto::Notice::BeforeDue))]);
+    assert_eq!(about(&early, "COM001"), NONE);
+}
+
+#[test]
+fn a_date_that_was_corrected_never_passed_in_silence() {
+    let corrected = given::corrected(NEXT, promised("c", "", 19));
+    let moment = commitment([(9, lapsed(9)), (10, corrected)]);
+    assert_eq!(about(&moment, "COM001"), NONE);
+}
+
+#[test]
+fn a_deadline_moved_twice_is_found_and_once_in_time_is_not() {
+    let before = proto::Notice::BeforeDue;
+    let once = [(2, moved(12, before))];
+    assert_eq!(about(&commitment(once.clone()), "COM002"), NONE);
+    let twice = once.into_iter().chain([(3, moved(15, before))]);
+    let finding = only(&commitment(twice.clone()), "COM002");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("commitments/c", FindingLevel::Warn)
+    );
+    assert_eq!(behind(&finding), [NEXT + 1, NEXT + 2]);
+    says(&finding, &["twice", "1970-01-16", "Ada"]);
+    let closed = twice.chain([(4, kept())]);
+    assert_eq!(about(&commitment(closed), "COM002"), ["commitments/c"]);
+}
+
+#[test]
+fn a_deadline_moved_when_it_was_due_is_found_at_once() {
+    let finding = only(
+        &commitment([(10, moved(15, proto::Notice::AfterDue))]),
+        "COM002",
+    );
+    says(&finding, &["once", "1 of these when it was due"]);
+}
+
+#[test]
+fn seven_open_commitments_of_one_person_are_enough() {
+    let make = |number: i64| (1, promised(&format!("c{number}"), "", 9));
+    let seven = sound_then((1..=7).map(make));
+    assert_eq!(about(&told(2, seven.clone()), "COM003"), NONE);
+    let eight: Story = seven.into_iter().chain([make(8)]).collect();
+    let finding = only(&told(2, eight.clone()), "COM003");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("plan", FindingLevel::Warn)
+    );
+    assert_eq!(finding.subjects.len(), 8);
+    assert_eq!(behind(&finding), (NEXT..NEXT + 8).collect::<Vec<_>>());
+    says(&finding, &["Ada: 8"]);
+    let given_away = Kind::CommitmentReassigned(proto::CommitmentReassigned {
+        commitment_id: "c8".into(),
+        assignee: "Grace".into(),
+        reason: "Ada has enough".into(),
+    });
+    let released = Kind::CommitmentReleased(proto::CommitmentReleased {
+        commitment_id: "c1".into(),
+        reason: "Not needed".into(),
+    });
+    for change in [given_away, released] {
+        let story = eight.clone().into_iter().chain([(2, change)]);
+        assert_eq!(about(&told(2, story), "COM003"), NONE);
+    }
+}

@@ -1,0 +1,60 @@
+//! Whether the record was kept in time, says what was expected, and stays readable.
+
+use super::*;
+
+const NONE: [&str; 0] = [];
+
+/// The sound plan, each event recorded so many seconds after it occurred.
+fn recorded_after(seconds: i64) -> Moment {
+    let events = told(0, sound()).events;
+    let late = events.into_iter().map(|recorded| {
+        Arc::new(Recorded {
+            recorded_at: recorded.occurred_at().plus_seconds(seconds),
+            ..Recorded::clone(&recorded)
+        })
+    });
+    recorded_moment(Time::default(), late)
+}
+
+#[test]
+fn what_is_recorded_more_than_a_week_later_is_late_and_said_once_a_plan() {
+    assert_eq!(about(&recorded_after(7 * DAY_SECONDS), "HIS001"), NONE);
+    let finding = only(&recorded_after(7 * DAY_SECONDS + 1), "HIS001");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("plan", FindingLevel::Note)
+    );
+    assert_eq!(finding.event_count, 7);
+    says(&finding, &["7 events"]);
+}
+
+#[test]
+fn an_attempt_without_an_expectation_is_found_also_when_it_has_ended() {
+    let silent = Kind::TacticTried(proto::TacticTried {
+        expected: " ".into(),
+        ..attempt("a", 1)
+    });
+    let story = sound_then([(1, silent), (2, failed("a", 1)), (3, tried("b", 1))]);
+    let finding = only(&told(3, story), "HIS002");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("tactics/a", FindingLevel::Note)
+    );
+    assert_eq!(behind(&finding), [NEXT]);
+}
+
+#[test]
+fn a_plan_is_long_beyond_five_thousand_events() {
+    let notes = |count: usize| {
+        let note = || (0, Kind::NoteRecorded(proto::NoteRecorded::default()));
+        told(0, sound_then(std::iter::repeat_with(note).take(count)))
+    };
+    assert_eq!(about(&notes(4_993), "HIS003"), NONE);
+    let finding = only(&notes(5_000), "HIS003");
+    assert_eq!(
+        (finding.subject.as_str(), level(&finding)),
+        ("plan", FindingLevel::Note)
+    );
+    assert_eq!(behind(&finding), [5_001]);
+    says(&finding, &["5007 events"]);
+}

@@ -1,0 +1,1 @@
+//! Searches over histories that are told to a view.
