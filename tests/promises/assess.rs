@@ -28,8 +28,11 @@ async fn assessed(daemon: &Daemon, request: AssessStrategyRequest) -> AssessStra
     answer.expect("an assessment").into_inner()
 }
 
-/// Its verdict, and each observation: what it is about, whether it holds, the revisions behind it.
-fn told(axis: Option<&AssessedAxis>) -> (AxisVerdict, Vec<(&str, bool, Vec<u64>)>) {
+/// What an observation is about, whether it holds, the revisions behind it.
+type Told<'a> = (&'a str, bool, Vec<u64>);
+
+/// Its verdict, and each observation.
+fn told(axis: Option<&AssessedAxis>) -> (AxisVerdict, Vec<Told<'_>>) {
     let axis = axis.expect("an axis");
     let told = axis.observations.iter().map(|it| {
         let revisions = it.events.iter().map(|event| event.revision).collect();

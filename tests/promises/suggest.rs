@@ -67,6 +67,16 @@ fn option<'a>(suggestion: &'a TacticSuggestion, tactic_id: &str) -> &'a TacticOp
     found.unwrap_or_else(|| panic!("no option {tactic_id} in {suggestion:?}"))
 }
 
+/// Halves and quarters are exact, so answers are compared bit by bit.
+#[track_caller]
+fn is_exactly(found: f64, expected: f64) {
+    assert_eq!(
+        found.to_bits(),
+        expected.to_bits(),
+        "{found} is not {expected}"
+    );
+}
+
 /// A plan with the strategy `s` and the options `mail` and `call` of these kinds, and one with `mail`.
 async fn with_options(daemon: &Daemon) {
     for plan_id in ["growth", "bakery"] {
@@ -97,9 +107,9 @@ async fn what_other_plans_tried_moves_a_chance_also_after_a_restart() {
         let mail = option(suggestion, "mail");
         // One success elsewhere: the kind is expected to work in 2 of 4, and that counts a quarter.
         assert_eq!((mail.successes, mail.effect_failures), (0.25, 0.0));
-        assert_eq!(mail.success_probability, (3.0 * 0.5 + 0.25) / 3.25);
+        is_exactly(mail.success_probability, (3.0 * 0.5 + 0.25) / 3.25);
         assert_eq!(mail.index, Some(mail.success_probability / 2.0));
-        assert_eq!(option(suggestion, "call").success_probability, 1.0 / 3.0);
+        is_exactly(option(suggestion, "call").success_probability, 1.0 / 3.0);
         assert_eq!((answer.revision, answer.position), (4, 3));
         daemon.stop().await;
         daemon = Daemon::start(dir.path()).await;
@@ -275,7 +285,7 @@ async fn a_real_history_is_advised_as_it_went() {
     let guns = option(&trying, "jet-guns");
     assert_eq!(guns.doubts[0].assumption_id, "coverage-80");
     assert_eq!(guns.doubts[0].events[0].revision, 11);
-    assert_eq!(guns.success_probability, 0.5 / 3.0);
+    is_exactly(guns.success_probability, 0.5 / 3.0);
     // Births outran the coverage: no option is left, and that is what has to be reconsidered.
     let exhausted = at(19).await;
     assert_eq!(exhausted.verdict(), SuggestionVerdict::StrategyExhausted);
@@ -287,12 +297,10 @@ async fn a_real_history_is_advised_as_it_went() {
         });
         told.collect()
     };
-    let refuted = (Obstacle::RefutedAssumption, vec![18, 19]);
-    assert_eq!(against("jet-guns"), [refuted.clone()]);
-    assert_eq!(
-        against("mass-campaign"),
-        [refuted, (Obstacle::RetryLimit, vec![11])]
-    );
+    let refuted = || (Obstacle::RefutedAssumption, vec![18, 19]);
+    assert_eq!(against("jet-guns"), [refuted()]);
+    let failed = (Obstacle::RetryLimit, vec![11]);
+    assert_eq!(against("mass-campaign"), [refuted(), failed]);
     assert_eq!(
         against("bifurcated-needle"),
         [(Obstacle::Succeeded, vec![17])]

@@ -321,7 +321,7 @@ impl<'a> Field<'a> {
             (Policy::Ratio, Some(index), Some(cost)) => {
                 by_ratio(id, index, cost, runner_up.chance.probability)
             }
-            (Policy::Ratio, ..) | (Policy::Ranked, ..) => {
+            (Policy::Ratio | Policy::Ranked, ..) => {
                 let options = super::options(&self.moment.plan, &self.strategy.strategy_id);
                 let before = options.iter().take_while(|it| it.tactic_id != *id).count();
                 let place = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);

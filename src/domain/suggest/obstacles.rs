@@ -93,17 +93,16 @@ fn after_not_met(moment: &Moment, tactic: &Tactic) -> (String, Vec<u64>) {
         );
         revisions.extend(earlier.retired.as_ref().map(|it| it.revision));
     }
-    let mut text = format!(
-        "It comes after {}, not yet successful",
-        named(unmet.iter().map(|it| &*it.tactic_id))
-    );
-    let given_up: Vec<_> = unmet.iter().filter(|it| it.retired.is_some()).collect();
-    if given_up.is_empty() {
-        text.push('.');
+    let ids = named(unmet.iter().map(|it| &*it.tactic_id));
+    let given_up = unmet.iter().filter(|it| it.retired.is_some());
+    let given_up = named(given_up.map(|it| &*it.tactic_id));
+    let text = if given_up.is_empty() {
+        format!("It comes after {ids}, not yet successful.")
     } else {
-        let ids = named(given_up.iter().map(|it| &*it.tactic_id));
-        text.push_str(&format!(", of which {ids} will not be: retired."));
-    }
+        format!(
+            "It comes after {ids}, not yet successful, of which {given_up} will not be: retired."
+        )
+    };
     (text, revisions)
 }
 

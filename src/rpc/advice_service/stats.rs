@@ -55,7 +55,7 @@ pub(super) async fn answer(
     let page = Page {
         query,
         filter,
-        page_size,
+        size: page_size,
         after,
     };
     let response = if page.filter.plan_id.is_some() {
@@ -139,7 +139,8 @@ struct Page {
     /// The query that its token is bound to.
     query: GetTacticStatsRequest,
     filter: Filter,
-    page_size: usize,
+    /// How many rows it may have.
+    size: usize,
     /// Where the page before ended: its last row as a cell, or the last cell that it looked at.
     after: Option<CellKey>,
 }
@@ -182,7 +183,7 @@ impl Page {
             .into_iter()
             .map(|(group, tally)| (cell(&group), stats::row(&group, tally)));
         let behind = rows.filter(|(key, _)| self.after.as_ref().is_none_or(|after| key > after));
-        Ok(behind.take(self.page_size + 1).collect())
+        Ok(behind.take(self.size + 1).collect())
     }
 
     /// Rows of all plans.
@@ -197,7 +198,7 @@ impl Page {
     fn kinds(&self, view: &View, position: u64) -> Vec<(CellKey, TacticStats)> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
         let kinds = if self.filter.kinds.is_empty() {
-            view.kinds(position, after, self.page_size + 1)
+            view.kinds(position, after, self.size + 1)
         } else {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
@@ -229,7 +230,7 @@ impl Page {
                 if let Some((whole, total)) = open.take_if(|(of, _)| *of != group) {
                     rows.push(stats::row(&whole, total));
                 }
-                let full = rows.len() == self.page_size || scanned >= SCANNED_CELLS_MAX;
+                let full = rows.len() == self.size || scanned >= SCANNED_CELLS_MAX;
                 if open.is_none() && full {
                     return self.page(rows, position, after.as_ref());
                 }
@@ -253,8 +254,8 @@ impl Page {
         mut rows: Vec<(CellKey, TacticStats)>,
         position: u64,
     ) -> GetTacticStatsResponse {
-        let more = rows.len() > self.page_size;
-        rows.truncate(self.page_size);
+        let more = rows.len() > self.size;
+        rows.truncate(self.size);
         let last = rows.last().filter(|_| more).map(|(key, _)| key.clone());
         let rows = rows.into_iter().map(|(_, row)| row).collect();
         self.page(rows, position, last.as_ref())

@@ -99,8 +99,21 @@ impl World {
             let kind = kinds.entry(&cell.kind).or_default();
             *kind = kind.plus(*tally);
         }
-        for (kind, tally) in kinds {
-            assert_eq!(view.kind_total(kind, at), tally, "{kind} at {at}");
+        for (kind, tally) in &kinds {
+            assert_eq!(view.kind_total(kind, at), *tally, "{kind} at {at}");
+        }
+        let all = view.kinds(at, None, usize::MAX);
+        let named = kinds
+            .iter()
+            .map(|(kind, tally)| ((*kind).to_owned(), *tally));
+        assert_eq!(all, named.collect::<Vec<_>>(), "at {at}");
+        if let [(first, _), behind @ ..] = &*all {
+            assert_eq!(view.kinds(at, Some(first), usize::MAX), behind, "at {at}");
+        }
+        for plan_id in then.plans.keys() {
+            let own = cells.iter().filter(|(cell, _)| *cell.plan_id == **plan_id);
+            let own: Vec<_> = own.cloned().collect();
+            assert_eq!(view.cells_of(&plan_id.as_str().into(), at), own, "at {at}");
         }
         let commitments = then.commitments();
         assert!(self.by_due(at) == commitments, "at {at}");
