@@ -134,8 +134,8 @@ fn keys(page: &ListCommitmentsResponse) -> Vec<(i64, String, String)> {
     shown.collect()
 }
 
-fn point(at: At) -> Option<Point> {
-    Some(Point { point: Some(at) })
+fn point(at: At) -> Point {
+    Point { point: Some(at) }
 }
 
 #[tokio::test]
@@ -218,21 +218,21 @@ async fn commitments_are_listed_as_they_were_and_pages_hold_on_to_where_they_beg
     assert_eq!(found, before);
 
     let at_head = ListCommitmentsRequest {
-        as_of: point(At::Position(head)),
+        as_of: Some(point(At::Position(head))),
         ..Default::default()
     };
     assert_eq!(list(&daemon, at_head).await, before);
     let entry = answer.entry.expect("an entry").decode_commit();
     let recorded_at = entry.expect("a commit").recorded_at.expect("a time");
     let then = ListCommitmentsRequest {
-        as_of: point(At::RecordedAt(recorded_at)),
+        as_of: Some(point(At::RecordedAt(recorded_at))),
         ..Default::default()
     };
     let now = list(&daemon, ListCommitmentsRequest::default()).await;
     assert_eq!(list(&daemon, then).await, now);
     assert_ne!(now, before);
     let at_first = ListCommitmentsRequest {
-        as_of: point(At::Position(3)),
+        as_of: Some(point(At::Position(3))),
         ..Default::default()
     };
     assert_eq!(list(&daemon, at_first).await.len(), 1);
@@ -250,7 +250,7 @@ async fn what_a_query_for_commitments_shows_wrong_is_said_at_once() {
             nanos: -1,
         }),
         plan_ids: vec!["No Id".into()],
-        as_of: point(At::Revision(1)),
+        as_of: Some(point(At::Revision(1))),
         page_size: 1_001,
         ..Default::default()
     };
@@ -283,7 +283,7 @@ async fn what_a_query_for_commitments_shows_wrong_is_said_at_once() {
         (MALFORMED, &["page_token".to_owned()][..])
     );
     let beyond = ListCommitmentsRequest {
-        as_of: point(At::Position(999)),
+        as_of: Some(point(At::Position(999))),
         ..Default::default()
     };
     let refusal = refused(advice.list_commitments(beyond).await);
@@ -394,7 +394,7 @@ async fn how_commitments_are_kept_counts_for_who_held_them_over_all_plans() {
     };
     assert_eq!(reliability(&daemon, of_nobody).await, []);
     let then = GetReliabilityRequest {
-        as_of: point(At::Position(made)),
+        as_of: Some(point(At::Position(made))),
         ..any()
     };
     let promised = Reliability {
@@ -411,7 +411,7 @@ async fn what_a_query_for_reliability_shows_wrong_is_said_at_once() {
     let wrong = GetReliabilityRequest {
         assignee: "a".repeat(201),
         plan_ids: vec![String::new()],
-        as_of: point(At::OccurredAt(from_now(-1))),
+        as_of: Some(point(At::OccurredAt(from_now(-1)))),
         page_size: 1_001,
         ..Default::default()
     };

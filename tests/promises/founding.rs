@@ -27,15 +27,15 @@ async fn with_example(plan_id: &str, dir: &TempDir) -> Daemon {
     daemon
 }
 
-fn revision(revision: u64) -> Option<Point> {
+fn revision(revision: u64) -> Point {
     let point = Some(point::Point::Revision(revision));
-    Some(Point { point })
+    Point { point }
 }
 
 async fn suggestions(daemon: &Daemon, plan_id: &str, at: u64) -> Vec<TacticSuggestion> {
     let asked = SuggestTacticRequest {
         plan_id: plan_id.into(),
-        as_of: revision(at),
+        as_of: Some(revision(at)),
         ..SuggestTacticRequest::default()
     };
     let answer = daemon.advice().suggest_tactic(asked).await;
@@ -51,7 +51,7 @@ async fn suggestion(daemon: &Daemon, plan_id: &str, at: u64) -> TacticSuggestion
 async fn findings(daemon: &Daemon, plan_id: &str, at: u64) -> Vec<Finding> {
     let asked = ReviewPlanRequest {
         plan_id: plan_id.into(),
-        as_of: revision(at),
+        as_of: Some(revision(at)),
         ..ReviewPlanRequest::default()
     };
     let answer = daemon.advice().review_plan(asked).await;
