@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     event,
     history::{History, Moment},
@@ -47,7 +49,7 @@ pub struct Limits {
 }
 
 /// That an event of one plan cites an event of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {
     /// The plan of the event that cites.
     pub plan_id: Id,
@@ -61,10 +63,13 @@ pub struct Citation {
     pub cited_revision: u64,
 }
 
+/// Gives the events of a plan; nothing if there is no such plan.
+pub type Histories<'a, E> = dyn Fn(&str) -> Result<Option<Arc<History>>, E> + 'a;
+
 /// What an explanation asks of other plans.
 pub struct Elsewhere<'a, E> {
-    /// The events of a plan; nothing if there is no such plan.
-    pub history: &'a dyn Fn(&str) -> Result<Option<Arc<History>>, E>,
+    /// The events of a plan.
+    pub history: &'a Histories<'a, E>,
     /// The events of other plans that cite events of a plan.
     pub citing: &'a dyn Fn(&str) -> Vec<Citation>,
 }

@@ -148,7 +148,7 @@ impl Evolution<'_> {
             self.moment.references(outcomes)
         };
         let record = |tally: &TacticTally| proto::TacticRecord {
-            tactic_id: tally.tactic_id.to_string(),
+            tactic_id: tally.tactic_id.clone(),
             statement: tally.statement.clone(),
             state: tally.state.into(),
             attempts: tally.attempts,

@@ -2,25 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::{PAGE_ENTRIES, View};
-use crate::domain::value::Id;
-
-/// That an event of another plan cites an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Citation {
-    /// The revision of the event that is cited.
-    pub cited_revision: u64,
-    /// The plan of the event that cites it.
-    pub plan_id: Id,
-    /// The revision of the event that cites it.
-    pub revision: u64,
-    /// The position of that event's commit.
-    pub position: u64,
-    /// What the one was to the other ([`proto::CauseRole`](crate::proto::CauseRole)).
-    pub role: i32,
-}
+use crate::domain::{explain::Citation, value::Id};
 
 /// The citations of each plan, in the order of their positions.
 #[derive(Default)]

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Applied, Projection, StoreError, ViewError,
-    citations::{Citation, Citations},
+    citations::Citations,
     commitments::{CommitmentKey, Commitments},
     outcomes::{CellKey, Outcomes},
     store::Record,
 };
 use crate::{
     domain::{
+        explain::Citation,
         outcomes::Tally,
         plan::{Commitment, Plan, Tactic},
         value::{Id, Time},

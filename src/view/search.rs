@@ -353,7 +353,9 @@ impl View {
                 self.take_in_until(u64::MAX)
             };
             let mut waiting = self.search.waiting();
-            if let Err(error) = outcome {
+            if let Err(error) = outcome
+                && !waiting.stopping
+            {
                 tracing::warn!(%error, "searches are refused: a plan cannot be read");
                 let rested = Instant::now() + RETRY_INTERVAL;
                 while Instant::now() < rested && !waiting.stopping {
@@ -477,7 +479,12 @@ impl View {
             }
         }
         if began.elapsed() >= PROGRESS_INTERVAL && outcome.is_ok() {
-            tracing::info!(plans = behind.len(), "the index for searches is made");
+            let bytes = self.search_bytes();
+            tracing::info!(
+                plans = behind.len(),
+                bytes,
+                "the index for searches is made"
+            );
         }
         outcome
     }

@@ -19,18 +19,18 @@ use crate::{
 };
 
 /// So small that no plan stays in memory once it is written.
-const NO_CACHE: u64 = 1;
+pub(super) const NO_CACHE: u64 = 1;
 
 /// A view, and beside it what was committed.
-struct World {
-    journal: Arc<FakeJournal>,
+pub(super) struct World {
+    pub(super) journal: Arc<FakeJournal>,
     view: Option<View>,
     dir: TempDir,
     cache_bytes: u64,
 }
 
 impl World {
-    fn new(cache_bytes: u64) -> Self {
+    pub(super) fn new(cache_bytes: u64) -> Self {
         let mut world = Self {
             journal: Arc::new(FakeJournal::new()),
             view: None,
@@ -41,7 +41,7 @@ impl World {
         world
     }
 
-    fn view(&self) -> &View {
+    pub(super) fn view(&self) -> &View {
         self.view.as_ref().expect("open")
     }
 
@@ -57,7 +57,7 @@ impl World {
     }
 
     /// Opens the view again, as after a crash: what was not written is gone.
-    fn reopen(&mut self) {
+    pub(super) fn reopen(&mut self) {
         let view = self.open_on(self.journal.clone());
         self.view = Some(view.expect("the view opens"));
     }
@@ -74,18 +74,18 @@ impl World {
     }
 
     /// Commits events to a plan, and has the view take them in as the writer does.
-    fn commit(&mut self, plan_id: &str, events: Vec<proto::Event>) {
+    pub(super) fn commit(&mut self, plan_id: &str, events: Vec<proto::Event>) {
         let bytes = encoded(plan_id, events, self.journal.head() + 1);
         self.journal.append_foreign(&[bytes]);
         self.view().follow().expect("followed");
     }
 
-    fn note(&mut self, plan_id: &str) {
+    pub(super) fn note(&mut self, plan_id: &str) {
         let revision = self.view().entry(plan_id).map_or(1, |it| it.revision + 1);
         self.commit(plan_id, vec![noted(revision)]);
     }
 
-    fn write(&self) {
+    pub(super) fn write(&self) {
         self.view().write().expect("written");
     }
 

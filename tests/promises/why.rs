@@ -232,6 +232,72 @@ async fn causes_and_their_causes_are_found_in_other_plans() {
 }
 
 #[tokio::test]
+async fn what_followed_in_other_plans_is_told_as_far_as_it_was_recorded() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start(dir.path()).await;
+    for plan_id in ["mill", "bakery"] {
+        execute(&daemon, request(plan_id, "begun", create_plan())).await;
+    }
+    for (plan_id, text, because) in [
+        ("bakery", "Flour is dear", cause("mill", 1)),
+        ("mill", "The bakery buys less", cause("bakery", 2)),
+    ] {
+        let told = ExecuteRequest {
+            because: vec![because],
+            ..request(plan_id, text, note(text))
+        };
+        execute(&daemon, told).await;
+    }
+    let of_the_mill = |target| ExplainRequest {
+        plan_id: "mill".into(),
+        ..target
+    };
+    let answer = explain(&daemon, of_the_mill(about(Target::Revision(1)))).await;
+    let effects: Vec<_> = answer
+        .events
+        .iter()
+        .filter(|event| event.side() == ExplainedSide::Effect)
+        .map(|event| (event.plan_id.as_str(), event.revision, event.depth))
+        .collect();
+    assert_eq!(effects, [("bakery", 2, 1), ("mill", 2, 2)]);
+
+    let before = as_of(Target::Revision(1), point::Point::Position(2));
+    let answer = explain(&daemon, of_the_mill(before)).await;
+    assert_eq!(answer.events.len(), 1, "nothing had followed then");
+}
+
+#[tokio::test]
+async fn a_finding_is_explained_by_the_events_behind_it() {
+    let (_dir, daemon) = with_history().await;
+    let finding = |code: &str, subject: &str| {
+        Target::Finding(FindingTarget {
+            code: code.into(),
+            subject: subject.into(),
+        })
+    };
+    let refuted = finding("ASM002", "assumptions/coverage-80");
+    let asked = as_of(refuted.clone(), point::Point::Revision(19));
+    let answer = explain(&daemon, asked).await;
+    let found = answer.finding.expect("the finding");
+    assert_eq!(found.code, "ASM002");
+    let roots: Vec<_> = answer
+        .events
+        .iter()
+        .filter(|event| event.side() == ExplainedSide::Target)
+        .map(|event| event.revision)
+        .collect();
+    assert_eq!(roots, [5, 18, 19]);
+    assert!(answer.events.iter().any(|event| event.revision == 7));
+
+    // The strategy has been revised since.
+    let gone = refusal(&daemon, about(refuted)).await;
+    assert_eq!(gone.kind(), (Code::NotFound, "SUBJECT_NOT_FOUND"));
+    assert_eq!(gone.metadata("subject"), "ASM002:assumptions/coverage-80");
+    let no_code = refusal(&daemon, about(finding("ASM999", "plan"))).await;
+    assert_eq!(no_code.fields, ["finding.code"]);
+}
+
+#[tokio::test]
 async fn a_subject_is_explained_by_its_events_and_a_tactic_by_what_it_is_for() {
     let (_dir, daemon) = with_history().await;
     let answer = explain(&daemon, about(Target::Subject("tactics/reward".into()))).await;

@@ -14,38 +14,35 @@ const LINE_CHARS: usize = 40;
 
 const HEADER: &str = "  rankdir=TB;
   node [shape=box, style=rounded, fontname=\"sans-serif\", fontsize=10];
-  edge [fontname=\"sans-serif\", fontsize=9];
-";
+  edge [fontname=\"sans-serif\", fontsize=9];";
 
 /// The whole graph.
 pub(super) fn of(graph: &Graph<'_>) -> String {
-    let mut lines = format!(
-        "digraph {} {{\n{HEADER}",
-        quoted(&["why ", graph.plan_id].concat())
-    );
-    let mut by_plan: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let title = quoted(&format!("why {}", graph.plan_id));
+    let mut lines = vec![format!("digraph {title} {{"), HEADER.to_owned()];
+    let mut by_plan: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (event, number) in graph.answer.events.iter().zip(0..) {
-        by_plan.entry(&event.plan_id).or_default().push(number);
+        let nodes = by_plan.entry(&event.plan_id).or_default();
+        nodes.push(node(graph, event, number));
     }
-    let node = |number: usize| graph.event(number).map(|event| node(graph, event, number));
-    for number in by_plan.remove(graph.plan_id).unwrap_or_default() {
-        lines += &format!("  {}\n", node(number).unwrap_or_default());
-    }
-    for (plan_id, numbers) in by_plan {
+    let own = by_plan.remove(graph.plan_id).unwrap_or_default();
+    lines.extend(own.into_iter().map(|node| format!("  {node}")));
+    for (plan_id, nodes) in by_plan {
         let (id, label) = (quoted(&format!("cluster_{plan_id}")), quoted(plan_id));
-        lines += &format!("  subgraph {id} {{\n    label={label};\n    color=gray;\n");
-        for number in numbers {
-            lines += &format!("    {}\n", node(number).unwrap_or_default());
-        }
-        lines += "  }\n";
+        lines.push(format!("  subgraph {id} {{"));
+        lines.push(format!("    label={label};"));
+        lines.push("    color=gray;".to_owned());
+        lines.extend(nodes.into_iter().map(|node| format!("    {node}")));
+        lines.push("  }".to_owned());
     }
     for link in &graph.answer.links {
         let earlier = place(&link.earlier_plan_id, link.earlier_revision);
         let later = place(&link.later_plan_id, link.later_revision);
         let (role, style) = (quoted(label(link.role())), style(link.role()));
-        lines += &format!("  {earlier} -> {later} [label={role}, {style}];\n");
+        lines.push(format!("  {earlier} -> {later} [label={role}, {style}];"));
     }
-    lines + "}\n"
+    lines.push("}\n".to_owned());
+    lines.join("\n")
 }
 
 fn node(graph: &Graph<'_>, event: &ExplainedEvent, number: usize) -> String {

@@ -4,7 +4,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::graph::{Graph, Link, amended, date};
-use crate::proto::{AssumptionState, ExplainedSide, IndicatorState, LineOfSight, LinkRole};
+use crate::proto::{
+    AssumptionState, ExplainedEvent, ExplainedSide, IndicatorState, LineOfSight, LinkRole,
+};
+
+/// Says that there is more, and how to get at it.
+const MORE: &str = "There is more where (…) stands: ask about one of these events, or raise \
+                    --max-depth or --max-events.";
 
 /// Which way a tree grows.
 #[derive(Clone, Copy)]
@@ -21,7 +27,7 @@ struct Tree<'a> {
     steps: BTreeMap<usize, usize>,
     /// The events that were told already.
     told: HashSet<usize>,
-    lines: String,
+    lines: Vec<String>,
 }
 
 /// What an event is to the one above it in a tree.
@@ -34,23 +40,25 @@ struct Branch {
 
 /// The whole text.
 pub(super) fn of(graph: &Graph<'_>) -> String {
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     if let Some(finding) = &graph.answer.finding {
         let (code, subject) = (&finding.code, &finding.subject);
-        lines += &format!("{code} on {subject}: {}\n\n", finding.message);
+        lines.push(format!("{code} on {subject}: {}", finding.message));
     }
     let trees = [Way::Back, Way::Forth].map(|way| Tree::of(graph, way));
     let [mut back, mut forth] = trees;
     for target in graph.targets() {
-        lines += &line(graph, target);
-        lines.push('\n');
-        lines += &back.below(target, "because");
-        lines += &forth.below(target, "led to");
+        lines.push(line(graph, target));
+        lines.extend(back.below(target, "because"));
+        lines.extend(forth.below(target, "led to"));
     }
     if let Some(sight) = &graph.answer.line_of_sight {
-        lines += &line_of_sight(sight);
+        lines.extend(line_of_sight(sight));
     }
-    lines + &cut(graph)
+    if graph.answer.truncated {
+        lines.push(MORE.to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 impl<'a> Tree<'a> {
@@ -64,18 +72,16 @@ impl<'a> Tree<'a> {
             way,
             steps,
             told: graph.targets().into_iter().collect(),
-            lines: String::new(),
+            lines: Vec::new(),
         }
     }
 
     /// The tree below an event that was asked about, under a heading; nothing if it is bare.
-    fn below(&mut self, target: usize, heading: &str) -> String {
+    fn below(&mut self, target: usize, heading: &str) -> Vec<String> {
         self.grow(target, "  ");
         let lines = std::mem::take(&mut self.lines);
-        if lines.is_empty() {
-            return lines;
-        }
-        format!("  {heading}\n{lines}")
+        let heading = (!lines.is_empty()).then(|| format!("  {heading}"));
+        heading.into_iter().chain(lines).collect()
     }
 
     fn grow(&mut self, number: usize, indent: &str) {
@@ -91,14 +97,15 @@ impl<'a> Tree<'a> {
             let label = branch.label;
             if self.is_told_here(number, &branch) {
                 let line = line(self.graph, branch.to);
-                self.lines += &format!("{indent}{knot} {label} {line}\n");
+                self.lines.push(format!("{indent}{knot} {label} {line}"));
                 if !branch.is_beside {
                     self.told.insert(branch.to);
                     self.grow(branch.to, &format!("{indent}{below}"));
                 }
             } else if let Some(event) = self.graph.event(branch.to) {
                 let name = self.graph.name(event);
-                self.lines += &format!("{indent}{knot} {label} see {name}\n");
+                self.lines
+                    .push(format!("{indent}{knot} {label} see {name}"));
             }
         }
     }
@@ -106,7 +113,7 @@ impl<'a> Tree<'a> {
     /// An event is told where it is nearest to what was asked about, and there once.
     fn is_told_here(&self, above: usize, branch: &Branch) -> bool {
         if branch.is_beside {
-            let side = self.graph.event(branch.to).map(|event| event.side());
+            let side = self.graph.event(branch.to).map(ExplainedEvent::side);
             return side == Some(ExplainedSide::Context);
         }
         let step = |number| self.steps.get(&number).copied();
@@ -178,38 +185,27 @@ fn line(graph: &Graph<'_>, number: usize) -> String {
     format!("{name}  {date}  {}{amended}{more}", event.summary)
 }
 
-fn line_of_sight(sight: &LineOfSight) -> String {
-    let mut lines = format!("line of sight\n  {}\n", sight.summary);
-    for assumption in &sight.assumptions {
+fn line_of_sight(sight: &LineOfSight) -> Vec<String> {
+    let mut lines = vec!["line of sight".to_owned(), format!("  {}", sight.summary)];
+    lines.extend(sight.assumptions.iter().map(|assumption| {
         let state = match assumption.state() {
             AssumptionState::Supported => "found to hold",
             AssumptionState::Refuted => "found not to hold",
             AssumptionState::Stated | AssumptionState::Unspecified => "taken for true",
         };
-        let id = &assumption.assumption_id;
-        lines += &format!("  rests on assumptions/{id}, {state}\n");
-    }
-    for indicator in &sight.indicators {
+        format!(
+            "  rests on assumptions/{}, {state}",
+            assumption.assumption_id
+        )
+    }));
+    lines.extend(sight.indicators.iter().map(|indicator| {
         let state = match indicator.state() {
             IndicatorState::Replaced => format!(", replaced by {}", indicator.replaced_by),
             IndicatorState::Retired => ", retired".to_owned(),
             IndicatorState::Live | IndicatorState::Unspecified => String::new(),
         };
-        let id = &indicator.indicator_id;
-        lines += &format!("  judged by indicators/{id}{state}\n");
-    }
-    for gap in &sight.gaps {
-        lines += &format!("  gap: {gap}\n");
-    }
+        format!("  judged by indicators/{}{state}", indicator.indicator_id)
+    }));
+    lines.extend(sight.gaps.iter().map(|gap| format!("  gap: {gap}")));
     lines
-}
-
-/// Says that there is more, and how to get at it.
-fn cut(graph: &Graph<'_>) -> String {
-    if !graph.answer.truncated {
-        return String::new();
-    }
-    "There is more where (…) stands: ask about one of these events, or raise --max-depth or \
-     --max-events.\n"
-        .to_owned()
 }

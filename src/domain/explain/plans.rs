@@ -122,8 +122,8 @@ impl<'a, E> Plans<'a, E> {
         }
         if let Some(Kind::StrategyBranched(it)) = kind {
             let makers = indexed.makers().get(&it.from_strategy_id)?;
-            let earlier = makers.values().filter(|made| **made < place.revision);
-            return earlier.last().copied();
+            let mut earlier = makers.values().filter(|made| **made < place.revision);
+            return earlier.next_back().copied();
         }
         None
     }

@@ -10,108 +10,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    domain::{given, history::Recorded, value::Time},
-    proto::{
-        Cause, CauseRole, Event, ExplainedEvent, ExplainedSide, Failure, LinkRole, NoteRecorded,
-    },
+    domain::{given, value::Time},
+    proto::{CauseRole, Event, ExplainedEvent, ExplainedSide, Failure, LinkRole},
 };
 
-const TRIGGER: CauseRole = CauseRole::Trigger;
-const EVIDENCE: CauseRole = CauseRole::Evidence;
-const LIMITS: Limits = Limits {
-    depth: 32,
-    events: 256,
-    bytes: 1 << 20,
+mod world;
+
+use world::{
+    EVIDENCE, LIMITS, TRIGGER, Told, alone, because, history, moment, note, plain, within,
 };
-
-/// An event and what it is because of: plan (empty: its own), revision, role.
-type Told = (Kind, Vec<(&'static str, u64, CauseRole)>);
-
-/// A plan as it is now; its event of revision n is at position `step * n`.
-fn moment(plan_id: &str, step: u64, told: Vec<Told>) -> Moment {
-    let history = Arc::new(history(plan_id, step, told));
-    let revision = history.events.len() as u64;
-    Moment::at_revision(history, revision, Time::default(), u64::MAX)
-}
-
-fn history(plan_id: &str, step: u64, told: Vec<Told>) -> History {
-    let event = |(revision, (kind, because)): (u64, Told)| {
-        let because = because.into_iter().map(|(plan_id, revision, role)| Cause {
-            plan_id: plan_id.into(),
-            revision,
-            role: role.into(),
-        });
-        Arc::new(Recorded {
-            position: step * revision,
-            recorded_at: Time::default(),
-            actor: "ada".into(),
-            on_behalf_of: "".into(),
-            event: Event {
-                because: because.collect(),
-                ..given::event(revision, kind)
-            },
-        })
-    };
-    History {
-        plan_id: plan_id.into(),
-        events: (1..).zip(told).map(event).collect(),
-    }
-}
-
-fn note() -> Kind {
-    Kind::NoteRecorded(NoteRecorded {
-        subject: "plan".into(),
-        text: "So it is".into(),
-    })
-}
-
-/// A note because of earlier events of its plan.
-fn because(revisions: &[u64]) -> Told {
-    let causes = revisions.iter().map(|&revision| ("", revision, TRIGGER));
-    (note(), causes.collect())
-}
-
-fn plain(kind: Kind) -> Told {
-    (kind, Vec::new())
-}
-
-fn alone(moment: &Moment, roots: &[u64], limits: Limits) -> Explanation {
-    within(moment, roots, limits, &[])
-}
-
-/// The explanation in a world of these other plans.
-fn within(moment: &Moment, roots: &[u64], limits: Limits, others: &[&History]) -> Explanation {
-    let find = |plan_id: &str| others.iter().find(|other| &*other.plan_id == plan_id);
-    let history = |plan_id: &str| -> Result<_, Infallible> {
-        let own = (plan_id == &*moment.plan.plan_id).then_some(&*moment.history);
-        Ok(own.or(find(plan_id).copied()).cloned().map(Arc::new))
-    };
-    let citing = |plan_id: &str| {
-        let all = others.iter().copied().chain([&*moment.history]);
-        all.flat_map(|other| citations(other, plan_id)).collect()
-    };
-    let elsewhere = Elsewhere {
-        history: &history,
-        citing: &citing,
-    };
-    explain(moment, roots, limits, &elsewhere).unwrap_or_else(|never| match never {})
-}
-
-fn citations(citing: &History, cited: &str) -> Vec<Citation> {
-    let of_event = |recorded: &Arc<Recorded>| {
-        let because = recorded.event.because.clone().into_iter();
-        let of_plan = because.filter(|cause| cause.plan_id == cited);
-        let citation = |cause: Cause| Citation {
-            plan_id: citing.plan_id.clone(),
-            revision: recorded.event.revision,
-            position: recorded.position,
-            role: cause.role,
-            cited_revision: cause.revision,
-        };
-        of_plan.map(citation).collect::<Vec<_>>()
-    };
-    citing.events.iter().flat_map(of_event).collect()
-}
 
 /// The events of a side in order: plan, revision, depth.
 fn on(explanation: &Explanation, side: ExplainedSide) -> Vec<(&str, u64, u32)> {
@@ -193,7 +100,11 @@ fn effects_come_behind_causes_from_near_to_far() {
         plain(note()),
     ];
     let explanation = alone(&moment("growth", 1, told), &[2], LIMITS);
-    let sides: Vec<_> = explanation.events.iter().map(|it| it.side()).collect();
+    let sides: Vec<_> = explanation
+        .events
+        .iter()
+        .map(ExplainedEvent::side)
+        .collect();
     assert_eq!(
         sides,
         [

@@ -6,9 +6,9 @@ use tonic::{Response, Status};
 
 use crate::{
     domain::{
-        explain::{self, Citation, Elsewhere, Limits, Target},
+        explain::{self, Elsewhere, Limits, Target},
         history::{History, Moment},
-        sight,
+        review, sight,
         value::{Id, Subject},
     },
     proto::{
@@ -113,7 +113,7 @@ fn explain(
     };
     let elsewhere = Elsewhere {
         history: &|plan_id| history_of(core, plan_id),
-        citing: &|plan_id| effects_elsewhere(core, plan_id, moment.position),
+        citing: &|plan_id| core.view.citing(plan_id, moment.position),
     };
     let explanation = explain::explain(moment, &roots, limits, &elsewhere);
     let explanation = explanation.map_err(|error| of_view(&error))?;
@@ -128,16 +128,21 @@ fn explain(
     })
 }
 
-/// The events of other plans that cite events of a plan, up to a position of the log.
-fn effects_elsewhere(_core: &Core, _plan_id: &str, _position: u64) -> Vec<Citation> {
-    Vec::new()
-}
-
 /// The finding of the review that is asked about.
-fn find(_moment: &Moment, _target: &FindingTarget) -> Result<Finding, Status> {
-    Err(Status::unimplemented(
-        "findings cannot be explained yet: ask about the events that the finding names",
-    ))
+fn find(moment: &Moment, target: &FindingTarget) -> Result<Finding, Status> {
+    let of_code = review::findings(moment, |code, _| code.name == target.code);
+    let mut findings = of_code.filter(|finding| finding.subject == target.subject);
+    findings.next().ok_or_else(|| {
+        let FindingTarget { code, subject } = target;
+        with_metadata(
+            ErrorReason::SubjectNotFound,
+            format!(
+                "The review has no finding {code} about `{subject}` at that point: ReviewPlan \
+                 lists those it has."
+            ),
+            [("subject".to_owned(), format!("{code}:{subject}"))].into(),
+        )
+    })
 }
 
 /// A number within its bounds; 0 asks for the default.
@@ -176,8 +181,12 @@ fn target(check: &mut Checks, asked: Option<explain_request::Target>) -> Option<
             Some(Asked::Target(Target::Subject(subject)))
         }
         Some(explain_request::Target::Finding(it)) => {
-            if it.code.is_empty() {
-                check.fault("finding.code", "required");
+            if review::codes::code(&it.code).is_none() {
+                let wrong = format!(
+                    "a code of the review, such as TAC001; found {}",
+                    quoted(&it.code)
+                );
+                check.fault("finding.code", wrong);
             }
             subject(check, "finding.subject", &it.subject)?;
             Some(Asked::Finding(it))

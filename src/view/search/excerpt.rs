@@ -66,7 +66,7 @@ fn best_start(text: &str, terms: &[String]) -> usize {
 
 /// The next beginning of a word, unless a word goes on for longer than an excerpt may.
 fn after_space(text: &str, at: usize) -> usize {
-    let at = text.ceil_char_boundary(at);
+    let at = boundary(text, at);
     let rest = text.get(at..).unwrap_or_default();
     let space = rest
         .find(char::is_whitespace)
@@ -76,12 +76,18 @@ fn after_space(text: &str, at: usize) -> usize {
 
 /// The end of the word before.
 fn before_space(text: &str, at: usize) -> usize {
-    let at = text.floor_char_boundary(at);
+    let at = boundary(text, at);
     let head = text.get(..at).unwrap_or_default();
     let space = head.rfind(char::is_whitespace);
     space
         .filter(|space| at - space < BEFORE_BYTES)
         .unwrap_or(at)
+}
+
+/// The place itself, or the end of the character that it lies in.
+fn boundary(text: &str, at: usize) -> usize {
+    let later = (at..text.len()).find(|at| text.is_char_boundary(*at));
+    later.unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -35,7 +35,17 @@ struct Candidate {
     words: u32,
     /// The sum of the last word's counts, each times the weight of its field.
     weighted: u32,
+    /// How many words its own passages have.
+    length: u32,
     score: f64,
+}
+
+impl Candidate {
+    /// Counts that it has the word of this number.
+    fn count(&mut self, number: u32, weighted: u32) {
+        self.words = number + 1;
+        self.weighted = self.weighted.saturating_add(weighted);
+    }
 }
 
 /// The hits on one page, and how many there are on all.
@@ -44,14 +54,27 @@ pub(super) fn find(index: &Index, query: &Query, position: u64) -> (Vec<Hit>, us
     let total = candidates.len();
     let end = query.offset.saturating_add(query.limit).min(total);
     let begin = query.offset.min(end);
-    let by_rank = |a: &Candidate, b: &Candidate| rank(index, a, b);
-    if end < total {
-        candidates.select_nth_unstable_by(end, by_rank);
-        candidates.truncate(end);
-    }
-    candidates.sort_unstable_by(by_rank);
+    keep_best(index, &mut candidates, end);
     candidates.drain(..begin);
     (Page::of(index, query, position, &candidates).hits(), total)
+}
+
+/// Leaves the best so many, in order. Ids are compared only of those that tie where they count: among
+/// tens of thousands many tie.
+fn keep_best(index: &Index, candidates: &mut Vec<Candidate>, count: usize) {
+    if count < candidates.len() {
+        let by_score = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score);
+        if let Some(last) = count.checked_sub(1) {
+            let (_, last, _) = candidates.select_nth_unstable_by(last, by_score);
+            let least = last.score;
+            candidates.retain(|candidate| candidate.score >= least);
+        }
+        if count < candidates.len() {
+            candidates.select_nth_unstable_by(count, |a, b| rank(index, a, b));
+            candidates.truncate(count);
+        }
+    }
+    candidates.sort_unstable_by(|a, b| rank(index, a, b));
 }
 
 /// The best first; ties in the order of plans and tactics.
@@ -126,14 +149,11 @@ impl<'a> Gathering<'a> {
             }
         }
         let rarity = rarity(written, self.index.passages_until(self.position));
-        let (index, position, places) = (self.index, self.position, &mut self.places);
+        let places = &mut self.places;
         self.candidates.retain_mut(|candidate| {
             let has_all = candidate.words == number + 1;
             if has_all {
-                let words = get(&index.tactics, candidate.tactic)
-                    .and_then(|tactic| tactic.at(position))
-                    .map_or(0, |stand| stand.words);
-                candidate.score += rarity * saturated(candidate.weighted, words);
+                candidate.score += rarity * saturated(candidate.weighted, candidate.length);
                 candidate.weighted = 0;
             }
             if let Some(place) = places.get_mut(candidate.tactic as usize) {
@@ -166,7 +186,15 @@ impl<'a> Gathering<'a> {
         let Some(place) = self.places.get_mut(tactic as usize) else {
             return;
         };
-        if *place == 0 && number > 0 {
+        let is_candidate = *place > 0;
+        if !is_candidate && number > 0 {
+            return;
+        }
+        // What is said of the tactic itself counts for it; of a strategy, while it serves that one.
+        if is_candidate && strategy.is_none() {
+            if let Some(candidate) = self.candidates.get_mut(*place as usize - 1) {
+                candidate.count(number, weighted);
+            }
             return;
         }
         let serves = |stand: &Stand| strategy.is_none_or(|strategy| strategy == stand.strategy);
@@ -183,13 +211,13 @@ impl<'a> Gathering<'a> {
                 tactic,
                 words: 0,
                 weighted: 0,
+                length: stand.words,
                 score: 0.0,
             });
             *place = u32::try_from(self.candidates.len()).unwrap_or(NONE);
         }
         if let Some(candidate) = self.candidates.get_mut(*place as usize - 1) {
-            candidate.words = number + 1;
-            candidate.weighted = candidate.weighted.saturating_add(weighted);
+            candidate.count(number, weighted);
         }
     }
 }

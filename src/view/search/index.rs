@@ -326,6 +326,8 @@ impl Index {
         match &mut entry.now {
             Some(now) if now.from == position => *now = stand,
             Some(now) if now.differs(&stand) => {
+                // Most tactics change two or three times: no room is kept for more.
+                entry.earlier.reserve_exact(1);
                 entry.earlier.push(std::mem::replace(now, stand));
             }
             Some(_) => {}

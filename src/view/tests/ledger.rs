@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, ops::Bound};
 use super::*;
 use crate::{
     domain::{
+        explain::Citation,
         outcomes::{self, Tally},
         plan::{Commitment, Plan},
     },
-    view::{citations::Citation, commitments::Due, outcomes::CellKey},
+    view::{commitments::Due, outcomes::CellKey},
 };
 
 /// All plans as they were at some position, folded from their first events.
