@@ -85,18 +85,24 @@ impl Writers {
 
     /// Stops them.
     pub(crate) async fn stop(mut self) -> Result<Written, Box<dyn Error>> {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = since.elapsed();
-        let mut latencies = self
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let latencies = std::mem::take(&mut *latencies);
+        let written = self.written();
         self.stop.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
             client?.map_err(|failure| failure.to_string())?;
         }
-        Ok(Written { latencies, took })
+        Ok(written)
+    }
+
+    fn written(&self) -> Written {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latencies = self
+            .latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Written {
+            latencies: std::mem::take(&mut *latencies),
+            took: since.elapsed(),
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use std::{
     fs,
     io::{self, Write},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use strata::proto::{GetStatusRequest, admin_service_client::AdminServiceClient};
 
 mod load;
 mod plan;
@@ -28,6 +30,11 @@ use self::{
 const ROUND: Duration = Duration::from_secs(3);
 /// How long it is asked before that, so that what it reads has been read once.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+/// How long the daemon may take until it serves.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often one that is starting is asked.
+const ASK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What was measured of one question.
 struct Row {
@@ -51,6 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .arg("--data-dir")
         .arg(dir.path().join("data"));
     let daemon = Process::start(stratad)?;
+    wait_until_serving(daemon.url()).await?;
     plan::record(daemon.url()).await?;
 
     let unasked = load::write_for(daemon.url(), ROUND).await?;
@@ -67,6 +75,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     print(&mut out, &unasked, &mut rows)?;
     writeln!(out, "resident after all questions: {resident}")?;
+    Ok(())
+}
+
+/// It listens before it serves.
+async fn wait_until_serving(url: &str) -> Result<(), Box<dyn Error>> {
+    let mut admin = AdminServiceClient::connect(url.to_owned()).await?;
+    let started = Instant::now();
+    while let Err(refused) = admin.get_status(GetStatusRequest {}).await {
+        if started.elapsed() > PATIENCE {
+            return Err(refused.into());
+        }
+        tokio::time::sleep(ASK_INTERVAL).await;
+    }
     Ok(())
 }
 

@@ -85,7 +85,12 @@ impl Author {
         self.revision - requests.len() as u64
     }
 
-    fn command(&mut self, requests: &mut Vec<Value>, because: Option<(u64, &str)>, command: Value) {
+    fn command(
+        &mut self,
+        requests: &mut Vec<Value>,
+        because: Option<(u64, &str)>,
+        command: &Value,
+    ) {
         let because: Vec<Value> = because
             .map(|(revision, role)| json!({"revision": revision.to_string(), "role": role}))
             .into_iter()
@@ -109,21 +114,21 @@ impl Author {
                 "direction": "DIRECTION_INCREASE", "target": 80, "cadence": "604800s"}}),
         ];
         for command in commands {
-            self.command(requests, None, command);
+            self.command(requests, None, &command);
         }
         for number in 0..STRATEGIES {
             let assumption = format!("assumption-{number}");
             self.command(
                 requests,
                 None,
-                json!({"state_assumption": {"assumption_id": assumption,
+                &json!({"state_assumption": {"assumption_id": assumption,
                 "statement": "Buyers of this kind decide within a quarter", "load_bearing": true,
                 "kind": "ASSUMPTION_KIND_NECESSARY"}}),
             );
             self.command(
                 requests,
                 None,
-                json!({"adopt_strategy": {
+                &json!({"adopt_strategy": {
                 "strategy_id": format!("strategy-{number}"),
                 "intent": "Become the first choice of companies that change their supplier",
                 "diagnosis": "Nobody knows us where the decision is taken",
@@ -142,7 +147,7 @@ impl Author {
             self.command(
                 requests,
                 None,
-                json!({"add_tactic": {"tactic_id": tactic,
+                &json!({"add_tactic": {"tactic_id": tactic,
                 "strategy_id": format!("strategy-{number}"), "rank": self.tactics,
                 "statement": format!("Call the {} companies on list {number}", 10 + number),
                 "kind": format!("kind-{}", number % 7), "cost": 1 + number,
@@ -152,36 +157,36 @@ impl Author {
         self.command(
             requests,
             None,
-            json!({"make_commitment": {"commitment_id": commitment,
+            &json!({"make_commitment": {"commitment_id": commitment,
             "tactic_id": tactic, "assignee": format!("person-{}", number % 9),
             "promise": "All calls are made", "due": "2099-01-01T00:00:00Z"}}),
         );
         self.command(
             requests,
             None,
-            json!({"try_tactic": {"tactic_id": tactic,
+            &json!({"try_tactic": {"tactic_id": tactic,
             "expected": "Three meetings", "confidence": 0.4, "reason": "It is its turn"}}),
         );
         let tried = self.revision;
         self.command(
             requests,
             None,
-            json!({"record_measurement": {"indicator_id": "deals",
+            &json!({"record_measurement": {"indicator_id": "deals",
             "value": self.attempts, "unit": "deals"}}),
         );
         let evidence = Some((tried, "CAUSE_ROLE_EVIDENCE"));
-        if self.attempts % 4 == 0 {
+        if self.attempts.is_multiple_of(4) {
             self.command(
                 requests,
                 evidence,
-                json!({"succeed_tactic": {"tactic_id": tactic,
+                &json!({"succeed_tactic": {"tactic_id": tactic,
                 "observed": "Four meetings"}}),
             );
         } else {
             self.command(
                 requests,
                 evidence,
-                json!({"fail_tactic": {"tactic_id": tactic,
+                &json!({"fail_tactic": {"tactic_id": tactic,
                 "failure": "FAILURE_EFFECT", "observed": "No meeting in four weeks"}}),
             );
             self.failed = self.revision;
@@ -189,7 +194,7 @@ impl Author {
         self.command(
             requests,
             None,
-            json!({"keep_commitment": {"commitment_id": commitment}}),
+            &json!({"keep_commitment": {"commitment_id": commitment}}),
         );
         if self.attempts % 25 == 24 {
             let revision = self.attempts / 25 / STRATEGIES + 1;
@@ -198,7 +203,7 @@ impl Author {
             self.command(
                 requests,
                 trigger,
-                json!({"revise_strategy": {
+                &json!({"revise_strategy": {
                 "strategy_id": format!("strategy-{strategy}"), "parent_revision": revision,
                 "intent": format!("Become the first choice of companies, for the {revision} time"),
                 "diagnosis": "Nobody knows us where the decision is taken",
