@@ -39,6 +39,8 @@ const ASK_INTERVAL: Duration = Duration::from_millis(2);
 /// What was measured of one question.
 struct Row {
     name: &'static str,
+    /// How large an answer is.
+    bytes: usize,
     alone: Vec<Duration>,
     under_load: Vec<Duration>,
     written: Written,
@@ -94,14 +96,15 @@ async fn wait_until_serving(url: &str) -> Result<(), Box<dyn Error>> {
 /// Asks one question without and with others writing.
 async fn measure(daemon: &Process, question: Question) -> Result<Row, Box<dyn Error>> {
     question.ask_for(daemon.url(), WARM_UP).await?;
-    let alone = question.ask_for(daemon.url(), ROUND).await?;
+    let (alone, bytes) = question.ask_for(daemon.url(), ROUND).await?;
     let writers = Writers::start(daemon.url()).await?;
     question.ask_for(daemon.url(), WARM_UP).await?;
     writers.forget();
-    let under_load = question.ask_for(daemon.url(), ROUND).await?;
+    let (under_load, _) = question.ask_for(daemon.url(), ROUND).await?;
     let written = writers.stop().await?;
     Ok(Row {
         name: question.name(),
+        bytes,
         alone,
         under_load,
         written,
@@ -118,20 +121,21 @@ fn resident(daemon: &Process) -> Result<String, Box<dyn Error>> {
 fn print(out: &mut impl Write, unasked: &Written, rows: &mut [Row]) -> io::Result<()> {
     writeln!(
         out,
-        "{:<34} {:>17} {:>29} {:>26}",
-        "", "alone", "64 clients write", "their Execute"
+        "{:<34} {:>8} {:>17} {:>26} {:>26}",
+        "", "answer", "alone", "64 clients write", "their Execute"
     )?;
     writeln!(
         out,
-        "{:<34} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8} {:>8} {:>8}",
-        "ms", "p50", "p99", "p50", "p99", "answers", "p50", "p99", "a second"
+        "{:<34} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "ms", "KB", "p50", "p99", "p50", "p99", "answers", "p50", "p99", "a second"
     )?;
-    writeln!(out, "{:<63}{}", "nothing is asked", unasked.shown())?;
+    writeln!(out, "{:<87}{}", "nothing is asked", unasked.shown())?;
     for row in rows {
         writeln!(
             out,
-            "{:<34} {} {} {:>11} {}",
+            "{:<34} {:>8} {} {} {:>8} {}",
             row.name,
+            row.bytes / 1_000,
             shown(&mut row.alone),
             shown(&mut row.under_load),
             row.under_load.len(),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prost::Message;
 use strata::proto::{
     AssessStrategyRequest, DiffPlanRequest, ExplainRequest, GetPlanRequest, GetReliabilityRequest,
     GetTacticStatsRequest, ListCommitmentsRequest, ListRevisionsRequest, Point, ReviewPlanRequest,
@@ -13,7 +14,7 @@ use strata::proto::{
     history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient, point,
 };
 use tonic::{
-    Status,
+    Response, Status,
     transport::{Channel, Endpoint},
 };
 
@@ -95,24 +96,24 @@ impl Question {
         }
     }
 
-    /// Asks it for a while and returns how long each answer took.
+    /// Asks it for a while and returns how long each answer took and how large the last one was.
     pub(crate) async fn ask_for(
         self,
         url: &str,
         time: Duration,
-    ) -> Result<Vec<Duration>, Box<dyn Error>> {
+    ) -> Result<(Vec<Duration>, usize), Box<dyn Error>> {
         let mut services = Services::connect(url).await?;
         let until = Instant::now() + time;
-        let mut latencies = Vec::new();
+        let (mut latencies, mut bytes) = (Vec::new(), 0);
         while Instant::now() < until {
             let asked = Instant::now();
-            tokio::time::timeout(PATIENCE, self.ask(&mut services)).await??;
+            bytes = tokio::time::timeout(PATIENCE, self.ask(&mut services)).await??;
             latencies.push(asked.elapsed());
         }
-        Ok(latencies)
+        Ok((latencies, bytes))
     }
 
-    async fn ask(self, services: &mut Services) -> Result<(), Status> {
+    async fn ask(self, services: &mut Services) -> Result<usize, Status> {
         let plan_id = PLAN.to_owned();
         let strategy_id = STRATEGY.to_owned();
         match self {
@@ -135,7 +136,7 @@ impl Question {
                     from,
                     ..DiffPlanRequest::default()
                 };
-                services.history.diff_plan(asked).await.map(drop)
+                services.history.diff_plan(asked).await.map(size)
             }
             Self::ListRevisions => {
                 let asked = ListRevisionsRequest {
@@ -143,7 +144,7 @@ impl Question {
                     strategy_id,
                     ..Default::default()
                 };
-                services.history.list_revisions(asked).await.map(drop)
+                services.history.list_revisions(asked).await.map(size)
             }
             Self::ExplainRevision => {
                 let target = StrategyRevisionTarget {
@@ -160,26 +161,27 @@ impl Question {
                     plan_id,
                     ..ReviewPlanRequest::default()
                 };
-                services.advice.review_plan(asked).await.map(drop)
+                services.advice.review_plan(asked).await.map(size)
             }
             Self::AssessStrategy => {
                 let asked = AssessStrategyRequest {
                     plan_id,
+                    strategy_id,
                     ..AssessStrategyRequest::default()
                 };
-                services.advice.assess_strategy(asked).await.map(drop)
+                services.advice.assess_strategy(asked).await.map(size)
             }
             Self::TacticStats => {
                 let asked = GetTacticStatsRequest::default();
-                services.advice.get_tactic_stats(asked).await.map(drop)
+                services.advice.get_tactic_stats(asked).await.map(size)
             }
             Self::ListCommitments => {
                 let asked = ListCommitmentsRequest::default();
-                services.advice.list_commitments(asked).await.map(drop)
+                services.advice.list_commitments(asked).await.map(size)
             }
             Self::Reliability => {
                 let asked = GetReliabilityRequest::default();
-                services.advice.get_reliability(asked).await.map(drop)
+                services.advice.get_reliability(asked).await.map(size)
             }
             Self::SearchTactics => {
                 let query = "call companies".to_owned();
@@ -187,7 +189,7 @@ impl Question {
                     query,
                     ..SearchTacticsRequest::default()
                 };
-                services.advice.search_tactics(asked).await.map(drop)
+                services.advice.search_tactics(asked).await.map(size)
             }
         }
     }
@@ -214,33 +216,38 @@ impl Services {
         Ok(services)
     }
 
-    async fn get_plan(&mut self, point: Option<point::Point>) -> Result<(), Status> {
+    async fn get_plan(&mut self, point: Option<point::Point>) -> Result<usize, Status> {
         let asked = GetPlanRequest {
             plan_id: PLAN.into(),
             as_of: point.map(|point| Point { point: Some(point) }),
             ..GetPlanRequest::default()
         };
-        self.plans.get_plan(asked).await.map(drop)
+        self.plans.get_plan(asked).await.map(size)
     }
 
-    async fn explain(&mut self, target: Target) -> Result<(), Status> {
+    async fn explain(&mut self, target: Target) -> Result<usize, Status> {
         let asked = ExplainRequest {
             plan_id: PLAN.into(),
             target: Some(target),
             ..ExplainRequest::default()
         };
-        self.history.explain(asked).await.map(drop)
+        self.history.explain(asked).await.map(size)
     }
 
-    async fn suggest(&mut self, policy: SuggestionPolicy) -> Result<(), Status> {
+    async fn suggest(&mut self, policy: SuggestionPolicy) -> Result<usize, Status> {
         let asked = SuggestTacticRequest {
             plan_id: PLAN.into(),
             strategy_id: STRATEGY.into(),
             policy: policy.into(),
             ..SuggestTacticRequest::default()
         };
-        self.advice.suggest_tactic(asked).await.map(drop)
+        self.advice.suggest_tactic(asked).await.map(size)
     }
+}
+
+/// How many bytes an answer has.
+fn size<T: Message>(answer: Response<T>) -> usize {
+    answer.into_inner().encoded_len()
 }
 
 fn revision(revision: u64) -> Point {
