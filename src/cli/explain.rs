@@ -35,8 +35,8 @@ pub struct Arguments {
     #[arg(value_name = "PLAN")]
     pub plan: String,
     /// What is to be explained: a revision (`12`), a revision of a strategy (`strategies/ID@2`), a
-    /// subject (`tactics/ID`), or a finding (`TAC001:tactics/ID`). Left out: the strategy that was
-    /// revised last.
+    /// subject (`tactics/ID`), or a finding (`TAC005:tactics/ID`). Left out: the strategy that was
+    /// revised last; in a plan without strategies, what was recorded about the plan itself.
     #[arg(value_name = "TARGET", value_parser = asked::target)]
     pub target: Option<Target>,
     /// The daemon; `http://` may be left out.
@@ -46,7 +46,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Answer as of then: `revision:N`, `position:N`, `recorded:TIME` (what was believed then) or
-    /// `occurred:TIME` (what was true then); a time is `2024-05-06` or `2024-05-06T08:00:00Z`.
+    /// `occurred:TIME` (what was true then); a time is `2024-05-06T08:00:00Z`, or
+    /// `2024-05-06` for the beginning of that day in UTC.
     #[arg(long, value_name = "POINT", value_parser = asked::point)]
     pub as_of: Option<Point>,
     /// How many steps to follow causes back, and effects forward: 1 to 64 [default: 32].
@@ -122,7 +123,7 @@ Examples:
   stratad explain growth 12                           # the event of revision 12
   stratad explain growth strategies/win-regulars@2    # why that strategy was revised
   stratad explain growth tactics/free-samples --as-of recorded:2024-05-06
-  stratad explain growth TAC001:tactics/free-samples  # a finding of the review
+  stratad explain growth TAC005:tactics/free-samples  # a finding of the review
   stratad explain growth --format dot | dot -Tsvg > why.svg";
 
 /// Explains something.

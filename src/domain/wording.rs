@@ -288,7 +288,7 @@ fn look(words: &[Word<'_>], start: usize, at: usize) -> Option<Found> {
     if let Some(verb) = lexicon::light_verb(rest)
         && let Some(mut found) = as_verb(verb, place(words, start, at), at)
     {
-        if !is_done_with_a_thing(&rest[verb.len()..]) {
+        if !is_done_with_a_thing(from(rest, verb.len())) {
             found.class = HitClass::IntentVerb;
             found.weight *= LIGHT_INTENT;
         }

@@ -7,7 +7,7 @@ use crate::{
     proto::{FindingTarget, Point, StrategyRevisionTarget, explain_request::Target, point},
 };
 
-/// Reads a target: `12`, `strategies/ID@2`, `TAC001:tactics/ID`, or a subject.
+/// Reads a target: `12`, `strategies/ID@2`, `TAC005:tactics/ID`, or a subject.
 pub(super) fn target(text: &str) -> Result<Target, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return number(text).map(Target::Revision);

@@ -38,7 +38,12 @@ pub(super) fn of(graph: &Graph<'_>) -> String {
     for link in &graph.answer.links {
         let earlier = place(&link.earlier_plan_id, link.earlier_revision);
         let later = place(&link.later_plan_id, link.later_revision);
-        let (role, style) = (quoted(label(link.role())), style(link.role()));
+        // The arrow leads from what was corrected to what corrects it.
+        let role = match link.role() {
+            LinkRole::Corrects => "corrected by",
+            role => label(role),
+        };
+        let (role, style) = (quoted(role), style(link.role()));
         lines.push(format!("  {earlier} -> {later} [label={role}, {style}];"));
     }
     lines.push("}\n".to_owned());

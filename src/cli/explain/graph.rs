@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use crate::proto::{ExplainResponse, ExplainedEvent, ExplainedSide, LinkRole, Precision};
+use crate::{
+    domain::event,
+    proto::{ExplainResponse, ExplainedEvent, ExplainedSide, LinkRole, Precision},
+};
 
 /// An answer, indexed.
 pub(super) struct Graph<'a> {
@@ -142,19 +145,24 @@ pub(super) fn date(event: &ExplainedEvent) -> String {
     }
 }
 
-/// What became of an event after it was recorded, in brackets; nothing if nothing did.
+/// What became of an event after it was recorded, in brackets; nothing if nothing did. A correction is
+/// told with what it put in place, if that reads otherwise.
 pub(super) fn amended(event: &ExplainedEvent) -> String {
+    let corrected = event.corrected.as_ref().map(event::summary);
     match (event.retracted, event.corrected_by) {
         (_, 0) => String::new(),
         (true, by) => format!(" [retracted by {by}]"),
-        (false, by) => format!(" [corrected by {by}]"),
+        (false, by) => match corrected.filter(|corrected| *corrected != event.summary) {
+            Some(corrected) => format!(" [corrected by {by}: {corrected}]"),
+            None => format!(" [corrected by {by}]"),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::Event;
+    use crate::proto::{Event, NoteRecorded, event::Kind};
 
     fn dated(seconds: i64, precision: Precision) -> String {
         let event = Event {
@@ -196,5 +204,27 @@ mod tests {
         assert_eq!(amended_by(0, false), "");
         assert_eq!(amended_by(7, false), " [corrected by 7]");
         assert_eq!(amended_by(7, true), " [retracted by 7]");
+    }
+
+    #[test]
+    fn a_corrected_event_says_what_holds_in_its_place() {
+        let note = |text: &str| Event {
+            kind: Some(Kind::NoteRecorded(NoteRecorded {
+                subject: "plan".into(),
+                text: text.into(),
+            })),
+            ..Event::default()
+        };
+        let corrected = |as_recorded: &str| {
+            amended(&ExplainedEvent {
+                corrected_by: 7,
+                summary: event::summary(&note(as_recorded)),
+                corrected: Some(note("17 cards")),
+                ..ExplainedEvent::default()
+            })
+        };
+        let expected = " [corrected by 7: note on plan: 17 cards]";
+        assert_eq!(corrected("12 cards"), expected);
+        assert_eq!(corrected("17 cards"), " [corrected by 7]", "only its time");
     }
 }

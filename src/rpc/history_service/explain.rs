@@ -117,10 +117,14 @@ fn explain(
     };
     let explanation = explain::explain(moment, &roots, limits, &elsewhere);
     let explanation = explanation.map_err(|error| of_view(&error))?;
+    // A finding names the last of the events behind it only.
+    let is_cut = finding
+        .as_ref()
+        .is_some_and(|finding| finding.event_count as usize > finding.events.len());
     Ok(ExplainResponse {
         events: explanation.events,
         links: explanation.links,
-        truncated: explanation.truncated,
+        truncated: explanation.truncated || is_cut,
         truncated_at: explanation.truncated_at,
         line_of_sight,
         finding,
