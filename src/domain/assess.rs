@@ -217,7 +217,7 @@ fn too_little(right_things: &AssessedAxis, things_right: &AssessedAxis) -> Strin
         AxisVerdict::Holds => holds.to_owned(),
         AxisVerdict::Fails => fails.to_owned(),
         AxisVerdict::Unknown | AxisVerdict::Unspecified => format!(
-            "{unknown} is not known: {} of {OBSERVATIONS_MIN} observations",
+            "{unknown} is not known: observed {}, needed {OBSERVATIONS_MIN}",
             axis.observed
         ),
     };

@@ -74,7 +74,7 @@ async fn an_efficient_tactic_does_not_make_a_strategy_right() {
     );
     assert_eq!(
         assessment.summary,
-        "Whether it does the right things is not known: 2 of 3 observations; it does not do things \
+        "Whether it does the right things is not known: observed 2, needed 3; it does not do things \
          right."
     );
 

@@ -380,12 +380,12 @@ fn half_of_the_observations_is_enough_and_three_are_needed() {
             assessment.summary,
         )
     };
-    let right_unknown = "Whether it does the right things is not known: 0 of 3 observations";
+    let right_unknown = "Whether it does the right things is not known: observed 0, needed 3";
     let (two, summary) = verdict(&[true, true]);
     assert_eq!(two, AxisVerdict::Unknown);
     assert_eq!(
         summary,
-        format!("{right_unknown}; whether it does things right is not known: 2 of 3 observations.")
+        format!("{right_unknown}; whether it does things right is not known: observed 2, needed 3.")
     );
     let (half, summary) = verdict(&[true, false, false, true]);
     assert_eq!(half, AxisVerdict::Holds);
