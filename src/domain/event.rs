@@ -13,7 +13,12 @@ mod tests;
 use proto::event::Kind;
 
 pub(super) use self::summary::{cut, date};
-pub use self::{command::command_of, request::request_of, subject::subjects, summary::summary};
+pub use self::{
+    command::command_of,
+    request::request_of,
+    subject::{is_about, subjects},
+    summary::summary,
+};
 use crate::proto;
 
 /// The names of all kinds of events, in the order of their field numbers. The place of a name is the

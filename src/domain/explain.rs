@@ -92,9 +92,11 @@ pub struct Explanation {
 /// have at that moment what is named.
 #[must_use]
 pub fn roots(moment: &Moment, target: &Target) -> Option<Vec<u64>> {
-    let known = Known::of(moment);
     match target {
-        Target::Revision(revision) => known.event(*revision).map(|_| vec![*revision]),
+        Target::Revision(revision) => {
+            let known = Known::of(moment);
+            known.event(*revision).map(|_| vec![*revision])
+        }
         Target::StrategyRevision {
             strategy_id,
             revision,
@@ -110,7 +112,7 @@ pub fn roots(moment: &Moment, target: &Target) -> Option<Vec<u64>> {
             let mut events = moment.events.iter().map(|recorded| &recorded.event);
             Some(vec![events.find(|event| makes(event))?.revision])
         }
-        Target::Subject(subject) => has(moment, subject).then(|| about(&known, subject)),
+        Target::Subject(subject) => has(moment, subject).then(|| about(moment, subject)),
     }
 }
 
@@ -158,11 +160,11 @@ fn has(moment: &Moment, subject: &Subject) -> bool {
 }
 
 /// The events about a subject, retracted ones among them.
-fn about(known: &Known<'_>, subject: &Subject) -> Vec<u64> {
-    let is_about = |event: &proto::Event| event::subjects(event).contains(subject);
+fn about(moment: &Moment, subject: &Subject) -> Vec<u64> {
+    let known = Known::of(moment);
     let events = known.events().map(|seen| &seen.latest().event);
     events
-        .filter(|event| is_about(event))
+        .filter(|event| event::is_about(event, subject))
         .map(|event| event.revision)
         .collect()
 }

@@ -10,7 +10,7 @@ use prost_types::Timestamp;
 use trail::Trail;
 
 use super::{
-    history::Moment,
+    history::{Moment, Recorded},
     plan::{Plan, Strategy, Tactic},
     value::{Subject, Time},
 };
@@ -158,22 +158,38 @@ impl Draft {
     }
 
     fn finding(&self, moment: &Moment) -> proto::Finding {
-        let mut behind = self.revisions.clone();
-        behind.retain(|revision| moment.event(*revision).is_some());
-        let shown_from = behind.len().saturating_sub(EVENTS_SHOWN_MAX);
+        let behind = self.behind(moment);
+        let shown = behind.len().saturating_sub(EVENTS_SHOWN_MAX)..;
+        let shown = behind.get(shown).unwrap_or_default().iter();
+        let plan_id = &moment.plan.plan_id;
         proto::Finding {
             code: self.code.name.to_owned(),
             level: self.level.into(),
             subject: self.subject.to_string(),
             title: self.code.title.to_owned(),
             message: self.message.clone(),
-            events: moment.references(behind.iter().skip(shown_from).copied()),
+            events: shown.map(|recorded| recorded.reference(plan_id)).collect(),
             event_count: u32::try_from(behind.len()).unwrap_or(u32::MAX),
             subjects: self.subjects.iter().map(Subject::to_string).collect(),
             acknowledgement: self.acknowledgement(moment),
             hits: self.hits.clone(),
             rationale: self.code.rationale(),
         }
+    }
+
+    /// The events behind it that count.
+    fn behind<'a>(&self, moment: &'a Moment) -> Vec<&'a Recorded> {
+        let at_its_place = |revision: u64| {
+            let place = usize::try_from(revision.checked_sub(1)?).ok()?;
+            let recorded = moment.events.get(place)?;
+            (recorded.event.revision == revision).then_some(recorded)
+        };
+        // A place is searched for only where an event before it does not count.
+        let found = self.revisions.iter().filter_map(|revision| {
+            let recorded = at_its_place(*revision).or_else(|| moment.event(*revision));
+            recorded.map(AsRef::as_ref)
+        });
+        found.collect()
     }
 
     /// The acknowledgement that holds: its date has not come, and no event behind the finding came

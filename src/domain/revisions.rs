@@ -2,7 +2,7 @@
 //! became of it and of its tactics while it stood. A revision stands from the event that made it
 //! to the next one or to the strategy's end, in the order of recording.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use super::{
     explain::known::Known,
@@ -29,8 +29,9 @@ const NANOS_A_SECOND: i128 = 1_000_000_000;
 /// The revisions of a strategy, as they are known at a moment.
 pub struct Evolution<'a> {
     moment: &'a Moment,
-    known: Known<'a>,
-    spans: Vec<Span>,
+    /// What is known of the plan's events, once something asks for it.
+    known: OnceCell<Known<'a>>,
+    spans: Vec<Span<'a>>,
     proposals: Vec<proto::Proposal>,
 }
 
@@ -38,16 +39,11 @@ pub struct Evolution<'a> {
 #[must_use]
 pub fn evolution<'a>(moment: &'a Moment, strategy_id: &str) -> Option<Evolution<'a>> {
     let strategy = moment.plan.strategies.get(strategy_id)?;
-    let shown = show::basic(&moment.plan).strategies;
-    let proposals = shown
-        .into_iter()
-        .find(|shown| *shown.strategy_id == *strategy.strategy_id)
-        .map(|shown| shown.proposals);
     Some(Evolution {
         moment,
-        known: Known::of(moment),
+        known: OnceCell::new(),
         spans: replay::spans(moment, &strategy.strategy_id),
-        proposals: proposals.unwrap_or_default(),
+        proposals: show::proposals(&moment.plan, &strategy.strategy_id),
     })
 }
 
@@ -70,7 +66,7 @@ impl Evolution<'_> {
         let before = number
             .checked_sub(1)
             .and_then(|before| self.spans.get(before));
-        let because = self.because(&span.made, history)?;
+        let because = self.because(span.made, history)?;
         let mut shown = self.said(span);
         self.tell_what_became_of_it(&mut shown, span);
         shown.because = because;
@@ -81,8 +77,8 @@ impl Evolution<'_> {
     }
 
     /// What a revision said, and what was recorded with it.
-    fn said(&self, span: &Span) -> proto::StrategyRevision {
-        let (made, strategy) = (&span.made, &span.strategy);
+    fn said(&self, span: &Span<'_>) -> proto::StrategyRevision {
+        let (made, strategy) = (span.made, &span.strategy);
         let Strategy { choice, reason, .. } = strategy.as_ref();
         let texts = |ids: &[Id]| ids.iter().map(Id::to_string).collect();
         let mut shown = proto::StrategyRevision {
@@ -118,8 +114,8 @@ impl Evolution<'_> {
         shown
     }
 
-    fn tell_what_became_of_it(&self, shown: &mut proto::StrategyRevision, span: &Span) {
-        let (begun, ended) = (&span.made, span.ended.as_ref());
+    fn tell_what_became_of_it(&self, shown: &mut proto::StrategyRevision, span: &Span<'_>) {
+        let (begun, ended) = (span.made, span.ended);
         let is_within = |revision: u64| {
             revision > begun.event.revision
                 && ended.is_none_or(|ended| revision <= ended.event.revision)
@@ -136,20 +132,20 @@ impl Evolution<'_> {
         shown.stood_for = Some(duration(begun.occurred_at(), until));
     }
 
-    fn tactics(&self, span: &Span) -> Vec<proto::TacticRecord> {
+    fn tactics(&self, span: &Span<'_>) -> Vec<proto::TacticRecord> {
         let outcomes = span.tactics.iter().flat_map(|tally| &tally.outcomes);
         let mut outcomes: Vec<u64> = outcomes.copied().collect();
         outcomes.sort_unstable();
         let left_out = outcomes.len().saturating_sub(OUTCOMES_MAX);
         let first = outcomes.get(left_out).copied().unwrap_or_default();
-        let named = |tally: &TacticTally| {
+        let named = |tally: &TacticTally<'_>| {
             let outcomes = tally.outcomes.iter().copied();
             let outcomes = outcomes.filter(|revision| *revision >= first);
             self.moment.references(outcomes)
         };
-        let record = |tally: &TacticTally| proto::TacticRecord {
-            tactic_id: tally.tactic_id.clone(),
-            statement: tally.statement.clone(),
+        let record = |tally: &TacticTally<'_>| proto::TacticRecord {
+            tactic_id: tally.tactic_id.to_owned(),
+            statement: tally.statement.to_owned(),
             state: tally.state.into(),
             attempts: tally.attempts,
             successes: tally.successes,
@@ -183,7 +179,7 @@ impl Evolution<'_> {
             }
             let other = others.get(cause.plan_id.as_str());
             let known = if is_own {
-                Some(&self.known)
+                Some(self.known.get_or_init(|| Known::of(self.moment)))
             } else {
                 other.and_then(Option::as_ref)
             };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::plan::{Acknowledgement, Archiving, Lifecycle, Objective, Plan};
+use super::{
+    plan::{Acknowledgement, Archiving, Lifecycle, Objective, Plan},
+    value::Id,
+};
 use crate::proto::{self, PlanState};
 
 mod assumption;
@@ -33,6 +36,12 @@ impl From<&Plan> for proto::Plan {
 #[must_use]
 pub fn basic(plan: &Plan) -> proto::Plan {
     view(plan, Detail::Basic)
+}
+
+/// The proposals to revise a strategy, as the views show them.
+#[must_use]
+pub fn proposals(plan: &Plan, strategy_id: &Id) -> Vec<proto::Proposal> {
+    strategy::proposals(plan, strategy_id)
 }
 
 /// The encoded size of the full view.

@@ -1,7 +1,7 @@
 //! The line of sight: what a tactic or a commitment is for, up to the objective, and where that
 //! chain is broken.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     event::{cut, date},
@@ -34,7 +34,12 @@ pub fn line_of_sight(plan: &Plan, subject: &Subject) -> Option<LineOfSight> {
         | Subject::Indicator(_) => return None,
     };
     let chain = Chain::of(plan, commitment_id, tactic_id);
-    Some(chain.shown(show::basic(plan)))
+    Some(chain.shown(show::basic(&chain.linked())))
+}
+
+/// An entry of a map, for another map.
+fn shared<T>((id, linked): (&Id, &Arc<T>)) -> (Id, Arc<T>) {
+    (id.clone(), linked.clone())
 }
 
 /// The links of a chain, by their ids.
@@ -65,6 +70,33 @@ impl<'a> Chain<'a> {
             strategy: strategy.map(AsRef::as_ref),
             tactic_id,
         }
+    }
+
+    /// The plan with nothing in it but the links, so that no more than these is shown.
+    fn linked(&self) -> Plan {
+        let plan = self.plan;
+        let mut linked = Plan {
+            objective: plan.objective.clone(),
+            ..Plan::unborn(plan.plan_id.clone())
+        };
+        let commitment = self.commitment_id.as_ref();
+        let commitment = commitment.and_then(|id| plan.commitments.get_key_value(id));
+        linked.commitments.extend(commitment.map(shared));
+        let tactic = self.tactic_id.as_ref();
+        let tactic = tactic.and_then(|id| plan.tactics.get_key_value(id));
+        linked.tactics.extend(tactic.map(shared));
+        if let Some(strategy) = self.strategy {
+            let strategy = plan.strategies.get_key_value(&strategy.strategy_id);
+            linked.strategies.extend(strategy.map(shared));
+        }
+        let assumptions = self.assumption_ids.iter();
+        let assumptions = assumptions.filter_map(|id| plan.assumptions.get_key_value(id));
+        linked.assumptions.extend(assumptions.map(shared));
+        let judged_by = self.strategy.map_or(&[][..], |it| &it.choice.indicator_ids);
+        let indicators = judged_by.iter();
+        let indicators = indicators.filter_map(|id| plan.indicators.get_key_value(id));
+        linked.indicators.extend(indicators.map(shared));
+        linked
     }
 
     /// The chain as it is published, with its links from the view of the plan.

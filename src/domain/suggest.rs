@@ -44,9 +44,7 @@ pub enum Obstacle {
 #[must_use]
 pub fn ranked(plan: &Plan, strategy_id: &str) -> Suggestion {
     let options = options(plan, strategy_id);
-    let best = options
-        .iter()
-        .find(|tactic| obstacles(plan, tactic).is_empty());
+    let best = options.iter().find(|tactic| is_eligible(plan, tactic));
     if let Some(tactic) = best {
         Suggestion::Try {
             tactic_id: tactic.tactic_id.clone(),
@@ -93,22 +91,40 @@ fn place(tactic: &Tactic) -> (bool, u32, u64) {
 /// Everything that speaks against suggesting the tactic; none: it is eligible.
 #[must_use]
 pub fn obstacles(plan: &Plan, tactic: &Tactic) -> Vec<Obstacle> {
-    let checks = [
-        (Obstacle::OpenAttempt, tactic.open_attempt().is_some()),
-        (Obstacle::AfterNotMet, !is_after_met(plan, tactic)),
-        (
-            Obstacle::RefutedAssumption,
-            rests_on_refuted_load(plan, tactic),
-        ),
-        (Obstacle::RetryLimit, is_retry_limit_reached(tactic)),
-        (Obstacle::Succeeded, tactic.successes() > 0),
-        (Obstacle::Stopped, is_stopped(tactic)),
-        (Obstacle::Retired, tactic.retired.is_some()),
-    ];
-    checks
-        .into_iter()
-        .filter_map(|(obstacle, holds)| holds.then_some(obstacle))
+    let obstacles = Obstacle::ALL.into_iter();
+    obstacles
+        .filter(|obstacle| obstacle.holds(plan, tactic))
         .collect()
+}
+
+/// Whether nothing speaks against it. Most of those that are not fall at the first obstacles.
+fn is_eligible(plan: &Plan, tactic: &Tactic) -> bool {
+    let mut obstacles = Obstacle::ALL.into_iter();
+    !obstacles.any(|obstacle| obstacle.holds(plan, tactic))
+}
+
+impl Obstacle {
+    const ALL: [Self; 7] = [
+        Self::OpenAttempt,
+        Self::AfterNotMet,
+        Self::RefutedAssumption,
+        Self::RetryLimit,
+        Self::Succeeded,
+        Self::Stopped,
+        Self::Retired,
+    ];
+
+    fn holds(self, plan: &Plan, tactic: &Tactic) -> bool {
+        match self {
+            Self::OpenAttempt => tactic.open_attempt().is_some(),
+            Self::AfterNotMet => !is_after_met(plan, tactic),
+            Self::RefutedAssumption => rests_on_refuted_load(plan, tactic),
+            Self::RetryLimit => is_retry_limit_reached(tactic),
+            Self::Succeeded => tactic.successes() > 0,
+            Self::Stopped => is_stopped(tactic),
+            Self::Retired => tactic.retired.is_some(),
+        }
+    }
 }
 
 fn is_after_met(plan: &Plan, tactic: &Tactic) -> bool {

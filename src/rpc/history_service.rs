@@ -322,9 +322,10 @@ impl EventFilter {
         (self.kinds == u64::MAX || self.kinds & (1 << event::bit_of(event)) != 0)
             && (self.actors.is_empty() || self.actors.iter().any(is_sender))
             && (self.subjects.is_empty()
-                || event::subjects(event)
+                || self
+                    .subjects
                     .iter()
-                    .any(|about| self.subjects.contains(about)))
+                    .any(|subject| event::is_about(event, subject)))
     }
 }
 

@@ -184,6 +184,21 @@ fn every_kind_is_about_what_it_names() {
 }
 
 #[test]
+fn an_event_is_about_what_it_names_and_nothing_else() {
+    let samples = sample::events();
+    let events: Vec<_> = samples.iter().map(|it| it.event(&it.message)).collect();
+    let all: Vec<_> = events.iter().flat_map(subjects).collect();
+    assert!(!all.is_empty());
+    for event in &events {
+        let named = subjects(event);
+        for subject in &all {
+            let said = format!("{} and {subject}", type_name(event));
+            assert_eq!(is_about(event, subject), named.contains(subject), "{said}");
+        }
+    }
+}
+
+#[test]
 fn every_command_comes_back_whole_from_its_event() {
     for sample in sample::commands() {
         let command = sample.command(&sample.message);

@@ -95,6 +95,27 @@ impl<'a> Known<'a> {
             .holds
             .binary_search_by_key(&revision, |it| it.event.revision);
         let holds = place.ok().and_then(|place| self.holds.get(place));
+        self.seen(recorded, holds)
+    }
+
+    /// All events that are known, in order.
+    pub(in crate::domain) fn events(&self) -> impl Iterator<Item = Seen<'_>> {
+        let mut holds = self.holds.iter().peekable();
+        let revisions = self.history.until(self.until).iter();
+        revisions.filter_map(move |recorded| {
+            let revision = recorded.event.revision;
+            let holds = holds.next_if(|it| it.event.revision == revision);
+            self.seen(recorded, holds)
+        })
+    }
+
+    /// An event and what holds of it, if it is known.
+    fn seen<'k>(
+        &'k self,
+        recorded: &'k Recorded,
+        holds: Option<&'k Arc<Recorded>>,
+    ) -> Option<Seen<'k>> {
+        let revision = recorded.event.revision;
         let amendments = self
             .amendments
             .get(&revision)
@@ -105,12 +126,6 @@ impl<'a> Known<'a> {
             holds: holds.map(AsRef::as_ref),
             amendments,
         })
-    }
-
-    /// All events that are known, in order.
-    pub(in crate::domain) fn events(&self) -> impl Iterator<Item = Seen<'_>> {
-        let revisions = self.history.until(self.until).iter();
-        revisions.filter_map(|recorded| self.event(recorded.event.revision))
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) struct Plans<'a, E> {
 /// A plan and what its events are to each other.
 struct Indexed<'a> {
     known: Known<'a>,
-    /// The events that cite an event, by its revision.
-    cited_by: OnceCell<HashMap<u64, Vec<Place>>>,
+    /// The revisions that events cite, ascending, each with one that cites it.
+    cited_by: OnceCell<Vec<(u64, Place)>>,
     /// The events that made revisions of strategies: of each strategy in order.
     makers: OnceCell<HashMap<String, BTreeMap<u32, u64>>>,
 }
@@ -85,12 +85,15 @@ impl<'a, E> Plans<'a, E> {
 
     /// The events that say they are because of the one at a place. Corrections of it are not among
     /// them.
-    pub(super) fn effects(&self, place: &Place) -> &[Place] {
-        let Some(indexed) = self.indexed(place) else {
-            return &[];
-        };
-        let cited_by = indexed.cited_by.get_or_init(|| self.citing(&indexed.known));
-        cited_by.get(&place.revision).map_or(&[], Vec::as_slice)
+    pub(super) fn effects(&self, place: &Place) -> impl Iterator<Item = &Place> {
+        let revision = place.revision;
+        let cited_by = self.indexed(place).map_or(&[][..], |indexed| {
+            indexed.cited_by.get_or_init(|| self.citing(&indexed.known))
+        });
+        let first = cited_by.partition_point(|(cited, _)| *cited < revision);
+        let from_here = cited_by.iter().skip(first);
+        let citing = from_here.take_while(move |(cited, _)| *cited == revision);
+        citing.map(|(_, place)| place)
     }
 
     /// What is shown beside the event at a place: the revision of a strategy that it revised or
@@ -132,25 +135,25 @@ impl<'a, E> Plans<'a, E> {
         self.met.get(&place.plan_id)?.as_ref()
     }
 
-    fn citing(&self, known: &Known<'_>) -> HashMap<u64, Vec<Place>> {
+    fn citing(&self, known: &Known<'_>) -> Vec<(u64, Place)> {
         let own = known.plan_id();
-        let mut cited_by = HashMap::<u64, Vec<Place>>::new();
+        let mut cited_by = Vec::new();
         for seen in known.events() {
             let event = &seen.recorded.event;
-            for cited in cited_in(event, own) {
-                let all = cited_by.entry(cited).or_default();
-                all.push(place_of("", event.revision, own));
-            }
+            let cited = cited_in(event, own);
+            cited_by.extend(cited.map(|cited| (cited, place_of("", event.revision, own))));
         }
         for citation in (self.elsewhere.citing)(own) {
             if citation.position <= self.position && &citation.plan_id != own {
-                let all = cited_by.entry(citation.cited_revision).or_default();
-                all.push(Place {
+                let citing = Place {
                     plan_id: citation.plan_id,
                     revision: citation.revision,
-                });
+                };
+                cited_by.push((citation.cited_revision, citing));
             }
         }
+        // Of those that cite the same event the order stays.
+        cited_by.sort_by_key(|(cited, _)| *cited);
         cited_by
     }
 }

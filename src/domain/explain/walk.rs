@@ -208,7 +208,7 @@ impl<'a, E> Walk<'a, E> {
         };
         (has_causes && self.plans.causes(place).iter().any(is_missing))
             || (has_beside && self.plans.beside(place).iter().any(is_missing))
-            || (self.led_on.contains(place) && self.plans.effects(place).iter().any(is_missing))
+            || (self.led_on.contains(place) && self.plans.effects(place).any(is_missing))
     }
 
     fn event(&self, shown: &Shown) -> Option<ExplainedEvent> {

@@ -100,7 +100,7 @@ impl<'a> Trail<'a> {
             Kind::TacticTried(it) => self.tried(it, revision),
             Kind::TacticFailed(it) => self.failed(it, revision),
             Kind::TacticSucceeded(it) => self.succeeded(&it.tactic_id),
-            Kind::TacticStopped(it) => self.attempted(&it.tactic_id),
+            Kind::TacticStopped(it) => self.stopped(&it.tactic_id),
             Kind::EvidenceRecorded(it) => self.learned(&it.assumption_id, revision),
             Kind::AssumptionSupported(it) => self.learned(&it.assumption_id, revision),
             Kind::AssumptionRefuted(it) => self.learned(&it.assumption_id, revision),
@@ -213,10 +213,10 @@ impl<'a> Trail<'a> {
     }
 
     fn tried(&mut self, it: &'a proto::TacticTried, revision: u64) {
-        self.attempted(&it.tactic_id);
         let Some(tactic) = self.tactics.get(it.tactic_id.as_str()) else {
             return;
         };
+        attempted(&mut self.strategies, tactic.strategy_id);
         let repeated = tactic
             .failed
             .filter(|failed| !self.has_changed_since(tactic, *failed));
@@ -228,7 +228,9 @@ impl<'a> Trail<'a> {
         {
             self.window.tried_out_of_rank(&it.tactic_id, revision);
         }
-        if let Some(tactic) = self.tactics.get_mut(it.tactic_id.as_str()) {
+        if (repeated.is_some() || is_early)
+            && let Some(tactic) = self.tactics.get_mut(it.tactic_id.as_str())
+        {
             tactic
                 .repeats
                 .extend(repeated.map(|failed| (failed, revision)));
@@ -257,11 +259,11 @@ impl<'a> Trail<'a> {
     }
 
     fn failed(&mut self, it: &'a proto::TacticFailed, revision: u64) {
-        self.attempted(&it.tactic_id);
-        if it.failure() != Failure::Effect {
+        let Some(tactic) = self.tactics.get_mut(it.tactic_id.as_str()) else {
             return;
-        }
-        if let Some(tactic) = self.tactics.get_mut(it.tactic_id.as_str()) {
+        };
+        attempted(&mut self.strategies, tactic.strategy_id);
+        if it.failure() == Failure::Effect {
             tactic.failed = Some(revision);
             let (added, strategy_id) = (tactic.added, tactic.strategy_id);
             self.window
@@ -270,20 +272,16 @@ impl<'a> Trail<'a> {
     }
 
     fn succeeded(&mut self, tactic_id: &str) {
-        self.attempted(tactic_id);
         if let Some(tactic) = self.tactics.get_mut(tactic_id) {
+            attempted(&mut self.strategies, tactic.strategy_id);
             tactic.has_succeeded = true;
             tactic.failed = None;
         }
     }
 
-    /// An attempt began or ended, so that the next revision of its strategy can rest on one.
-    fn attempted(&mut self, tactic_id: &str) {
-        let tactic = self.tactics.get(tactic_id);
-        if let Some(strategy_id) = tactic.and_then(|tactic| tactic.strategy_id)
-            && let Some(strategy) = self.strategies.get_mut(strategy_id)
-        {
-            strategy.revised_in_a_row.clear();
+    fn stopped(&mut self, tactic_id: &str) {
+        if let Some(tactic) = self.tactics.get(tactic_id) {
+            attempted(&mut self.strategies, tactic.strategy_id);
         }
     }
 
@@ -326,6 +324,13 @@ impl<'a> Trail<'a> {
             it.notice() == proto::Notice::AfterDue
         };
         commitment.late_misses.extend(is_late.then_some(revision));
+    }
+}
+
+/// An attempt under a strategy began or ended, so that its next revision can rest on one.
+fn attempted(strategies: &mut HashMap<&str, StrategyTrail>, strategy_id: Option<&str>) {
+    if let Some(strategy) = strategy_id.and_then(|id| strategies.get_mut(id)) {
+        strategy.revised_in_a_row.clear();
     }
 }
 

@@ -1,36 +1,39 @@
 //! The history of a strategy cut into the spans in which its revisions stood, with what became of
 //! its tactics in each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use crate::{
     domain::{
         evolve,
         history::{Moment, Recorded},
-        plan::{AttemptState, Plan, Strategy, Tactic},
+        plan::{Plan, Strategy},
         value::Id,
     },
     proto::{Failure, TacticState, event::Kind},
 };
 
 /// The span in which a revision stood.
-pub(super) struct Span {
+pub(super) struct Span<'a> {
     /// The strategy as the revision made it.
     pub(super) strategy: Arc<Strategy>,
     /// The event that made it.
-    pub(super) made: Arc<Recorded>,
+    pub(super) made: &'a Recorded,
     /// The event that ended it: the next revision, or the strategy's end.
-    pub(super) ended: Option<Arc<Recorded>>,
+    pub(super) ended: Option<&'a Recorded>,
     /// The strategy's tactics in that time, in the order in which they were added.
-    pub(super) tactics: Vec<TacticTally>,
+    pub(super) tactics: Vec<TacticTally<'a>>,
 }
 
 /// What became of a tactic in a span.
 #[derive(Default)]
-pub(super) struct TacticTally {
-    pub(super) tactic_id: String,
+pub(super) struct TacticTally<'a> {
+    pub(super) tactic_id: &'a str,
     /// As it was worded at the end.
-    pub(super) statement: String,
+    pub(super) statement: &'a str,
     /// Where it stood at the end.
     pub(super) state: TacticState,
     pub(super) attempts: u32,
@@ -43,17 +46,17 @@ pub(super) struct TacticTally {
 }
 
 /// The spans of a strategy's revisions, in order.
-pub(super) fn spans(moment: &Moment, strategy_id: &Id) -> Vec<Span> {
+pub(super) fn spans<'a>(moment: &'a Moment, strategy_id: &'a Id) -> Vec<Span<'a>> {
     let mut replay = Replay {
         strategy_id,
         plan: Plan::unborn(moment.plan.plan_id.clone()),
+        tactics: Vec::new(),
+        places: HashMap::new(),
         spans: Vec::new(),
         open: None,
     };
     for recorded in &moment.events {
-        if let Some(kind) = &recorded.event.kind
-            && matters(kind)
-        {
+        if let Some(kind) = &recorded.event.kind {
             replay.step(recorded, kind);
         }
     }
@@ -63,80 +66,129 @@ pub(super) fn spans(moment: &Moment, strategy_id: &Id) -> Vec<Span> {
 
 struct Replay<'a> {
     strategy_id: &'a Id,
+    /// The strategies so far. What else a plan has is left out of it: no revision depends on it.
     plan: Plan,
-    spans: Vec<Span>,
-    open: Option<Open>,
+    /// The tactics so far, in the order in which they were added.
+    tactics: Vec<Tactic<'a>>,
+    /// Where in `tactics` each is.
+    places: HashMap<&'a str, usize>,
+    spans: Vec<Span<'a>>,
+    open: Option<Open<'a>>,
 }
 
 /// The span that was not ended yet.
-struct Open {
+struct Open<'a> {
     strategy: Arc<Strategy>,
-    made: Arc<Recorded>,
-    tactics: BTreeMap<Id, TacticTally>,
+    made: &'a Recorded,
+    /// By the places of the tactics.
+    tactics: BTreeMap<usize, TacticTally<'a>>,
 }
 
-impl Replay<'_> {
-    fn step(&mut self, recorded: &Arc<Recorded>, kind: &Kind) {
+/// A tactic, as far as a tally tells of it.
+struct Tactic<'a> {
+    tactic_id: &'a str,
+    statement: &'a str,
+    /// Empty: under none.
+    strategy_id: &'a str,
+    is_retired: bool,
+    /// The numbers of its attempts, and where each stands.
+    attempts: Vec<(u32, TacticState)>,
+}
+
+impl<'a> Replay<'a> {
+    fn step(&mut self, recorded: &'a Recorded, kind: &'a Kind) {
         // What the end of a span does is no part of it.
         if ends(kind, self.strategy_id) {
             self.close(Some(recorded));
         }
-        evolve::evolve(&mut self.plan, &recorded.event);
+        if made(kind).or_else(|| ended(kind)).is_some() {
+            evolve::evolve(&mut self.plan, &recorded.event);
+            self.retire_with(kind);
+        }
         if makes(kind, self.strategy_id) {
             self.open(recorded);
-        } else if let Some(tactic_id) = tactic_of(kind) {
-            self.tally(tactic_id, recorded.event.revision, kind);
+        } else if let Some(tactic_id) = tactic_of(kind)
+            && let Some(place) = self.follow(tactic_id, kind)
+        {
+            self.tally(place, recorded.event.revision, kind);
         }
     }
 
-    fn open(&mut self, made: &Arc<Recorded>) {
+    /// Retires the tactics that a revision of a strategy retires.
+    fn retire_with(&mut self, kind: &Kind) {
+        let Kind::StrategyRevised(it) = kind else {
+            return;
+        };
+        if !self.plan.strategies.contains_key(it.strategy_id.as_str()) {
+            return;
+        }
+        for tactic_id in &it.retire_tactic_ids {
+            let place = self.places.get(tactic_id.as_str());
+            if let Some(tactic) = place.and_then(|place| self.tactics.get_mut(*place)) {
+                tactic.is_retired = true;
+            }
+        }
+    }
+
+    /// Lets an event have its effect on its tactic, and says where that is.
+    fn follow(&mut self, tactic_id: &'a str, kind: &'a Kind) -> Option<usize> {
+        let place = match self.places.entry(tactic_id) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(vacant) => {
+                self.tactics.push(Tactic::added(kind)?);
+                *vacant.insert(self.tactics.len() - 1)
+            }
+        };
+        self.tactics.get_mut(place)?.evolve(kind);
+        Some(place)
+    }
+
+    fn open(&mut self, made: &'a Recorded) {
         let Some(strategy) = self.plan.strategies.get(self.strategy_id) else {
             return;
         };
-        let is_option = |tactic: &&Arc<Tactic>| {
-            tactic.retired.is_none() && tactic.strategy_id.as_ref() == Some(self.strategy_id)
-        };
-        let options = self.plan.tactics.values().filter(is_option);
-        let tactics = options.map(|tactic| (tactic.tactic_id.clone(), TacticTally::default()));
+        let tactics = self.tactics.iter().enumerate();
+        let options = tactics
+            .filter(|(_, tactic)| !tactic.is_retired && *tactic.strategy_id == **self.strategy_id);
+        let tallies = options.map(|(place, _)| (place, TacticTally::default()));
         self.open = Some(Open {
             strategy: strategy.clone(),
-            made: made.clone(),
-            tactics: tactics.collect(),
+            made,
+            tactics: tallies.collect(),
         });
     }
 
-    fn close(&mut self, ended: Option<&Arc<Recorded>>) {
+    fn close(&mut self, ended: Option<&'a Recorded>) {
         let Some(open) = self.open.take() else {
             return;
         };
-        let mut tactics = Vec::new();
-        for (tactic_id, mut tally) in open.tactics {
-            let Some(tactic) = self.plan.tactics.get(&tactic_id) else {
-                continue;
-            };
-            tally.tactic_id = tactic_id.to_string();
-            tally.statement.clone_from(&tactic.statement);
-            tally.state = state(tactic);
-            tactics.push((tactic.added_revision, tally));
-        }
-        tactics.sort_by_key(|(added_revision, _)| *added_revision);
+        let told = |(place, tally): (usize, TacticTally<'a>)| {
+            let tactic = self.tactics.get(place)?;
+            Some(TacticTally {
+                tactic_id: tactic.tactic_id,
+                statement: tactic.statement,
+                state: tactic.state(),
+                ..tally
+            })
+        };
+        let tactics = open.tactics.into_iter().filter_map(told).collect();
         self.spans.push(Span {
             strategy: open.strategy,
             made: open.made,
-            ended: ended.cloned(),
-            tactics: tactics.into_iter().map(|(_, tally)| tally).collect(),
+            ended,
+            tactics,
         });
     }
 
     /// Counts what an event means for a tactic, if that is one of the strategy's.
-    fn tally(&mut self, tactic_id: &str, revision: u64, kind: &Kind) {
-        let (Some(open), Some(tactic)) = (&mut self.open, self.plan.tactics.get(tactic_id)) else {
+    fn tally(&mut self, place: usize, revision: u64, kind: &Kind) {
+        let (Some(open), Some(tactic)) = (&mut self.open, self.tactics.get(place)) else {
             return;
         };
-        if tactic.strategy_id.as_ref() != Some(self.strategy_id) {
+        if *tactic.strategy_id != **self.strategy_id {
             return;
         }
-        let tally = open.tactics.entry(tactic.tactic_id.clone()).or_default();
+        let tally = open.tactics.entry(place).or_default();
         let counted = match outcome(kind) {
             Some(Outcome::Tried) => {
                 tally.attempts += 1;
@@ -152,6 +204,55 @@ impl Replay<'_> {
         };
         *counted += 1;
         tally.outcomes.push(revision);
+    }
+}
+
+impl<'a> Tactic<'a> {
+    /// The tactic that an event adds.
+    fn added(kind: &'a Kind) -> Option<Self> {
+        let Kind::TacticAdded(it) = kind else {
+            return None;
+        };
+        Some(Self {
+            tactic_id: &it.tactic_id,
+            statement: &it.statement,
+            strategy_id: &it.strategy_id,
+            is_retired: false,
+            attempts: Vec::new(),
+        })
+    }
+
+    fn evolve(&mut self, kind: &'a Kind) {
+        if let Kind::TacticReworded(it) = kind {
+            self.statement = &it.statement;
+        } else if let Kind::TacticRegrouped(it) = kind {
+            self.strategy_id = &it.strategy_id;
+        } else if let Kind::TacticRetired(_) = kind {
+            self.is_retired = true;
+        } else if let Kind::TacticTried(it) = kind {
+            self.attempts.push((it.attempt, TacticState::Open));
+        } else if let Kind::TacticSucceeded(it) = kind {
+            self.end(it.attempt, TacticState::Succeeded);
+        } else if let Kind::TacticFailed(it) = kind {
+            self.end(it.attempt, TacticState::Failed);
+        } else if let Kind::TacticStopped(it) = kind {
+            self.end(it.attempt, TacticState::Stopped);
+        }
+    }
+
+    fn end(&mut self, number: u32, state: TacticState) {
+        let mut latest_first = self.attempts.iter_mut().rev();
+        if let Some((_, standing)) = latest_first.find(|(attempt, _)| *attempt == number) {
+            *standing = state;
+        }
+    }
+
+    fn state(&self) -> TacticState {
+        if self.is_retired {
+            return TacticState::Retired;
+        }
+        let last = self.attempts.last();
+        last.map_or(TacticState::Untried, |(_, state)| *state)
     }
 }
 
@@ -177,11 +278,6 @@ fn outcome(kind: &Kind) -> Option<Outcome> {
         return Some(Outcome::Failed(failed.failure()));
     }
     None
-}
-
-/// Whether strategies or tactics depend on events of this kind.
-fn matters(kind: &Kind) -> bool {
-    made(kind).or_else(|| ended(kind)).is_some() || tactic_of(kind).is_some()
 }
 
 /// The tactic that an event is about.
@@ -273,17 +369,4 @@ fn revised(kind: &Kind) -> Option<&str> {
         return Some(&it.strategy_id);
     }
     None
-}
-
-fn state(tactic: &Tactic) -> TacticState {
-    if tactic.retired.is_some() {
-        return TacticState::Retired;
-    }
-    match tactic.attempts.last().map(|attempt| &attempt.state) {
-        None => TacticState::Untried,
-        Some(AttemptState::Open) => TacticState::Open,
-        Some(AttemptState::Succeeded(_)) => TacticState::Succeeded,
-        Some(AttemptState::Failed { .. }) => TacticState::Failed,
-        Some(AttemptState::Stopped { .. }) => TacticState::Stopped,
-    }
 }

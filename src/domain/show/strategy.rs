@@ -23,6 +23,16 @@ pub(super) fn all(plan: &Plan) -> Vec<proto::Strategy> {
         .collect()
 }
 
+/// The proposals to revise a strategy, in the order in which they were made.
+pub(super) fn proposals(plan: &Plan, strategy_id: &Id) -> Vec<proto::Proposal> {
+    let proposals = plan.proposals.values().map(AsRef::as_ref);
+    let mut made: Vec<&Proposal> = proposals
+        .filter(|proposal| proposal.strategy_id == *strategy_id)
+        .collect();
+    made.sort_by_key(|proposal| proposal.revision);
+    made.into_iter().map(show_proposal).collect()
+}
+
 /// The ids, as the view shows them.
 pub(super) fn texts(ids: &[Id]) -> Vec<String> {
     ids.iter().map(Id::to_string).collect()
