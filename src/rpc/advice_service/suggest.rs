@@ -154,6 +154,7 @@ fn fit(response: &mut SuggestTacticResponse, bytes_max: usize) {
 fn events_of(suggestion: &mut TacticSuggestion, mut change: impl FnMut(&mut Vec<EventReference>)) {
     for option in &mut suggestion.options {
         change(&mut option.outcomes);
+        change(&mut option.alike_outcomes);
         option
             .obstacles
             .iter_mut()
