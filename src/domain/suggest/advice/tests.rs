@@ -542,4 +542,24 @@ fn a_strategy_without_options_is_exhausted_too() {
         advice(&failing).1,
         "Ask which assumption of `s` its failure speaks against, and revise it, citing that."
     );
+    let twice = [
+        given::tried("a", 1),
+        given::failed("a", 1, Failure::Effect),
+        given::tried("b", 1),
+        given::failed("b", 1, Failure::Effect),
+    ];
+    assert_eq!(
+        advice(&twice).1,
+        "Ask which assumption of `s` its failures speak against, and revise it, citing them."
+    );
+    let both = [
+        resting_on(&["detail", "load"], &[]),
+        refuted("detail"),
+        refuted("load"),
+        retired("b"),
+    ];
+    assert_eq!(
+        advice(&both).1,
+        "Revise `s` so that it does without `detail` and `load`, and cite what refuted them."
+    );
 }
