@@ -7,7 +7,7 @@ use crate::{
     domain::{
         evolve,
         history::{Moment, Recorded},
-        plan::{AttemptState, Plan, Strategy, Tactic},
+        plan::{Plan, Strategy, Tactic},
         value::Id,
     },
     proto::{Failure, TacticState, event::Kind},
@@ -116,7 +116,7 @@ impl Replay<'_> {
             };
             tally.tactic_id = tactic_id.to_string();
             tally.statement.clone_from(&tactic.statement);
-            tally.state = state(tactic);
+            tally.state = tactic.state();
             tactics.push((tactic.added_revision, tally));
         }
         tactics.sort_by_key(|(added_revision, _)| *added_revision);
@@ -144,11 +144,10 @@ impl Replay<'_> {
             }
             Some(Outcome::Succeeded) => &mut tally.successes,
             Some(Outcome::Failed(Failure::Precondition)) => &mut tally.precondition_failures,
-            Some(Outcome::Failed(Failure::Effect | Failure::Unspecified)) => {
-                &mut tally.effect_failures
-            }
+            Some(Outcome::Failed(Failure::Effect)) => &mut tally.effect_failures,
             Some(Outcome::Stopped) => &mut tally.stops,
-            None => return,
+            // In which way it failed was not said, or another version knows it.
+            Some(Outcome::Failed(Failure::Unspecified)) | None => return,
         };
         *counted += 1;
         tally.outcomes.push(revision);
@@ -273,17 +272,4 @@ fn revised(kind: &Kind) -> Option<&str> {
         return Some(&it.strategy_id);
     }
     None
-}
-
-fn state(tactic: &Tactic) -> TacticState {
-    if tactic.retired.is_some() {
-        return TacticState::Retired;
-    }
-    match tactic.attempts.last().map(|attempt| &attempt.state) {
-        None => TacticState::Untried,
-        Some(AttemptState::Open) => TacticState::Open,
-        Some(AttemptState::Succeeded(_)) => TacticState::Succeeded,
-        Some(AttemptState::Failed { .. }) => TacticState::Failed,
-        Some(AttemptState::Stopped { .. }) => TacticState::Stopped,
-    }
 }
