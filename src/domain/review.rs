@@ -1,7 +1,7 @@
 //! What is wrong with a plan at a moment: findings with a stable code, how much they weigh, what they
 //! are about, the events behind them and what to do. Nothing is refused for them, and whoever has
-//! decided to live with one can say so; it is then shown with that, until the date that was named or
-//! until new events join it. One file for each family of codes.
+//! decided to live with one can say so; it is then shown with that, until the date that was named, or
+//! until new events join it or one behind it is corrected. One file for each family of codes.
 
 use std::{collections::HashMap, fmt::Display};
 
@@ -193,14 +193,19 @@ impl Draft {
     }
 
     /// The acknowledgement that holds: its date has not come, and no event behind the finding came
-    /// after it.
+    /// after it or was corrected since.
     fn acknowledgement(&self, moment: &Moment) -> Option<proto::Acknowledgement> {
         let key = (self.code.name.to_owned(), self.subject.to_string());
         let accepted = moment.plan.acknowledgements.get(&key)?;
         let is_due = accepted.until.is_some_and(|until| until <= moment.now);
-        let has_grown = self.revisions.last() > Some(&accepted.revision);
+        let amendments = &moment.plan.amendments;
+        let changed_at = |revision: &u64| {
+            let amended = amendments.get(revision);
+            amended.map_or(*revision, |amendment| amendment.revision())
+        };
+        let has_changed = self.revisions.iter().map(changed_at).max() > Some(accepted.revision);
         let (code, subject) = key;
-        (!is_due && !has_grown).then(|| proto::Acknowledgement {
+        (!is_due && !has_changed).then(|| proto::Acknowledgement {
             code,
             subject,
             until: accepted.until.map(Into::into),
@@ -253,11 +258,13 @@ fn day(time: Time) -> String {
     )
 }
 
-/// The whole days from one time to another, "3 days"; none if they have not passed.
+/// The whole days from one time to another: "3 days".
 fn days_between(earlier: Time, later: Time) -> String {
     let seconds = later.seconds.saturating_sub(earlier.seconds);
-    let days = usize::try_from(seconds / DAY_SECONDS).unwrap_or_default();
-    counted(days, "day")
+    match usize::try_from(seconds / DAY_SECONDS).unwrap_or_default() {
+        0 => "less than a day".to_owned(),
+        days => counted(days, "day"),
+    }
 }
 
 /// A text of blanks says nothing.

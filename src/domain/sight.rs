@@ -177,7 +177,10 @@ impl<'a> Chain<'a> {
         let mut gaps = Vec::new();
         match (&self.commitment_id, &self.tactic_id, self.strategy) {
             (Some(id), None, _) => gaps.push(format!("The commitment `{id}` is for no tactic.")),
-            (_, Some(id), None) => gaps.push(format!("The tactic `{id}` serves no strategy.")),
+            (_, Some(id), None) => {
+                gaps.extend(self.retired(id));
+                gaps.push(format!("The tactic `{id}` serves no strategy."));
+            }
             (_, Some(id), Some(_)) => gaps.extend(self.retired(id)),
             (None, None, _) => {}
         }

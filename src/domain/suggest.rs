@@ -11,6 +11,9 @@ mod obstacles;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::domain) use chance::refutation;
+pub(in crate::domain) use obstacles::speaking_for;
+
 use super::plan::{Assumption, AssumptionState, AttemptState, Plan, Suggestion, Tactic};
 use crate::proto::Failure;
 

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use strata::proto::{
     AcknowledgeFinding, AdoptStrategy, ArchivePlan, Command, ExecuteRequest, Finding, FindingLevel,
     PlanOutcome, Point, ReviewPlanRequest, ReviewPlanResponse, ReviseStrategy, SetObjective,
-    TryTactic, advice_service_client::AdviceServiceClient, command::Kind, point::Point as At,
+    TryTactic, command::Kind, point::Point as At,
 };
 use tempfile::{TempDir, tempdir};
 use tonic::{Code, Response, Status};
@@ -80,8 +80,7 @@ async fn answer(
     daemon: &Daemon,
     request: ReviewPlanRequest,
 ) -> Result<Response<ReviewPlanResponse>, Status> {
-    let client = AdviceServiceClient::connect(daemon.url()).await;
-    client.expect("connected").review_plan(request).await
+    daemon.advice().review_plan(request).await
 }
 
 async fn review(daemon: &Daemon, request: ReviewPlanRequest) -> ReviewPlanResponse {

@@ -286,6 +286,8 @@ async fn a_real_history_is_advised_as_it_went() {
     assert_eq!(guns.doubts[0].assumption_id, "coverage-80");
     assert_eq!(guns.doubts[0].events[0].revision, 11);
     is_exactly(guns.success_probability, 0.5 / 3.0);
+    let ranked_by = guns.ranked_by.as_ref().expect("an event");
+    assert!(["TacticAdded", "TacticsRanked"].contains(&&*ranked_by.r#type));
     // Births outran the coverage: no option is left, and that is what has to be reconsidered.
     let exhausted = at(19).await;
     assert_eq!(exhausted.verdict(), SuggestionVerdict::StrategyExhausted);

@@ -7,12 +7,10 @@ use super::{
     codes::{ASM001, ASM002, ASM003},
     day, listed,
 };
-use crate::{
-    domain::{
-        plan::{Assumption, AssumptionState, Strategy, Tactic},
-        value::{Id, Subject},
-    },
-    proto::Verdict,
+use crate::domain::{
+    plan::{Assumption, AssumptionState, Strategy, Tactic},
+    suggest::refutation,
+    value::{Id, Subject},
 };
 
 pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
@@ -86,31 +84,23 @@ fn refuted_in_use(
     let id = &assumption.assumption_id;
     let when = case.moment.event(refuted);
     let message = format!(
-        "Assumption `{id}` was found not to hold on {}, and {} still rests on it: revise that with \
-         `revise_strategy` because of revision {refuted}, or reopen the assumption if it was \
-         judged wrongly.",
+        "Assumption `{id}` was found not to hold on {}, and {} with `revise_strategy` because of \
+         revision {refuted}, or reopen the assumption if it was judged wrongly.",
         when.map_or_else(|| "an unknown day".to_owned(), |it| day(it.occurred_at())),
-        listed_strategies(resting)
+        resting_yet(resting)
     );
-    let refuting = assumption
-        .evidence_ids
-        .iter()
-        .filter_map(|id| case.plan.evidence.get(id))
-        .filter(|evidence| evidence.verdict == i32::from(Verdict::Refutes))
-        .map(|evidence| evidence.revision);
     let behind = resting
         .iter()
         .map(|strategy| strategy.revised_revision)
-        .chain(refuting)
-        .chain([refuted]);
+        .chain(refutation(case.moment, assumption, refuted));
     Some(Draft::new(&ASM002, subject(assumption), behind, message))
 }
 
-fn listed_strategies(resting: &[&Strategy]) -> String {
+fn resting_yet(resting: &[&Strategy]) -> String {
     let ids = listed(resting.iter().map(|it| &it.strategy_id));
     match resting.len() {
-        1 => format!("strategy {ids}"),
-        more => format!("each of {more} strategies ({ids})"),
+        1 => format!("strategy {ids} still rests on it: revise that"),
+        more => format!("{more} strategies ({ids}) still rest on it: revise them"),
     }
 }
 
@@ -128,14 +118,18 @@ fn without_assumption(case: &Case<'_>) -> Option<Draft> {
     if without.is_empty() {
         return None;
     }
+    let ids = listed(without.iter().map(|it| &it.tactic_id));
     let message = format!(
-        "{} no assumption ({}): say with `reword_tactic` what has to be true for it to work, so \
-         that a failure teaches something.",
+        "{} to work, so that a failure teaches something.",
         match without.len() {
-            1 => "1 tactic names".to_owned(),
-            more => format!("{more} tactics name"),
-        },
-        listed(without.iter().map(|it| &it.tactic_id))
+            1 => format!(
+                "Tactic {ids} names no assumption: say with `reword_tactic` what has to be true for it"
+            ),
+            more => format!(
+                "{more} tactics name no assumption ({ids}): say with `reword_tactic` what has to be \
+                 true for each"
+            ),
+        }
     );
     let behind = without.iter().map(|it| it.worded_revision);
     let subjects = without

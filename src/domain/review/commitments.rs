@@ -50,12 +50,13 @@ fn silent_miss(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft
             format!("agree with {who} to say so before the date when a promise cannot be kept")
         }
     };
+    let mut dates: Vec<_> = trail.late_misses.iter().map(|(_, due)| day(*due)).collect();
+    dates.dedup();
     let message = format!(
-        "Commitment `{id}` of {who}, due on {}, was missed without notice {}: {todo}.",
-        day(commitment.due),
-        times(trail.late_misses.len())
+        "Commitment `{id}` of {who} was missed on {}, and nobody said so before: {todo}.",
+        enumerated(dates)
     );
-    let behind = trail.late_misses.iter().copied();
+    let behind = trail.late_misses.iter().map(|(revision, _)| *revision);
     let behind = behind.chain([commitment.made_revision]);
     Some(Draft::new(&COM001, subject(commitment), behind, message))
 }
@@ -68,24 +69,30 @@ fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draf
     let id = &commitment.commitment_id;
     let late = match late {
         0 => String::new(),
-        late => format!(", {late} of these when it was due already"),
+        1 if moves == 1 => ", when it was due already".to_owned(),
+        all if all == moves => ", each time when it was due already".to_owned(),
+        some => format!(", {} when it was due already", times(number(some))),
     };
     let message = format!(
         "The deadline of commitment `{id}` of {} was moved {}{late}, to {}: find out what \
          keeps it from being done, and promise less or release it rather than move it again.",
         commitment.assignee,
-        times(usize::try_from(moves).unwrap_or(usize::MAX)),
+        times(number(moves)),
         day(commitment.due)
     );
     let behind = trail.moves.iter().copied();
     Some(Draft::new(&COM002, subject(commitment), behind, message))
 }
 
+fn number(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 fn overload(case: &Case<'_>) -> Option<Draft> {
     let mut held: BTreeMap<&str, Vec<&Commitment>> = BTreeMap::new();
     for commitment in case.plan.commitments.values().filter(|it| it.is_open()) {
-        let assignee = commitment.assignee.trim();
-        held.entry(assignee).or_default().push(commitment);
+        let of_assignee = held.entry(&commitment.assignee).or_default();
+        of_assignee.push(commitment);
     }
     held.retain(|_, commitments| commitments.len() > OPEN_MAX);
     if held.is_empty() {
@@ -95,8 +102,12 @@ fn overload(case: &Case<'_>) -> Option<Draft> {
         .iter()
         .map(|(assignee, commitments)| format!("{assignee}: {}", commitments.len()));
     let message = format!(
-        "More than {OPEN_MAX} commitments of this plan are open for one person ({}): reassign or \
+        "More than {OPEN_MAX} commitments of this plan are open for {} ({}): reassign or \
          release some with `reassign_commitment` or `release_commitment` before they are missed.",
+        match held.len() {
+            1 => "one person".to_owned(),
+            more => format!("each of {more} people"),
+        },
         enumerated(counts.collect())
     );
     let commitments = || held.values().flatten();

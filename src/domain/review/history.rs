@@ -8,7 +8,10 @@ use super::{
     codes::{HIS001, HIS002, HIS003},
     counted, is_blank,
 };
-use crate::domain::{history::Recorded, plan::Tactic, value::Subject};
+use crate::{
+    domain::{history::Recorded, plan::Tactic, value::Subject},
+    proto::{Event, event::Kind},
+};
 
 /// What is recorded within a week is still remembered.
 const LATE_DAYS: i64 = 7;
@@ -26,7 +29,9 @@ pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
 fn late_record(case: &Case<'_>) -> Option<Draft> {
     let is_late = |recorded: &&Arc<Recorded>| {
         let latest = recorded.occurred_at().plus_seconds(LATE_DAYS * DAY_SECONDS);
-        recorded.event.occurred_at.is_some() && recorded.recorded_at > latest
+        recorded.event.occurred_at.is_some()
+            && recorded.recorded_at > latest
+            && !is_lapse(&recorded.event)
     };
     let late = case.moment.events.iter().filter(is_late);
     let late: Vec<_> = late.map(|recorded| recorded.event.revision).collect();
@@ -44,6 +49,11 @@ fn late_record(case: &Case<'_>) -> Option<Draft> {
     Some(Draft::new(&HIS001, Subject::Plan, late, message))
 }
 
+/// The daemon's own record that a due date passed in silence: nobody could have made it sooner.
+fn is_lapse(event: &Event) -> bool {
+    matches!(&event.kind, Some(Kind::DeadlineMissed(missed)) if missed.silent)
+}
+
 fn no_expectation(tactic: &Tactic) -> Option<Draft> {
     let attempts = tactic.attempts.iter();
     let silent: Vec<_> = attempts
@@ -55,9 +65,13 @@ fn no_expectation(tactic: &Tactic) -> Option<Draft> {
     }
     let id = &tactic.tactic_id;
     let message = format!(
-        "{} of tactic `{id}` began without a word of what was expected, so that its outcome can \
-         surprise nobody: say it in `expected` when you try the next.",
-        counted(silent.len(), "attempt")
+        "{} of tactic `{id}` began without a word of what was expected, so that {} can surprise \
+         nobody: say it in `expected` when you try it again.",
+        counted(silent.len(), "attempt"),
+        match silent.len() {
+            1 => "its outcome",
+            _ => "their outcomes",
+        }
     );
     let subject = Subject::Tactic(id.clone());
     Some(Draft::new(&HIS002, subject, silent, message))

@@ -92,8 +92,12 @@ pub(super) fn tactical_roulette(case: &Case<'_>) -> Option<Draft> {
     tactic_ids.sort_unstable();
     tactic_ids.dedup();
     let message = format!(
-        "Since the strategies last changed {}: stop trying, and {} to say what these tactics have \
-         taught and which come next.",
+        "{}{}: stop trying, and {} to say what these tactics have taught and which come next.",
+        match case.trail.strategies.len() {
+            0 => "",
+            1 => "Since the strategy last changed ",
+            _ => "Since the strategies last changed ",
+        },
         said.join(", and "),
         next_step(case)
     );

@@ -10,10 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        plan::{
-            AssumptionState, Attempt, AttemptState, Strategy, StrategyState, Suggestion, Tactic,
-        },
-        suggest::ranked,
+        plan::{Strategy, StrategyState, Suggestion, Tactic},
+        suggest::{obstacles, ranked, speaking_for},
         value::Subject,
         wording::{Gist, Hit, HitClass, SIMILAR_FROM, wording},
     },
@@ -160,43 +158,35 @@ fn exhausted(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
     if options.is_empty() || ranked(case.plan, id) != Suggestion::StrategyExhausted {
         return None;
     }
+    let (closed, them) = match options {
+        [only] => (
+            format!(
+                "The only tactic of strategy `{id}` (`{}`) can no longer be tried",
+                only.tactic_id
+            ),
+            "it",
+        ),
+        more => (
+            format!(
+                "None of the {} tactics of strategy `{id}` can be tried any more",
+                more.len()
+            ),
+            "them",
+        ),
+    };
     let message = format!(
-        "None of the {} of strategy `{id}` can be tried any more: revise the strategy with \
-         `revise_strategy`, because of the events that closed them.",
-        counted(options.len(), "tactic")
+        "{closed}: revise the strategy with `revise_strategy`, because of the events that closed {them}."
     );
     let behind = options.iter().flat_map(|tactic| closed_by(case, tactic));
     Some(Draft::new(&STR004, subject(strategy), behind, message))
 }
 
-/// The events for which a tactic is no longer an option.
+/// The events for which a tactic is no longer an option, as a suggestion shows them.
 fn closed_by(case: &Case<'_>, tactic: &Tactic) -> Vec<u64> {
-    let attempts = tactic.attempts.iter();
-    let mut behind: Vec<_> = attempts.filter_map(|it| ended_by(it)).collect();
-    let assumptions = tactic.assumption_ids.iter();
-    behind.extend(
-        assumptions
-            .filter_map(|id| case.plan.assumptions.get(id))
-            .filter(|assumption| assumption.load_bearing)
-            .filter_map(|assumption| match assumption.state {
-                AssumptionState::Refuted(revision) => Some(revision),
-                AssumptionState::Stated | AssumptionState::Supported(_) => None,
-            }),
-    );
-    if behind.is_empty() {
-        // It waits for another one, which its wording says.
-        behind.push(tactic.worded_revision);
-    }
-    behind
-}
-
-fn ended_by(attempt: &Attempt) -> Option<u64> {
-    match &attempt.state {
-        AttemptState::Open => None,
-        AttemptState::Succeeded(ending)
-        | AttemptState::Failed { ending, .. }
-        | AttemptState::Stopped { ending, .. } => Some(ending.revision),
-    }
+    let against = obstacles(case.plan, tactic).into_iter();
+    against
+        .flat_map(|obstacle| speaking_for(case.moment, tactic, obstacle))
+        .collect()
 }
 
 fn no_choice_made(strategy: &Strategy) -> Option<Draft> {
@@ -287,10 +277,19 @@ fn no_strategy(case: &Case<'_>) -> Option<Draft> {
         return None;
     }
     let message = format!(
-        "The plan has {} ({}) but no strategy that says which comes next, or what they have in \
-         common: adopt one with `adopt_strategy`, and put them under it with `regroup_tactic`.",
+        "The plan has {} ({}) but no strategy that says {} with `regroup_tactic`.",
         counted(options.len(), "tactic"),
-        listed(options.iter().map(|it| &it.tactic_id))
+        listed(options.iter().map(|it| &it.tactic_id)),
+        match options.len() {
+            1 => {
+                "what it is for, or what comes after it: adopt one with `adopt_strategy`, and group \
+                 the tactic there"
+            }
+            _ => {
+                "which comes next, or what they have in common: adopt one with `adopt_strategy`, and \
+                 put them under it"
+            }
+        }
     );
     let added = options.iter().map(|it| it.added_revision);
     let behind = added.chain(case.trail.strategies.values().filter_map(|it| it.ended));

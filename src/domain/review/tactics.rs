@@ -136,11 +136,27 @@ fn too_early(tactic: &Tactic, trail: &TacticTrail<'_>) -> Option<Draft> {
         return None;
     }
     let id = &tactic.tactic_id;
+    let (earlier, todo) = match tactic.after_tactic_ids.as_slice() {
+        [] => (
+            "what it was then to come after".to_owned(),
+            format!("reword `{id}` before the next attempt if it still depends on that"),
+        ),
+        [only] => (
+            format!("`{only}`, which it is to come after,"),
+            format!(
+                "wait for that before the next attempt, or reword `{id}` if it does not depend on it"
+            ),
+        ),
+        several => (
+            format!("all that it is to come after ({})", listed(several)),
+            format!(
+                "wait for these before the next attempt, or reword `{id}` if it does not depend on them"
+            ),
+        ),
+    };
     let message = format!(
-        "Tactic `{id}` was tried {} before all that it is to come after ({}) had succeeded: wait for \
-         that before the next attempt, or reword `{id}` if it does not depend on it.",
-        times(trail.early_tries.len()),
-        listed(&tactic.after_tactic_ids)
+        "Tactic `{id}` was tried {} before {earlier} had succeeded: {todo}.",
+        times(trail.early_tries.len())
     );
     let behind = trail.early_tries.iter().copied();
     Some(Draft::new(&TAC007, subject(tactic), behind, message))

@@ -19,6 +19,7 @@ mod assumptions;
 mod commitments;
 mod history;
 mod indicators;
+mod messages;
 mod objective;
 mod properties;
 mod real;

@@ -66,8 +66,9 @@ pub(super) struct CommitmentTrail {
     pub(super) assigned: u64,
     /// The events that moved its deadline.
     pub(super) moves: Vec<u64>,
-    /// The due dates that passed in silence, and a miss that was said too late.
-    pub(super) late_misses: Vec<u64>,
+    /// The due dates that passed in silence, and a miss that was said too late: the events, and
+    /// when it had been due.
+    pub(super) late_misses: Vec<(u64, Time)>,
 }
 
 impl<'a> Trail<'a> {
@@ -318,12 +319,16 @@ impl<'a> Trail<'a> {
         let Some(commitment) = self.commitments.get_mut(it.commitment_id.as_str()) else {
             return;
         };
+        let due = it.due.map(Time::from);
         let is_late = if it.silent {
-            it.due.map(Time::from) == commitment.due
+            due == commitment.due
         } else {
             it.notice() == proto::Notice::AfterDue
         };
-        commitment.late_misses.extend(is_late.then_some(revision));
+        let late = due.or(commitment.due).filter(|_| is_late);
+        commitment
+            .late_misses
+            .extend(late.map(|due| (revision, due)));
     }
 }
 

@@ -196,11 +196,10 @@ impl<'a> Replay<'a> {
             }
             Some(Outcome::Succeeded) => &mut tally.successes,
             Some(Outcome::Failed(Failure::Precondition)) => &mut tally.precondition_failures,
-            Some(Outcome::Failed(Failure::Effect | Failure::Unspecified)) => {
-                &mut tally.effect_failures
-            }
+            Some(Outcome::Failed(Failure::Effect)) => &mut tally.effect_failures,
             Some(Outcome::Stopped) => &mut tally.stops,
-            None => return,
+            // In which way it failed was not said, or another version knows it.
+            Some(Outcome::Failed(Failure::Unspecified)) | None => return,
         };
         *counted += 1;
         tally.outcomes.push(revision);

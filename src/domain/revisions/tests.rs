@@ -394,6 +394,22 @@ fn a_strategy_that_is_not_there_has_no_revisions() {
 }
 
 #[test]
+fn a_failure_of_which_the_way_is_not_known_is_counted_as_none() {
+    let story = [
+        given::created(),
+        given::strategy("s"),
+        given::tactic("t", "s"),
+        given::tried("t", 1),
+        given::failed("t", 1, Failure::Unspecified),
+    ];
+    let revisions = shown(&moment(story), "s");
+    let tactic = &revisions[0].tactics[0];
+    assert_eq!(tactic.state(), TacticState::Failed);
+    assert_eq!((tactic.attempts, tactic.effect_failures), (1, 0));
+    assert_eq!(tactic.outcomes, []);
+}
+
+#[test]
 fn of_very_many_outcomes_the_last_are_named_and_all_are_counted() {
     let attempts = (1..=1_001).flat_map(|attempt| {
         [

@@ -150,6 +150,31 @@ fn a_missing_link_is_a_gap() {
 }
 
 #[test]
+fn a_retired_tactic_is_no_option_also_where_it_serves_no_strategy() {
+    let retiring = Kind::TacticRetired(proto::TacticRetired {
+        tactic_id: "t".into(),
+        reason: "Too dear".into(),
+    });
+    let story = vec![
+        given::created(),
+        objective("accounts"),
+        given::tactic("t", ""),
+        committed("t"),
+        retiring,
+    ];
+    for subject in ["tactics/t", "commitments/c"] {
+        assert_eq!(
+            gaps(story.clone(), subject),
+            [
+                "The tactic `t` is no longer an option.",
+                "The tactic `t` serves no strategy.",
+                "Nothing says on what assumptions it rests.",
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_broken_link_is_a_gap() {
     let breaking = [
         (

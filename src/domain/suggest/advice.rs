@@ -1,6 +1,8 @@
 //! What comes next for a strategy: every option with what speaks for or against it, why the first is
 //! the first, and what the runner-up would need.
 
+use std::ops::Range;
+
 pub use super::chance::Elsewhere;
 use super::{
     Obstacle,
@@ -24,6 +26,9 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+/// The numbers that people read without an exponent.
+const PLAIN_NUMBERS: Range<f64> = 1e-4..1e9;
+
 /// By which rule the next tactic is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -43,7 +48,11 @@ pub enum NoSuggestion {
     #[error("The strategy `{0}` has ended: ask about a live one, or about a time before.")]
     Ended(Id),
     /// Options are to be chosen by their costs and have none.
-    #[error("Eligible, but without a cost above 0: {}. Reword them with one, or ask by rank.", named(.0.iter().map(|id| &**id)))]
+    #[error(
+        "Eligible, but without a cost above 0: {}. Reword {} with one, or ask by rank.",
+        named(.0.iter().map(|id| &**id)),
+        if .0.len() == 1 { "it" } else { "them" }
+    )]
     NoCost(Vec<Id>),
 }
 
@@ -296,6 +305,8 @@ impl<'a> Field<'a> {
             stops: tally.stops,
             outcomes: self.moment.last_references(ended),
             doubts: candidate.chance.doubts.clone(),
+            ranked_by: self.chances.ranking(tactic),
+            alike_outcomes: self.chances.alike(tactic),
         }
     }
 
@@ -343,7 +354,10 @@ fn candidate<'a>(plan: &Plan, tactic: &'a Tactic, chances: &Chances<'_>) -> Cand
     Candidate {
         tactic,
         against: obstacles(plan, tactic),
-        index: cost.map(|cost| chance.probability / cost),
+        // A cost can be too small to divide by.
+        index: cost
+            .map(|cost| chance.probability / cost)
+            .filter(|index| index.is_finite()),
         chance,
     }
 }
@@ -369,10 +383,15 @@ fn by_ratio(first_id: &str, index: f64, cost: f64, chance: f64) -> RunnerUpNeeds
     }
 }
 
-/// A number to three significant digits, for people.
+/// A number to three significant digits, for people; with an exponent where zeros would hide them.
 fn significant(number: f64) -> String {
     let rounded: Result<f64, _> = format!("{number:.2e}").parse();
-    rounded.unwrap_or(number).to_string()
+    let rounded = rounded.unwrap_or(number);
+    if rounded == 0.0 || PLAIN_NUMBERS.contains(&rounded.abs()) {
+        rounded.to_string()
+    } else {
+        format!("{rounded:e}")
+    }
 }
 
 /// The end of a sentence as a sentence.

@@ -2,7 +2,7 @@
 //! assumptions lower that. All sums are of quarters, which are exact, so that their order is nothing
 //! to an answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{
@@ -11,7 +11,7 @@ use crate::{
         plan::{Assumption, AssumptionState, AttemptState, Tactic},
         value::Id,
     },
-    proto::{self, Doubt, DoubtedAssumption},
+    proto::{self, Doubt, DoubtedAssumption, EventReference, Failure, event::Kind},
 };
 
 /// How many attempts a kind's share weighs, and what is expected of a kind of which nothing is known:
@@ -50,6 +50,10 @@ pub(super) struct Chances<'a> {
     kinds: BTreeMap<&'a str, (Tally, Tally)>,
     /// Assumptions that failures cast doubt on, with the revisions of these failures.
     suspicions: BTreeMap<Id, BTreeSet<u64>>,
+    /// For each kind the last successes and failures of effect of the plan's own.
+    outcomes: BTreeMap<&'a str, Vec<EventReference>>,
+    /// The events that gave the tactics their ranks.
+    rankings: HashMap<&'a str, u64>,
 }
 
 impl<'a> Chances<'a> {
@@ -66,7 +70,24 @@ impl<'a> Chances<'a> {
             cells: outcomes::cells(&moment.plan),
             kinds,
             suspicions: suspicions(moment),
+            outcomes: outcomes_of_kinds(moment),
+            rankings: rankings(moment),
         }
+    }
+
+    /// The event that gave a tactic its rank.
+    pub(super) fn ranking(&self, tactic: &Tactic) -> Option<EventReference> {
+        let ranked = self.rankings.get(&*tactic.tactic_id).copied();
+        self.moment.references(ranked).pop()
+    }
+
+    /// The plan's own attempts that count for the chance of a tactic, by the events that ended them.
+    pub(super) fn alike(&self, tactic: &Tactic) -> Vec<EventReference> {
+        if tactic.kind.is_empty() {
+            return self.moment.last_references(outcomes_of(tactic));
+        }
+        let of_kind = self.outcomes.get(tactic.kind.as_str());
+        of_kind.cloned().unwrap_or_default()
     }
 
     /// The chance that the next attempt of the tactic works.
@@ -171,7 +192,11 @@ impl<'a> Chances<'a> {
 }
 
 /// The events that refuted an assumption: the evidence that was recorded before, and the conclusion.
-pub(super) fn refutation(moment: &Moment, assumption: &Assumption, revision: u64) -> Vec<u64> {
+pub(in crate::domain) fn refutation(
+    moment: &Moment,
+    assumption: &Assumption,
+    revision: u64,
+) -> Vec<u64> {
     let evidence = assumption.evidence_ids.iter();
     let evidence = evidence.filter_map(|id| moment.plan.evidence.get(id));
     let refutes = evidence
@@ -179,6 +204,47 @@ pub(super) fn refutation(moment: &Moment, assumption: &Assumption, revision: u64
     let mut revisions: Vec<_> = refutes.map(|evidence| evidence.revision).collect();
     revisions.push(revision);
     revisions
+}
+
+/// The attempts of a tactic that worked, or were carried out and did not, by the events that ended them.
+fn outcomes_of(tactic: &Tactic) -> impl Iterator<Item = u64> {
+    tactic
+        .attempts
+        .iter()
+        .filter_map(|attempt| match &attempt.state {
+            AttemptState::Succeeded(ending) => Some(ending.revision),
+            AttemptState::Failed {
+                ending, failure, ..
+            } if *failure == i32::from(Failure::Effect) => Some(ending.revision),
+            AttemptState::Open | AttemptState::Failed { .. } | AttemptState::Stopped { .. } => None,
+        })
+}
+
+fn outcomes_of_kinds(moment: &Moment) -> BTreeMap<&str, Vec<EventReference>> {
+    let mut revisions: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for tactic in moment.plan.tactics.values() {
+        if !tactic.kind.is_empty() {
+            let of_kind = revisions.entry(&tactic.kind).or_default();
+            of_kind.extend(outcomes_of(tactic));
+        }
+    }
+    let referred = revisions.into_iter();
+    referred
+        .map(|(kind, revisions)| (kind, moment.last_references(revisions)))
+        .collect()
+}
+
+fn rankings(moment: &Moment) -> HashMap<&str, u64> {
+    let mut rankings = HashMap::new();
+    for recorded in &moment.events {
+        let revision = recorded.event.revision;
+        if let Some(Kind::TacticAdded(it)) = &recorded.event.kind {
+            rankings.insert(&*it.tactic_id, revision);
+        } else if let Some(Kind::TacticsRanked(it)) = &recorded.event.kind {
+            rankings.extend(it.tactic_ids.iter().map(|id| (&**id, revision)));
+        }
+    }
+    rankings
 }
 
 /// A share of successes, drawn towards what was expected before.

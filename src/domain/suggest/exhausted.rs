@@ -89,14 +89,22 @@ fn advice(
     };
     let (refuted, suspected) = (of_doubt(Doubt::Refuted), of_doubt(Doubt::Suspected));
     if !refuted.is_empty() {
-        format!("Revise `{id}` so that it does without {refuted}, and cite what refuted that.")
+        let many = assumptions.iter().filter(|it| it.doubt() == Doubt::Refuted);
+        let that = if many.count() == 1 { "that" } else { "them" };
+        format!("Revise `{id}` so that it does without {refuted}, and cite what refuted {that}.")
     } else if !suspected.is_empty() {
         format!("Put {suspected} to the test, or revise `{id}` so that it does without.")
     } else if failures.is_empty() {
         format!("Add an option to `{id}`, or revise it.")
     } else {
-        format!(
-            "Ask which assumption of `{id}` its failures speak against, and revise it, citing them."
-        )
+        let counts = failures.iter();
+        let count: u32 = counts
+            .map(|it| it.effect_failures + it.precondition_failures)
+            .sum();
+        let (failures, them) = match count {
+            1 => ("its failure speaks", "that"),
+            _ => ("its failures speak", "them"),
+        };
+        format!("Ask which assumption of `{id}` {failures} against, and revise it, citing {them}.")
     }
 }

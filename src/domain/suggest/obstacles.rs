@@ -14,7 +14,25 @@ const NAMED_MAX: usize = 3;
 
 /// An obstacle of a tactic, told.
 pub(super) fn told(moment: &Moment, tactic: &Tactic, obstacle: Obstacle) -> OptionObstacle {
-    let (text, revisions) = match obstacle {
+    let (text, revisions) = said(moment, tactic, obstacle);
+    OptionObstacle {
+        obstacle: code(obstacle).into(),
+        text,
+        events: moment.last_references(revisions),
+    }
+}
+
+/// The events for which an obstacle stands in the way of a tactic.
+pub(in crate::domain) fn speaking_for(
+    moment: &Moment,
+    tactic: &Tactic,
+    obstacle: Obstacle,
+) -> Vec<u64> {
+    said(moment, tactic, obstacle).1
+}
+
+fn said(moment: &Moment, tactic: &Tactic, obstacle: Obstacle) -> (String, Vec<u64>) {
+    match obstacle {
         Obstacle::OpenAttempt => open_attempt(tactic),
         Obstacle::AfterNotMet => after_not_met(moment, tactic),
         Obstacle::RefutedAssumption => refuted_assumption(moment, tactic),
@@ -22,11 +40,6 @@ pub(super) fn told(moment: &Moment, tactic: &Tactic, obstacle: Obstacle) -> Opti
         Obstacle::Succeeded => succeeded(tactic),
         Obstacle::Stopped => stopped(tactic),
         Obstacle::Retired => retired(tactic),
-    };
-    OptionObstacle {
-        obstacle: code(obstacle).into(),
-        text,
-        events: moment.last_references(revisions),
     }
 }
 
@@ -96,7 +109,10 @@ fn after_not_met(moment: &Moment, tactic: &Tactic) -> (String, Vec<u64>) {
     let ids = named(unmet.iter().map(|it| &*it.tactic_id));
     let given_up = unmet.iter().filter(|it| it.retired.is_some());
     let given_up = named(given_up.map(|it| &*it.tactic_id));
-    let text = if given_up.is_empty() {
+    let text = if let ([only], false) = (unmet.as_slice(), given_up.is_empty()) {
+        let id = &only.tactic_id;
+        format!("It comes after `{id}`, which has not succeeded and is retired.")
+    } else if given_up.is_empty() {
         format!("It comes after {ids}, not yet successful.")
     } else {
         format!(

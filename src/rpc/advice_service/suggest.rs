@@ -154,6 +154,7 @@ fn fit(response: &mut SuggestTacticResponse, bytes_max: usize) {
 fn events_of(suggestion: &mut TacticSuggestion, mut change: impl FnMut(&mut Vec<EventReference>)) {
     for option in &mut suggestion.options {
         change(&mut option.outcomes);
+        change(&mut option.alike_outcomes);
         option
             .obstacles
             .iter_mut()
@@ -191,6 +192,7 @@ mod tests {
             tactic_id: format!("t{n}"),
             statement: "y".repeat(100),
             outcomes: (1..=9).map(event).collect(),
+            alike_outcomes: (1..=9).map(event).collect(),
             ..TacticOption::default()
         };
         let suggestion = |options| TacticSuggestion {
@@ -208,8 +210,8 @@ mod tests {
         };
         assert_eq!(fitted(whole.encoded_len()), whole);
 
-        let with_fewer_events = fitted(5_000);
-        assert!(with_fewer_events.encoded_len() <= 5_000);
+        let with_fewer_events = fitted(6_000);
+        assert!(with_fewer_events.encoded_len() <= 6_000);
         let options: Vec<_> = with_fewer_events
             .suggestions
             .iter()
@@ -217,6 +219,7 @@ mod tests {
             .collect();
         assert_eq!(options.len(), 12);
         assert!(options.iter().all(|it| it.outcomes == [event(9)]));
+        assert!(options.iter().all(|it| it.alike_outcomes == [event(9)]));
 
         let with_fewer_options = fitted(1_500);
         assert!(with_fewer_options.encoded_len() <= 1_500);

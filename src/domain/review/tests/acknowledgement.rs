@@ -89,6 +89,31 @@ fn an_acknowledgement_lapses_also_when_the_new_event_is_not_the_last_one_shown()
 }
 
 #[test]
+fn an_acknowledgement_lapses_when_an_event_behind_the_finding_is_corrected() {
+    let stated = |statement: &str| {
+        Kind::ObjectiveSet(proto::ObjectiveSet {
+            statement: statement.into(),
+            horizon: objective().horizon,
+            ..proto::ObjectiveSet::default()
+        })
+    };
+    let mut story = sound();
+    story[1].1 = stated("Increase sales");
+    story.push((1, accepted("OBJ001", "objective", None)));
+    let holds = |later: &[Kind]| {
+        let later = later.iter().map(|kind| (2, kind.clone()));
+        let moment = told(3, story.iter().cloned().chain(later));
+        only(&moment, "OBJ001").acknowledgement.is_some()
+    };
+    assert!(holds(&[]));
+    let other = given::corrected(3, given::indicator("replies"));
+    assert!(holds(&[other]), "not behind it");
+    let nicer = given::corrected(2, stated("Be nicer"));
+    assert!(!holds(&[nicer.clone()]), "another text was accepted");
+    assert!(holds(&[nicer, accepted("OBJ001", "objective", None)]));
+}
+
+#[test]
 fn a_long_plan_can_be_accepted_for_good() {
     let note = || (0, Kind::NoteRecorded(proto::NoteRecorded::default()));
     let notes = |count| std::iter::repeat_with(note).take(count);

@@ -82,6 +82,25 @@ fn a_refuted_assumption_is_in_use_while_a_head_revision_rests_on_it() {
 }
 
 #[test]
+fn evidence_after_the_conclusion_did_not_refute_and_an_acceptance_outlives_it() {
+    let acknowledged = Kind::FindingAcknowledged(proto::FindingAcknowledged {
+        code: "ASM002".into(),
+        subject: "assumptions/load".into(),
+        reason: "The revision is being worked out".into(),
+        ..proto::FindingAcknowledged::default()
+    });
+    let story = sound_then([
+        (1, evidence("before", "load", proto::Verdict::Refutes)),
+        (1, refuted("load")),
+        (2, acknowledged),
+        (3, evidence("after", "load", proto::Verdict::Refutes)),
+    ]);
+    let finding = only(&told(3, story), "ASM002");
+    assert_eq!(behind(&finding), [5, NEXT, NEXT + 1]);
+    assert!(finding.acknowledgement.is_some());
+}
+
+#[test]
 fn a_refuted_assumption_need_not_be_load_bearing() {
     let mut story = sound_then([(1, refuted("load"))]);
     story[3].1 = given::assumption("load", false);

@@ -78,6 +78,50 @@ fn a_date_that_was_corrected_never_passed_in_silence() {
 }
 
 #[test]
+fn a_miss_is_named_by_the_date_that_was_missed_and_not_by_that_to_which_it_was_moved() {
+    let after = proto::Notice::AfterDue;
+    let said = missed(after);
+    let moment = commitment([
+        (9, lapsed(9)),
+        (10, moved(15, after)),
+        (15, lapsed(15)),
+        (16, moved(400, after)),
+    ]);
+    let finding = only(&moment, "COM001");
+    says(&finding, &["missed on 1970-01-10 and 1970-01-16, "]);
+    assert!(!finding.message.contains("1971"), "{finding:#?}");
+    // Said late about the date that had passed in silence: one date, and somebody did speak.
+    let twice = only(&commitment([(9, lapsed(9)), (10, said)]), "COM001");
+    assert_eq!(twice.event_count, 3);
+    says(
+        &twice,
+        &["missed on 1970-01-10, and nobody said so before:"],
+    );
+    assert!(!twice.message.contains("without notice"), "{twice:#?}");
+}
+
+#[test]
+fn an_assignee_is_who_was_written_down_blanks_and_all() {
+    let make = |number: i64| {
+        let assignee = if number % 2 == 0 { "Ada" } else { " Ada " };
+        let made = proto::CommitmentMade {
+            commitment_id: format!("c{number}"),
+            assignee: assignee.into(),
+            promise: "The samples are sent".into(),
+            due: Some(given::at(9 * DAY_SECONDS)),
+            ..proto::CommitmentMade::default()
+        };
+        (1, Kind::CommitmentMade(made))
+    };
+    assert_eq!(
+        about(&told(2, sound_then((1..=14).map(make))), "COM003"),
+        NONE
+    );
+    let finding = only(&told(2, sound_then((1..=15).map(make))), "COM003");
+    says(&finding, &["one person ( Ada : 8)"]);
+}
+
+#[test]
 fn a_deadline_moved_twice_is_found_and_once_in_time_is_not() {
     let before = proto::Notice::BeforeDue;
     let once = [(2, moved(12, before))];
@@ -100,7 +144,7 @@ fn a_deadline_moved_when_it_was_due_is_found_at_once() {
         &commitment([(10, moved(15, proto::Notice::AfterDue))]),
         "COM002",
     );
-    says(&finding, &["once", "1 of these when it was due"]);
+    says(&finding, &["once, when it was due already"]);
 }
 
 #[test]

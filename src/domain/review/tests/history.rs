@@ -29,6 +29,30 @@ fn what_is_recorded_more_than_a_week_later_is_late_and_said_once_a_plan() {
 }
 
 #[test]
+fn a_lapse_that_the_daemon_could_only_record_later_is_no_late_record() {
+    let missed = |silent| {
+        let missed = proto::DeadlineMissed {
+            commitment_id: "c".into(),
+            silent,
+            due: Some(given::at(9 * DAY_SECONDS)),
+            ..proto::DeadlineMissed::default()
+        };
+        let story = sound_then([(1, promised("c", "", 9)), (9, Kind::DeadlineMissed(missed))]);
+        let events = told(9, story).events.into_iter().map(|it| {
+            let is_miss = matches!(it.event.kind, Some(Kind::DeadlineMissed(_)));
+            let later = if is_miss { 30 * DAY_SECONDS } else { 0 };
+            Arc::new(Recorded {
+                recorded_at: it.occurred_at().plus_seconds(later),
+                ..Recorded::clone(&it)
+            })
+        });
+        recorded_moment(given::at(40 * DAY_SECONDS).into(), events)
+    };
+    assert_eq!(about(&missed(true), "HIS001"), NONE);
+    assert_eq!(behind(&only(&missed(false), "HIS001")), [NEXT + 1]);
+}
+
+#[test]
 fn an_attempt_without_an_expectation_is_found_also_when_it_has_ended() {
     let silent = Kind::TacticTried(proto::TacticTried {
         expected: " ".into(),

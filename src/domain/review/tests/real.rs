@@ -82,7 +82,7 @@ fn in_1972_the_strategy_rests_on_a_refuted_assumption_and_is_exhausted() {
         "ASM003 plan [15]",
         &format!("HIS001 plan {all:?}"),
         "OBJ002 objective [2]",
-        "STR004 strategies/stop-transmission [11, 14, 17, 19]",
+        "STR004 strategies/stop-transmission [11, 17, 18, 19]",
         "STR005 strategies/stop-transmission [5]",
     ];
     assert_eq!(found(19), expected);

@@ -137,6 +137,22 @@ fn an_exhausted_strategy_names_the_assumption_that_closed_its_tactics() {
 }
 
 #[test]
+fn an_exhausted_strategy_names_the_retiring_of_what_a_tactic_waits_for() {
+    let waiting = Kind::TacticReworded(proto::TacticReworded {
+        tactic_id: "b".into(),
+        statement: "Send samples".into(),
+        assumption_ids: vec!["load".into()],
+        after_tactic_ids: vec!["a".into()],
+        ..proto::TacticReworded::default()
+    });
+    let finding = only(
+        &told(2, sound_then([(1, waiting), (1, retired("a"))])),
+        "STR004",
+    );
+    assert_eq!(behind(&finding), [NEXT, NEXT + 1]);
+}
+
+#[test]
 fn a_strategy_without_tactics_or_with_all_succeeded_is_not_exhausted() {
     let none = sound_then([(1, retired("a")), (1, retired("b"))]);
     assert_eq!(about(&told(1, none), "STR004"), NONE);

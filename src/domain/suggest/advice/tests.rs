@@ -286,6 +286,11 @@ fn by_ratio_every_eligible_option_needs_a_cost_above_0() {
         refusal.to_string(),
         "Eligible, but without a cost above 0: `c` and `d`. Reword them with one, or ask by rank."
     );
+    let of_one = suggest(&moment(free.to_vec()), Some("s"), Policy::Ratio, &nowhere);
+    assert_eq!(
+        of_one.expect_err("no cost").to_string(),
+        "Eligible, but without a cost above 0: `c`. Reword it with one, or ask by rank."
+    );
     let ineligible = [
         free[0].clone(),
         free[1].clone(),
@@ -293,6 +298,77 @@ fn by_ratio_every_eligible_option_needs_a_cost_above_0() {
         given::tried("d", 1),
     ];
     assert!(asked(&ineligible).is_ok(), "the others need none");
+}
+
+#[test]
+fn a_cost_too_small_to_divide_by_is_none() {
+    let tiny = tactic("c", "s", 3, "", Some(1e-320));
+    let refusal = suggest(&moment([tiny.clone()]), Some("s"), Policy::Ratio, &nowhere);
+    assert_eq!(refusal, Err(NoSuggestion::NoCost(vec!["c".into()])));
+    let by_rank = option(&suggested([tiny]), "c");
+    assert_eq!((by_rank.cost, by_rank.index), (Some(1e-320), None));
+}
+
+#[test]
+fn numbers_are_told_shortly() {
+    let told = [
+        (0.0, "0"),
+        (2.0 / 3.0, "0.667"),
+        (0.000_123_4, "0.000123"),
+        (0.000_012_34, "1.23e-5"),
+        (1e-305, "1e-305"),
+        (12_345.0, "12300"),
+        (1.5e300, "1.5e300"),
+    ];
+    for (number, text) in told {
+        assert_eq!(significant(number), text);
+    }
+}
+
+#[test]
+fn an_option_shows_what_gave_it_its_rank_and_the_outcomes_that_count_for_its_chance() {
+    let ranking = Kind::TacticsRanked(proto::TacticsRanked {
+        strategy_id: "s".into(),
+        tactic_ids: ["c", "a"].map(String::from).to_vec(),
+    });
+    let suggestion = suggested([
+        tactic("c", "s", 3, "mail", None),
+        tactic("d", "other", 1, "mail", None),
+        tactic("e", "s", 4, "", None),
+        ranking,
+        given::tried("d", 1),
+        given::succeeded("d", 1),
+        given::tried("c", 1),
+        given::failed("c", 1, Failure::Precondition),
+        given::tried("c", 2),
+        given::failed("c", 2, Failure::Effect),
+        given::tried("e", 1),
+        stopped("e", 1),
+    ]);
+    let shown = |id: &str| {
+        let option = option(&suggestion, id);
+        let ranked_by = option.ranked_by.map(|it| (it.r#type, it.revision));
+        let revisions = |events: Vec<proto::EventReference>| -> Vec<u64> {
+            events.into_iter().map(|it| it.revision).collect()
+        };
+        (
+            ranked_by.expect("an event"),
+            revisions(option.outcomes),
+            revisions(option.alike_outcomes),
+        )
+    };
+    let ranked = |name: &str, revision| (name.to_owned(), revision);
+    // That of `d` counts a half, that of a precondition nothing.
+    assert_eq!(
+        shown("a"),
+        (ranked("TacticsRanked", 11), vec![], vec![13, 17])
+    );
+    assert_eq!(
+        shown("c"),
+        (ranked("TacticsRanked", 11), vec![15, 17], vec![13, 17])
+    );
+    assert_eq!(shown("b"), (ranked("TacticAdded", 7), vec![], vec![]));
+    assert_eq!(shown("e"), (ranked("TacticAdded", 10), vec![19], vec![]));
 }
 
 #[test]
@@ -464,6 +540,26 @@ fn a_strategy_without_options_is_exhausted_too() {
     ];
     assert_eq!(
         advice(&failing).1,
+        "Ask which assumption of `s` its failure speaks against, and revise it, citing that."
+    );
+    let twice = [
+        given::tried("a", 1),
+        given::failed("a", 1, Failure::Effect),
+        given::tried("b", 1),
+        given::failed("b", 1, Failure::Effect),
+    ];
+    assert_eq!(
+        advice(&twice).1,
         "Ask which assumption of `s` its failures speak against, and revise it, citing them."
+    );
+    let both = [
+        resting_on(&["detail", "load"], &[]),
+        refuted("detail"),
+        refuted("load"),
+        retired("b"),
+    ];
+    assert_eq!(
+        advice(&both).1,
+        "Revise `s` so that it does without `detail` and `load`, and cite what refuted them."
     );
 }

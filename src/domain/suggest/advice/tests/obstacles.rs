@@ -46,7 +46,7 @@ fn what_should_have_succeeded_first_is_named_with_how_it_stands() {
     is_told(
         [resting_on(&[], &["b"]), retired("b")],
         Told::AfterNotMet,
-        "It comes after `b`, not yet successful, of which `b` will not be: retired.",
+        "It comes after `b`, which has not succeeded and is retired.",
         &[8, 9],
     );
 }
