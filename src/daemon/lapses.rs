@@ -12,13 +12,16 @@ use crate::{
     proto::{Command, ErrorReason, ExecuteRequest, LapseCommitment, command::Kind},
     rpc::Core,
     view::commitments::Due,
-    writer::{ExecuteError, QUEUE_WAIT},
+    writer::{ExecuteError, Pending, QUEUE_WAIT},
 };
 
 /// Who records it, as the log shows.
 const ACTOR: &str = "stratad";
 /// How many are on their way at once: few beside what clients may queue, and many for one sync.
 const BATCH_LAPSES: usize = 64;
+/// How many request ids it has for one date: a client may have used the first for something else, and
+/// one who takes all of them does so at will.
+const REQUEST_IDS: u32 = 8;
 /// How long it sleeps at most: the time of day can be set, and machines are suspended.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
 /// How long it waits for what hinders it.
@@ -59,14 +62,19 @@ async fn work_off(core: &Core) -> Duration {
 async fn record_batch(core: &Core, passed: Vec<Due>) -> bool {
     let mut under_way = Vec::with_capacity(passed.len());
     for due in passed {
-        let deadline = Instant::now() + QUEUE_WAIT;
-        let request = request(&due);
-        let pending = core.writer.submit(request, ACTOR.into(), deadline).await;
+        let pending = submit(core, &due, 1).await;
         under_way.push((due, pending));
     }
     let (mut recorded, mut all_settled) = (0, true);
     for (due, pending) in under_way {
-        match pending.answer().await {
+        let mut answer = pending.answer().await;
+        for id_number in 2..=REQUEST_IDS {
+            if !matches!(answer, Err(ExecuteError::RequestIdReused { .. })) {
+                break;
+            }
+            answer = submit(core, &due, id_number).await.answer().await;
+        }
+        match answer {
             Ok(answer) => {
                 recorded += usize::from(!answer.replayed);
                 // What was recorded and retracted since is answered as it was then.
@@ -80,6 +88,12 @@ async fn record_batch(core: &Core, passed: Vec<Due>) -> bool {
         tracing::info!(recorded, "due dates passed in silence");
     }
     all_settled
+}
+
+async fn submit(core: &Core, due: &Due, id_number: u32) -> Pending {
+    let deadline = Instant::now() + QUEUE_WAIT;
+    let request = request(due, id_number);
+    core.writer.submit(request, ACTOR.into(), deadline).await
 }
 
 /// Whether asking again would change nothing. A commitment that was closed, or moved, while this was on
@@ -111,12 +125,16 @@ fn is_final(due: &Due, error: &ExecuteError) -> bool {
 
 /// The request that records a date. It happened when the date had come: as of then the commitment is
 /// overdue, however late that is recorded.
-fn request(passed: &Due) -> ExecuteRequest {
+fn request(passed: &Due, id_number: u32) -> ExecuteRequest {
     let due = Timestamp::from(passed.due);
     let commitment_id = passed.commitment_id.to_string();
+    let mut request_id = format!("lapse/{commitment_id}/{due}");
+    if id_number > 1 {
+        request_id = format!("{request_id}/{id_number}");
+    }
     ExecuteRequest {
         plan_id: passed.plan_id.to_string(),
-        request_id: format!("lapse/{commitment_id}/{due}"),
+        request_id,
         occurred_at: Some(due),
         commands: vec![Command {
             kind: Some(Kind::LapseCommitment(LapseCommitment {
@@ -153,11 +171,16 @@ mod tests {
         let last = Time::MAX_SECONDS;
         for passed in [due(Time::MIN_SECONDS, 0), due(0, 1), due(last, 999_999_999)] {
             let now = passed.due;
-            assert!(shape::check(request(&passed), now).is_ok(), "{passed:?}");
+            assert!(
+                shape::check(request(&passed, REQUEST_IDS), now).is_ok(),
+                "{passed:?}"
+            );
         }
-        let at_noon = request(&due(43_200, 0));
+        let at_noon = request(&due(43_200, 0), 1);
         let id = format!("lapse/{}/1970-01-01T12:00:00Z", "c".repeat(63));
         assert_eq!(at_noon.request_id, id);
+        let again = request(&due(43_200, 0), 2);
+        assert_eq!(again.request_id, format!("{id}/2"));
     }
 
     #[test]

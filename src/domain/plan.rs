@@ -477,7 +477,7 @@ pub struct Commitment {
     pub late_moves: u32,
     /// The due dates that passed in silence, each once.
     pub silently_missed: Vec<Time>,
-    /// Who has held it, one after another; the last is the assignee.
+    /// Who has held it, each once, in the order in which they last got it; the last is the assignee.
     pub held: Vec<Held>,
     /// The revision of the event that made it.
     pub made_revision: u64,

@@ -1,7 +1,7 @@
 //! How people keep their commitments, counted for each from all that they ever held: what was moved or
 //! missed while they held it, and how it ended or stands for who holds it last.
 
-use super::plan::{Commitment, CommitmentState};
+use super::plan::{CommitmentState, Held};
 use crate::proto::Notice;
 
 /// How one person keeps commitments.
@@ -32,34 +32,19 @@ pub struct Reliability {
 }
 
 impl Reliability {
-    /// What `assignee` did with these commitments.
-    #[must_use]
-    pub fn of<'a>(assignee: &str, commitments: impl IntoIterator<Item = &'a Commitment>) -> Self {
-        let mut reliability = Self::default();
-        for commitment in commitments {
-            reliability.count(assignee, commitment);
-        }
-        reliability
-    }
-
-    /// Adds what `assignee` did with one commitment; nothing if they never held it.
-    pub fn count(&mut self, assignee: &str, commitment: &Commitment) {
-        for held in &commitment.held {
-            if held.assignee == assignee {
-                add(&mut self.moved_with_notice, held.moved_with_notice);
-                add(&mut self.moved_late, held.moved_late);
-                add(&mut self.missed_silently, held.missed_silently);
-            }
-        }
-        let last = commitment.held.last();
-        if let Some(last) = last.filter(|held| held.assignee == assignee) {
-            let ended = match &commitment.state {
+    /// Adds what happened to one commitment while somebody held it, and where it stands if it is theirs now.
+    pub fn count(&mut self, held: &Held, state: Option<&CommitmentState>) {
+        add(&mut self.moved_with_notice, held.moved_with_notice);
+        add(&mut self.moved_late, held.moved_late);
+        add(&mut self.missed_silently, held.missed_silently);
+        if let Some(state) = state {
+            let ended = match state {
                 CommitmentState::Open => &mut self.open,
                 CommitmentState::Overdue => &mut self.overdue,
-                CommitmentState::Kept(_) if last.moved_late > 0 || last.missed_silently > 0 => {
+                CommitmentState::Kept(_) if held.moved_late > 0 || held.missed_silently > 0 => {
                     &mut self.kept_late
                 }
-                CommitmentState::Kept(_) if last.moved_with_notice > 0 => {
+                CommitmentState::Kept(_) if held.moved_with_notice > 0 => {
                     &mut self.kept_after_notice
                 }
                 CommitmentState::Kept(_) => &mut self.kept,
@@ -86,7 +71,7 @@ mod tests {
     use crate::{
         domain::{
             given,
-            plan::{Closing, Held},
+            plan::{Closing, Commitment},
             value::Time,
         },
         proto::event::Kind,
@@ -95,6 +80,15 @@ mod tests {
     fn promised() -> Commitment {
         let plan = given::plan([given::created(), given::committed("c", 50)]);
         plan.commitments["c"].as_ref().clone()
+    }
+
+    fn of(assignee: &str, commitment: &Commitment) -> Reliability {
+        let mut reliability = Reliability::default();
+        for held in commitment.held.iter().filter(|it| it.assignee == assignee) {
+            let state = (commitment.assignee == assignee).then_some(&commitment.state);
+            reliability.count(held, state);
+        }
+        reliability
     }
 
     fn closing() -> Closing {
@@ -111,7 +105,7 @@ mod tests {
             state,
             ..promised()
         };
-        Reliability::of("Ada", [&commitment])
+        of("Ada", &commitment)
     }
 
     #[test]
@@ -177,8 +171,7 @@ mod tests {
                 given::corrected(2, given::committed("c", due_seconds)),
             ])
         };
-        let counted =
-            |due_seconds, who| Reliability::of(who, [&*passed_on(due_seconds).commitments["c"]]);
+        let counted = |due_seconds, who| of(who, &passed_on(due_seconds).commitments["c"]);
         let (ada, grace) = (counted(3, "Ada"), counted(3, "Grace"));
         assert_eq!((ada.missed_silently, ada.overdue), (1, 0));
         assert_eq!((grace.missed_silently, grace.overdue), (0, 1));

@@ -4,7 +4,7 @@
 use prost::Message;
 use tonic::Status;
 
-use super::{query::Checks, status::malformed_field};
+use super::{Core, query::Checks, status::malformed_field};
 
 /// The size of a page when none is asked for.
 const SIZE_DEFAULT: u32 = 50;
@@ -37,6 +37,27 @@ pub(super) fn place(query: &impl Message, token: &str) -> Result<Option<Vec<u8>>
         Some((mark, place)) if *mark == fingerprint(query) => Ok(Some(place.to_vec())),
         Some(_) | None => Err(no_token()),
     }
+}
+
+/// The position that a token holds on to, and what stands behind it there.
+pub(super) fn pinned<T>(
+    core: &Core,
+    place: &[u8],
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<(u64, Option<T>), Status> {
+    let (position, after) = place.split_first_chunk().ok_or_else(no_token)?;
+    let position = u64::from_be_bytes(*position);
+    if position > core.view.position() {
+        return Err(no_token());
+    }
+    Ok((position, Some(read(after).ok_or_else(no_token)?)))
+}
+
+/// The place of a token: the position that the pages hold on to, and what the last one ended with.
+pub(super) fn pinned_place(position: u64, last: &[u8]) -> Vec<u8> {
+    let mut place = position.to_be_bytes().to_vec();
+    place.extend_from_slice(last);
+    place
 }
 
 /// The refusal of a token that was not given out.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Applied, Projection, StoreError, ViewError,
     citations::Citations,
-    commitments::{CommitmentKey, Commitments},
+    commitments::{CommitmentKey, Commitments, Step},
     outcomes::{CellKey, Outcomes},
     store::Record,
 };
@@ -21,7 +21,7 @@ use crate::{
     domain::{
         explain::Citation,
         outcomes::Tally,
-        plan::{Commitment, Plan, Tactic},
+        plan::{Plan, Tactic},
         value::{Id, Time},
     },
     proto::{self, event::Kind},
@@ -31,12 +31,24 @@ use crate::{
 pub(super) const TAG: u8 = b'l';
 /// Where a piece ends. One change can make a piece larger, by a few texts of 8 KiB.
 const PIECE_BYTES: usize = 12 << 10;
-/// What a change takes that is not written yet, by estimate.
-const CHANGE_BYTES: usize = 512;
-
-/// One change, at its place among those of its commit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One change, and how it is written.
+#[derive(Debug)]
 pub struct Change {
+    placed: Placed,
+    encoded: Vec<u8>,
+}
+
+impl Change {
+    fn of(placed: Placed) -> Self {
+        // Writing plain data into memory cannot fail; what is empty is refused when it is written.
+        let encoded = super::encode(&placed).unwrap_or_default();
+        Self { placed, encoded }
+    }
+}
+
+/// A change at its place among those of its commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Placed {
     position: u64,
     ordinal: u32,
     recorded_at: Time,
@@ -45,10 +57,10 @@ pub struct Change {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum What {
-    /// What a commitment is after the commit; nothing if that it was made is retracted.
+    /// What the commit makes of a commitment; nothing if that it was made is retracted.
     Commitment {
         key: CommitmentKey,
-        commitment: Option<Arc<Commitment>>,
+        step: Option<Step>,
         /// Whether the commit made, moved or corrected its due date.
         due_is_new: bool,
     },
@@ -80,11 +92,13 @@ pub fn changes_of(
     citations(&after.plan_id, events, position, &mut what);
     (0..)
         .zip(what)
-        .map(|(ordinal, what)| Change {
-            position,
-            ordinal,
-            recorded_at,
-            what,
+        .map(|(ordinal, what)| {
+            Change::of(Placed {
+                position,
+                ordinal,
+                recorded_at,
+                what,
+            })
         })
         .collect()
 }
@@ -182,7 +196,7 @@ impl<'a> Touched<'a> {
                     plan_id: after.plan_id.clone(),
                     commitment_id: id.into(),
                 },
-                commitment: is.cloned(),
+                step: is.map(|is| Step::between(was.map(Arc::as_ref), is)),
                 due_is_new: due_was != is.map(|it| it.due) || self.moved.contains(id),
             });
         }
@@ -253,7 +267,7 @@ pub(super) struct Ledger {
     /// The last of them: its position and ordinal.
     last: Option<(u64, u32)>,
     unwritten: Vec<Arc<[Change]>>,
-    unwritten_changes: usize,
+    unwritten_bytes: usize,
     /// Pieces that a crash left ahead of the checkpoint: they are written anew, cut otherwise.
     ahead: Vec<Vec<u8>>,
     /// Whether the first due date that the clock has to look at is another.
@@ -280,7 +294,7 @@ impl Ledger {
             let mut rest = value.as_slice();
             while !rest.is_empty() {
                 let (change, behind) =
-                    postcard::take_from_bytes::<Change>(rest).map_err(|_| senseless())?;
+                    postcard::take_from_bytes::<Placed>(rest).map_err(|_| senseless())?;
                 let place = Some((change.position, change.ordinal));
                 if place <= ledger.last || change.position > position {
                     return Err(senseless().into());
@@ -298,24 +312,24 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// About how many bytes the changes take that are not written yet.
+    /// How many bytes the changes take that are not written yet.
     pub(super) fn dirty_bytes(&self) -> usize {
-        self.unwritten_changes * CHANGE_BYTES
+        self.unwritten_bytes
     }
 
-    fn take_in(&mut self, change: &Change) {
+    fn take_in(&mut self, change: &Placed) {
         let position = change.position;
         match &change.what {
             What::Commitment {
                 key,
-                commitment,
+                step,
                 due_is_new,
             } => {
                 self.silence_is_earlier |= self.commitments.add(
                     position,
                     change.recorded_at,
                     key,
-                    commitment.as_deref(),
+                    step.as_ref(),
                     *due_is_new,
                 );
             }
@@ -347,14 +361,14 @@ impl Projection for Ledger {
             return;
         }
         for change in applied.changes.iter() {
-            self.take_in(change);
+            self.take_in(&change.placed);
+            self.unwritten_bytes += change.encoded.len();
         }
         self.unwritten.push(applied.changes.clone());
-        self.unwritten_changes += applied.changes.len();
     }
 
     fn changes(&mut self) -> Self::Changes {
-        self.unwritten_changes = 0;
+        self.unwritten_bytes = 0;
         LedgerChanges {
             count: self.changes,
             ahead: std::mem::take(&mut self.ahead),
@@ -371,13 +385,16 @@ impl Projection for Ledger {
             .iter()
             .flat_map(|of_commit| of_commit.iter())
         {
-            let encoded = super::encode(change)?;
+            let encoded = &change.encoded;
+            if encoded.is_empty() {
+                return Err(StoreError::Engine("a change has no bytes".to_owned()));
+            }
             match &mut piece {
                 Some((_, value)) if value.len() + encoded.len() <= PIECE_BYTES => {
-                    value.extend_from_slice(&encoded);
+                    value.extend_from_slice(encoded);
                 }
                 Some(_) | None => {
-                    let begun = piece.replace((key(change), encoded));
+                    let begun = piece.replace((key(&change.placed), encoded.clone()));
                     records.extend(begun.map(record));
                 }
             }
@@ -395,7 +412,7 @@ fn record((key, value): (Vec<u8>, Vec<u8>)) -> Record {
 }
 
 /// Keys sort as their first changes do.
-fn key(first: &Change) -> Vec<u8> {
+fn key(first: &Placed) -> Vec<u8> {
     let mut key = vec![TAG];
     key.extend_from_slice(&first.position.to_be_bytes());
     key.extend_from_slice(&first.ordinal.to_be_bytes());
@@ -407,7 +424,7 @@ mod tests {
     use super::*;
 
     fn change(position: u64) -> Change {
-        Change {
+        Change::of(Placed {
             position,
             ordinal: 0,
             recorded_at: Time::default(),
@@ -421,7 +438,7 @@ mod tests {
                     role: 1,
                 },
             },
-        }
+        })
     }
 
     fn pieces(changes: &LedgerChanges) -> Vec<Record> {

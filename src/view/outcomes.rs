@@ -54,36 +54,19 @@ impl View {
     pub fn kind_total(&self, kind: &str, at: u64) -> Tally {
         let state = self.lock();
         let series = state.ledger.outcomes.kinds.get(kind);
-        series.and_then(|it| it.at(at)).copied().unwrap_or_default()
+        series.map(|it| tally(it, at)).unwrap_or_default()
     }
 
-    /// The kinds behind `after` of which an attempt had ended as of a position, up to `limit` of them in
-    /// their order, with their totals.
-    pub fn kinds(&self, at: u64, after: Option<&str>, limit: usize) -> Vec<(String, Tally)> {
-        let mut found = Vec::new();
-        let mut after = after.map(str::to_owned);
-        while found.len() < limit {
-            let state = self.lock();
-            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let kinds = &state.ledger.outcomes.kinds;
-            let behind = kinds.range::<str, _>((start, Bound::Unbounded));
-            let mut last = None;
-            for (kind, series) in behind.take(PAGE_ENTRIES) {
-                last = Some(kind);
-                let tally = series.at(at).copied().unwrap_or_default();
-                if !tally.is_empty() {
-                    found.push((kind.clone(), tally));
-                    if found.len() == limit {
-                        break;
-                    }
-                }
-            }
-            let Some(last) = last else {
-                break;
-            };
-            after = Some(last.clone());
-        }
-        found
+    /// The next kinds behind `after`, in their order, with their totals as of a position, which are empty
+    /// where no attempt had ended. At the end there are none.
+    pub fn kinds(&self, at: u64, after: Option<&str>) -> Vec<(String, Tally)> {
+        let state = self.lock();
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kinds = &state.ledger.outcomes.kinds;
+        let behind = kinds.range::<str, _>((start, Bound::Unbounded));
+        let page = behind.take(PAGE_ENTRIES);
+        page.map(|(kind, series)| (kind.clone(), tally(series, at)))
+            .collect()
     }
 
     /// The cells of a plan in which an attempt had ended as of a position.
@@ -93,52 +76,39 @@ impl View {
             strategy_id: None,
             kind: String::new(),
         };
-        let state = self.lock();
-        let behind = state.ledger.outcomes.cells.range(first..);
-        let cells = behind.take_while(|(key, _)| key.plan_id == *plan_id);
-        let ended = cells.filter_map(|(key, series)| {
-            let tally = series.at(at).copied().filter(|it| !it.is_empty());
-            Some((key.clone(), tally?))
-        });
-        ended.collect()
+        let mut found = Vec::new();
+        let mut last: Option<CellKey> = None;
+        loop {
+            let start = last
+                .as_ref()
+                .map_or(Bound::Included(&first), Bound::Excluded);
+            let page = self.cells_from(at, start);
+            let whole = page.len() == PAGE_ENTRIES;
+            last = page.last().map(|(key, _)| key.clone());
+            let own = page.into_iter().filter(|(key, _)| key.plan_id == *plan_id);
+            found.extend(own.filter(|(_, tally)| !tally.is_empty()));
+            if !whole || last.as_ref().is_none_or(|it| it.plan_id != *plan_id) {
+                return found;
+            }
+        }
     }
 
-    /// Up to `limit` cells behind `after`, in the order of their keys, that the filter takes and in
-    /// which an attempt had ended as of a position.
-    pub fn cells(
-        &self,
-        at: u64,
-        after: Option<&CellKey>,
-        limit: usize,
-        filter: impl Fn(&CellKey) -> bool,
-    ) -> Vec<(CellKey, Tally)> {
-        let mut found = Vec::new();
-        let mut after = after.cloned();
-        while found.len() < limit {
-            let state = self.lock();
-            let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut behind = state
-                .ledger
-                .outcomes
-                .cells
-                .range::<CellKey, _>((start, Bound::Unbounded))
-                .take(PAGE_ENTRIES);
-            let mut last = None;
-            for (key, series) in behind.by_ref() {
-                last = Some(key);
-                let tally = series.at(at).copied().unwrap_or_default();
-                if !tally.is_empty() && filter(key) {
-                    found.push((key.clone(), tally));
-                    if found.len() == limit {
-                        break;
-                    }
-                }
-            }
-            let Some(last) = last else {
-                break;
-            };
-            after = Some(last.clone());
-        }
-        found
+    /// The next cells behind `after`, in the order of their keys, with their counts as of a position,
+    /// which are empty where no attempt had ended. At the end there are none.
+    pub fn cells(&self, at: u64, after: Option<&CellKey>) -> Vec<(CellKey, Tally)> {
+        self.cells_from(at, after.map_or(Bound::Unbounded, Bound::Excluded))
     }
+
+    fn cells_from(&self, at: u64, start: Bound<&CellKey>) -> Vec<(CellKey, Tally)> {
+        let state = self.lock();
+        let cells = &state.ledger.outcomes.cells;
+        let behind = cells.range::<CellKey, _>((start, Bound::Unbounded));
+        let page = behind.take(PAGE_ENTRIES);
+        page.map(|(key, series)| (key.clone(), tally(series, at)))
+            .collect()
+    }
+}
+
+fn tally(series: &Series<Tally>, at: u64) -> Tally {
+    series.at(at).copied().unwrap_or_default()
 }

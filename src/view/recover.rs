@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The form of all records of the view. A view of another form is deleted and made again.
-const VIEW_FORMAT: u32 = 3;
+const VIEW_FORMAT: u32 = 4;
 const CHECKPOINT_KEY: &[u8] = b"c";
 /// How much of the log is read at a time.
 const READ_BYTES: usize = 1 << 20;

@@ -282,6 +282,18 @@ async fn what_a_query_for_commitments_shows_wrong_is_said_at_once() {
         (refusal.kind(), &*refusal.fields),
         (MALFORMED, &["page_token".to_owned()][..])
     );
+    for due_before in [day(begin, 3), day(begin, 2)] {
+        let never = ListCommitmentsRequest {
+            due_from: Some(day(begin, 3)),
+            due_before: Some(due_before),
+            ..Default::default()
+        };
+        let refusal = refused(advice.list_commitments(never).await);
+        assert_eq!(
+            (refusal.kind(), &*refusal.fields),
+            (MALFORMED, &["due_before".to_owned()][..])
+        );
+    }
     let beyond = ListCommitmentsRequest {
         as_of: Some(point(At::Position(999))),
         ..Default::default()

@@ -12,7 +12,7 @@ use tempfile::tempdir;
 
 use crate::{
     commitments::{keep, move_to, promise},
-    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, request},
+    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
     language::{commands, execute, from_now, get_plan},
     reading::whole_log,
 };
@@ -145,6 +145,23 @@ async fn a_due_date_that_passes_in_silence_is_recorded_when_it_has() {
     let answer = daemon.plans().get_plan(then).await.expect("shown");
     let plan = answer.into_inner().plan.expect("a plan");
     assert_eq!(plan.commitments[0].state(), CommitmentState::Overdue);
+}
+
+#[tokio::test]
+async fn a_client_that_used_its_request_id_does_not_keep_a_silent_miss_from_the_record() {
+    let dir = tempdir().expect("a directory");
+    let daemon = started(dir.path()).await;
+    let due = from_now(SOON_SECONDS);
+    for taken in [format!("lapse/c/{due}"), format!("lapse/c/{due}/2")] {
+        execute(&daemon, request(PLAN, &taken, note("Mine."))).await;
+    }
+    execute(&daemon, request(PLAN, "made", promise("c", "Ada", due))).await;
+    until_lapsed(&daemon, 1).await;
+    let (missed, commit) = lapses(&daemon).await.remove(0);
+    assert_eq!(missed.due, Some(due));
+    assert_eq!(commit.request_id, format!("lapse/c/{due}/3"));
+    witness(&daemon, "witness").await;
+    assert_eq!(lapsed(&daemon).await, ["c", "witness"]);
 }
 
 #[tokio::test]

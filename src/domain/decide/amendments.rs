@@ -110,6 +110,7 @@ pub(super) fn leaves_coherent(
         let message = format!("Without event {revision} as it stands {contradiction}.");
         return Err(not_correctable(revision, "revision", message, context));
     }
+    bounds::holders_fit(after, event, context)?;
     bounds::open_commitments_fit(after, context)
 }
 

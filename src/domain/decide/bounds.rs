@@ -3,7 +3,10 @@
 //! can always be brought to its end.
 
 use super::{
-    super::{evolve::size::MEASURED_ABOVE_BYTES, plan::Plan},
+    super::{
+        evolve::size::MEASURED_ABOVE_BYTES,
+        plan::{Commitment, Plan},
+    },
     CommandContext, Refusal,
 };
 use crate::proto::{self, ErrorReason, event::Kind};
@@ -22,6 +25,10 @@ pub const EVIDENCE_MAX: usize = 1_024;
 pub const INDICATORS_MAX: usize = 64;
 /// Commitments of a plan that are open at one time.
 pub const OPEN_COMMITMENTS_MAX: usize = 512;
+/// People who ever held one commitment: what each did is counted for ever.
+pub const HOLDERS_PER_COMMITMENT_MAX: usize = 64;
+/// Due dates of one commitment that passed in silence, each of which is remembered so that it counts once.
+pub const SILENT_MISSES_PER_COMMITMENT_MAX: usize = 256;
 /// The encoded plan: with room to spare under the 4 MiB that clients take in one message.
 pub const PLAN_BYTES_MAX: usize = MEASURED_ABOVE_BYTES;
 /// What commands that end things may add beyond [`PLAN_BYTES_MAX`]: their texts need some room.
@@ -66,6 +73,72 @@ pub(super) fn open_commitments_fit(
     // The one that was opened again is among them.
     let before = open_commitments(after).saturating_sub(1);
     has_room("open_commitments", before, OPEN_COMMITMENTS_MAX, context)
+}
+
+/// Refuses somebody who never held the commitment, when as many did as may.
+pub(super) fn room_for_holder(
+    commitment: &Commitment,
+    holder: &str,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    let (held, limit) = (&commitment.held, HOLDERS_PER_COMMITMENT_MAX);
+    if held.len() < limit || held.iter().any(|it| it.assignee == holder) {
+        return Ok(());
+    }
+    let message = format!(
+        "At most {limit} people hold the commitment `{}` one after another: release it and make \
+         another.",
+        commitment.commitment_id
+    );
+    Err(exceeded("holders", limit.to_string(), message, context))
+}
+
+/// Refuses another due date for a commitment of which as many passed in silence as may.
+pub(super) fn room_for_silent_miss(
+    commitment: &Commitment,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    let limit = SILENT_MISSES_PER_COMMITMENT_MAX;
+    if commitment.silently_missed.len() < limit {
+        return Ok(());
+    }
+    let message = format!(
+        "{limit} due dates of the commitment `{}` passed in silence: release it and make another.",
+        commitment.commitment_id
+    );
+    Err(exceeded(
+        "silent_misses",
+        limit.to_string(),
+        message,
+        context,
+    ))
+}
+
+/// Refuses a corrected name that leaves a commitment with more holders than may be.
+pub(super) fn holders_fit(
+    after: &Plan,
+    event: &proto::Event,
+    context: &CommandContext<'_>,
+) -> Result<(), Refusal> {
+    let Some(Kind::EventCorrected(corrected)) = &event.kind else {
+        return Ok(());
+    };
+    let replacement = corrected.replacement.as_ref();
+    let commitment_id = match replacement.and_then(|it| it.kind.as_ref()) {
+        Some(Kind::CommitmentMade(it)) => &it.commitment_id,
+        Some(Kind::CommitmentReassigned(it)) => &it.commitment_id,
+        Some(_) | None => return Ok(()),
+    };
+    let held = after.commitments.get(commitment_id.as_str());
+    if held.is_none_or(|it| it.held.len() <= HOLDERS_PER_COMMITMENT_MAX) {
+        return Ok(());
+    }
+    let limit = HOLDERS_PER_COMMITMENT_MAX;
+    let message = format!(
+        "At most {limit} people hold the commitment `{commitment_id}` one after another: correct \
+         it otherwise."
+    );
+    Err(exceeded("holders", limit.to_string(), message, context))
 }
 
 /// Refuses an event that leaves the plan with too many events or too large.

@@ -51,7 +51,14 @@ pub(super) fn reassign(
     command: &proto::ReassignCommitment,
     context: &CommandContext<'_>,
 ) -> Result<Kind, Refusal> {
-    open(plan, &command.commitment_id, context)?;
+    let reassigned = open(plan, &command.commitment_id, context)?;
+    let id = &reassigned.commitment_id;
+    if reassigned.assignee == command.assignee {
+        let message =
+            format!("The commitment `{id}` is theirs already: name somebody else, or leave it.");
+        return Err(context.refuse(ErrorReason::NothingChanged, "assignee", message));
+    }
+    bounds::room_for_holder(reassigned, &command.assignee, context)?;
     Ok(Kind::CommitmentReassigned(proto::CommitmentReassigned {
         commitment_id: command.commitment_id.clone(),
         assignee: command.assignee.clone(),
@@ -80,6 +87,7 @@ pub(super) fn move_deadline(
 ) -> Result<Kind, Refusal> {
     let moved = open(plan, &command.commitment_id, context)?;
     is_due_after(&moved.commitment_id, command.due, moved.made_at, context)?;
+    bounds::room_for_silent_miss(moved, context)?;
     Ok(Kind::DeadlineMoved(proto::DeadlineMoved {
         commitment_id: command.commitment_id.clone(),
         old: Some(moved.due.into()),
@@ -209,7 +217,7 @@ mod tests {
         },
         *,
     };
-    use crate::domain::plan::CommitmentState;
+    use crate::{domain::plan::CommitmentState, proto::command::Kind as Asked};
 
     /// When the promise is due, in seconds.
     const DUE: i64 = BEGIN + 1_000;
@@ -286,6 +294,58 @@ mod tests {
             "commands[0].lapse_commitment.due",
             &[("subject", "commitments/c")],
         );
+    }
+
+    fn passed_to(assignee: &str) -> Asked {
+        Asked::ReassignCommitment(proto::ReassignCommitment {
+            commitment_id: "c".to_owned(),
+            assignee: assignee.to_owned(),
+            reason: "holiday".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_commitment_is_not_passed_on_to_who_holds_it() {
+        let refused = |world: World, who| {
+            world.when(passed_to(who)).then_refused(
+                ErrorReason::NothingChanged,
+                "commands[0].reassign_commitment.assignee",
+                &[],
+            );
+        };
+        refused(promised(), "ada");
+        refused(promised().and([passed_to("bob")]), "bob");
+        promised().and([passed_to("bob"), passed_to("ada")]);
+    }
+
+    #[test]
+    fn at_most_so_many_people_hold_a_commitment_and_those_may_have_it_again() {
+        let others = (1..bounds::HOLDERS_PER_COMMITMENT_MAX).map(|n| passed_to(&format!("p{n}")));
+        let world = promised().and(others);
+        let limits = [("bound", "holders"), ("limit", "64")];
+        let field = "commands[0].reassign_commitment";
+        world
+            .when(passed_to("more"))
+            .then_refused(ErrorReason::PlanLimit, field, &limits);
+        let back = world.and([passed_to("ada")]);
+        assert_eq!(back.plan.commitments["c"].held.len(), 64);
+    }
+
+    #[test]
+    fn a_deadline_is_not_moved_any_more_when_too_many_passed_in_silence() {
+        let limit = i64::try_from(bounds::SILENT_MISSES_PER_COMMITMENT_MAX).expect("small");
+        let mut world = promised();
+        for due in DUE..DUE + limit - 1 {
+            world = world.at(due).and([lapse("c", due), move_to("c", due + 1)]);
+        }
+        let last = DUE + limit - 1;
+        let world = world.at(last).and([lapse("c", last)]);
+        world.when(move_to("c", last + 1)).then_refused(
+            ErrorReason::PlanLimit,
+            "commands[0].move_deadline",
+            &[("bound", "silent_misses"), ("limit", "256")],
+        );
+        world.and([keep("c")]);
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub(super) fn made(plan: &mut Plan, made: &proto::CommitmentMade, at: Stamp) {
 pub(super) fn reassigned(plan: &mut Plan, reassigned: &proto::CommitmentReassigned, at: Stamp) {
     if let Some(commitment) = touched(plan, &reassigned.commitment_id, at) {
         commitment.assignee.clone_from(&reassigned.assignee);
-        commitment.held.push(Held::by(&reassigned.assignee));
+        let holder = &reassigned.assignee;
+        let held = commitment.held.iter().position(|it| it.assignee == *holder);
+        let held = held.map_or_else(|| Held::by(holder), |place| commitment.held.remove(place));
+        commitment.held.push(held);
     }
 }
 
@@ -222,6 +225,29 @@ mod tests {
             passed_on.held,
             [held("Ada", 1, 1, 1), held("Grace", 0, 0, 1)]
         );
+    }
+
+    #[test]
+    fn who_holds_it_again_goes_on_with_what_happened_before() {
+        let passed_to = |assignee: &str| {
+            Kind::CommitmentReassigned(proto::CommitmentReassigned {
+                commitment_id: "c".into(),
+                assignee: assignee.into(),
+                reason: "Holidays".into(),
+            })
+        };
+        let passed_on = commitment([
+            (40, moved(60, Notice::BeforeDue)),
+            (41, passed_to("Grace")),
+            (42, passed_to("Grace")),
+            (43, passed_to("Ada")),
+            (44, moved(70, Notice::BeforeDue)),
+        ]);
+        let ada = Held {
+            moved_with_notice: 2,
+            ..Held::by("Ada")
+        };
+        assert_eq!(passed_on.held, [Held::by("Grace"), ada]);
     }
 
     #[test]

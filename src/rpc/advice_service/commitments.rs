@@ -10,7 +10,6 @@ use tonic::{Response, Status};
 
 use crate::{
     domain::{
-        plan::Commitment,
         reliability::Reliability,
         value::{Id, Time},
     },
@@ -18,7 +17,7 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, Core, Gate, as_of, blocking, page, query::Checks},
+    rpc::{BATCH_BYTES, Gate, as_of, blocking, page, query::Checks},
     view::{
         View,
         commitments::{CommitmentKey, Due},
@@ -47,7 +46,7 @@ pub(super) async fn list(
     let place = page::place(&query, &token)?;
     let core = gate.core_at(min_position).await?;
     let (position, after) = match place {
-        Some(place) => pinned(core, &place, due_of)?,
+        Some(place) => page::pinned(core, &place, due_of)?,
         None => (as_of::position(core, as_of).await?, None),
     };
     let listing = Listing {
@@ -77,7 +76,7 @@ pub(super) async fn reliability(
     let place = page::place(&query, &token)?;
     let core = gate.core_at(min_position).await?;
     let (position, after) = match place {
-        Some(place) => pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
+        Some(place) => page::pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
         None => (as_of::position(core, as_of).await?, None),
     };
     let counting = Counting {
@@ -89,27 +88,6 @@ pub(super) async fn reliability(
     let view = core.view.clone();
     let response = blocking(move || Ok(counting.read(&view, after))).await?;
     Ok(Response::new(response))
-}
-
-/// The position that a token holds on to, and what stands behind it there.
-pub(super) fn pinned<T>(
-    core: &Core,
-    place: &[u8],
-    read: impl FnOnce(&[u8]) -> Option<T>,
-) -> Result<(u64, Option<T>), Status> {
-    let (position, after) = place.split_first_chunk().ok_or_else(page::no_token)?;
-    let position = u64::from_be_bytes(*position);
-    if position > core.view.position() {
-        return Err(page::no_token());
-    }
-    Ok((position, Some(read(after).ok_or_else(page::no_token)?)))
-}
-
-/// The place of a token: the position that the pages hold on to, and what the last one ended with.
-pub(super) fn place(position: u64, last: &[u8]) -> Vec<u8> {
-    let mut place = position.to_be_bytes().to_vec();
-    place.extend_from_slice(last);
-    place
 }
 
 fn due_bytes(due: &Due) -> Vec<u8> {
@@ -193,26 +171,32 @@ impl ListFilter {
                 ),
             }
         }
+        let due_from = time("due_from", query.due_from, check);
+        let due_before = time("due_before", query.due_before, check);
+        if let (Some(from), Some(before)) = (due_from, due_before)
+            && before <= from
+        {
+            check.fault("due_before", "it is not later than due_from");
+        }
         Self {
             assignee: query.assignee.clone(),
             states,
             plan_ids: plan_ids_of(&query.plan_ids, check),
-            due_from: time("due_from", query.due_from, check),
-            due_before: time("due_before", query.due_before, check),
+            due_from,
+            due_before,
         }
     }
 
     /// The commitment as it is shown, if it is asked for.
-    fn shown(&self, due: &Due, commitment: &Commitment) -> Option<PlanCommitment> {
+    fn shown(&self, due: &Due, commitment: proto::Commitment) -> Option<PlanCommitment> {
         let of_assignee = self.assignee.is_empty() || self.assignee == commitment.assignee;
         if !of_assignee || !is_asked_for(&self.plan_ids, &due.plan_id) {
             return None;
         }
-        let shown = proto::Commitment::from(commitment);
-        let in_state = self.states.is_empty() || self.states.contains(&shown.state());
+        let in_state = self.states.is_empty() || self.states.contains(&commitment.state());
         in_state.then(|| PlanCommitment {
             plan_id: due.plan_id.to_string(),
-            commitment: Some(shown),
+            commitment: Some(commitment),
         })
     }
 }
@@ -258,12 +242,12 @@ impl Listing {
                 let full = response.commitments.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_COMMITMENTS_MAX {
                     let last = last.as_ref().map(due_bytes).unwrap_or_default();
-                    let place = place(self.position, &last);
+                    let place = page::pinned_place(self.position, &last);
                     response.next_page_token = page::token(&self.query, &place);
                     return response;
                 }
                 scanned += 1;
-                let shown = commitment.and_then(|it| self.filter.shown(&due, &it));
+                let shown = commitment.and_then(|it| self.filter.shown(&due, it));
                 if let Some(shown) = shown {
                     bytes += shown.encoded_len();
                     response.commitments.push(shown);
@@ -311,7 +295,7 @@ impl Counting {
                 let full = response.assignees.len() == self.page_size;
                 if full || scanned >= SCANNED_COMMITMENTS_MAX {
                     let last = last.unwrap_or_default();
-                    let place = place(self.position, last.as_bytes());
+                    let place = page::pinned_place(self.position, last.as_bytes());
                     response.next_page_token = page::token(&self.query, &place);
                     return response;
                 }
@@ -325,7 +309,9 @@ impl Counting {
         }
     }
 
-    /// How somebody keeps commitments; nothing if they held none of those asked about.
+    /// How somebody keeps commitments; nothing if they held none of those asked about. All that they ever
+    /// held is looked at, however much that is: their counts are one row, which no page can end in. The view
+    /// is let go of between pages of 256, and a page of rows ends behind whoever took it past its bound.
     fn count(
         &self,
         view: &View,
@@ -342,14 +328,11 @@ impl Counting {
             };
             after = Some(last.clone());
             *scanned += held.len();
-            for (key, commitment) in held {
-                let Some(commitment) = commitment else {
-                    continue;
-                };
-                let held_it = commitment.held.iter().any(|it| it.assignee == assignee);
-                if held_it && is_asked_for(&self.plan_ids, &key.plan_id) {
+            for (key, holding) in held {
+                let asked_for = is_asked_for(&self.plan_ids, &key.plan_id);
+                if let Some(holding) = holding.filter(|_| asked_for) {
                     held_one = true;
-                    reliability.count(assignee, &commitment);
+                    reliability.count(&holding.held, holding.state.as_ref());
                 }
             }
         }

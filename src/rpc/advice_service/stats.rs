@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use tonic::{Response, Status};
 
-use super::commitments::{pinned, place};
 use crate::{
     domain::{
         history::Moment,
@@ -27,9 +26,7 @@ use crate::{
     view::{View, outcomes::CellKey},
 };
 
-/// How many cells are asked for at a time.
-const CELLS_AT_ONCE: usize = 1_024;
-/// How many cells one page looks through before it ends early.
+/// How many cells, or kinds, one page looks through before it ends early.
 const SCANNED_CELLS_MAX: usize = 100_000;
 
 pub(super) async fn answer(
@@ -47,7 +44,7 @@ pub(super) async fn answer(
     let core = gate.core_at(min_position).await?;
     let (pinned, after) = match place {
         Some(place) => {
-            let (position, after) = pinned(core, &place, cell_of)?;
+            let (position, after) = page::pinned(core, &place, cell_of)?;
             (Some(position), after)
         }
         None => (None, None),
@@ -189,30 +186,39 @@ impl Page {
     /// Rows of all plans.
     fn of_all(&self, view: &View, position: u64) -> GetTacticStatsResponse {
         match self.filter.grouping {
-            Grouping::Kind => self.shown(self.kinds(view, position), position),
+            Grouping::Kind => self.kinds(view, position),
             Grouping::Strategy | Grouping::Plan => self.groups(view, position),
         }
     }
 
-    /// Kinds over all plans, behind the page before, one more than fit.
-    fn kinds(&self, view: &View, position: u64) -> Vec<(CellKey, TacticStats)> {
+    /// Kinds over all plans.
+    fn kinds(&self, view: &View, position: u64) -> GetTacticStatsResponse {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
-        let kinds = if self.filter.kinds.is_empty() {
-            view.kinds(position, after, self.size + 1)
-        } else {
+        if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
             let counted = behind.map(|kind| (kind.clone(), view.kind_total(kind, position)));
-            counted.filter(|(_, tally)| !tally.is_empty()).collect()
-        };
-        let rows = kinds.into_iter().map(|(kind, tally)| {
-            let group = Group {
-                kind,
-                ..Group::default()
-            };
-            (cell(&group), stats::row(&group, tally))
-        });
-        rows.collect()
+            let counted = counted.filter(|(_, tally)| !tally.is_empty());
+            return self.shown(counted.map(of_kind).collect(), position);
+        }
+        let mut rows = Vec::new();
+        let (mut after, mut scanned) = (self.after.clone(), 0);
+        loop {
+            let kinds = view.kinds(position, after.as_ref().map(|it| it.kind.as_str()));
+            if kinds.is_empty() {
+                return self.page(rows, position, None);
+            }
+            for (kind, tally) in kinds {
+                let full = rows.len() == self.size && !tally.is_empty();
+                if full || scanned >= SCANNED_CELLS_MAX {
+                    return self.page(rows, position, after.as_ref());
+                }
+                scanned += 1;
+                let (key, row) = of_kind((kind, tally));
+                rows.extend((!tally.is_empty()).then_some(row));
+                after = Some(key);
+            }
+        }
     }
 
     /// Strategies or plans over all plans. The cells of one stand together, so a row is whole when the
@@ -223,27 +229,26 @@ impl Page {
         let mut open: Option<(Group, Tally)> = None;
         let (mut after, mut scanned) = (self.after.clone(), 0);
         loop {
-            let cells = view.cells(position, after.as_ref(), CELLS_AT_ONCE, |_| true);
-            let is_last = cells.len() < CELLS_AT_ONCE;
+            let cells = view.cells(position, after.as_ref());
+            if cells.is_empty() {
+                rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
+                return self.page(rows, position, None);
+            }
             for (key, tally) in cells {
                 let group = grouping.group(&key.plan_id, key.strategy_id.as_ref(), &key.kind);
                 if let Some((whole, total)) = open.take_if(|(of, _)| *of != group) {
                     rows.push(stats::row(&whole, total));
                 }
-                let full = rows.len() == self.size || scanned >= SCANNED_CELLS_MAX;
-                if open.is_none() && full {
+                let full = rows.len() == self.size && !tally.is_empty();
+                if open.is_none() && (full || scanned >= SCANNED_CELLS_MAX) {
                     return self.page(rows, position, after.as_ref());
                 }
                 scanned += 1;
-                if self.filter.takes_kind(&key.kind) {
+                if !tally.is_empty() && self.filter.takes_kind(&key.kind) {
                     let (_, total) = open.get_or_insert((group, Tally::default()));
                     *total = total.plus(tally);
                 }
                 after = Some(key);
-            }
-            if is_last {
-                rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
-                return self.page(rows, position, None);
             }
         }
     }
@@ -268,13 +273,23 @@ impl Page {
         position: u64,
         last: Option<&CellKey>,
     ) -> GetTacticStatsResponse {
-        let token = last.map(|key| page::token(&self.query, &place(position, &cell_bytes(key))));
+        let token = last
+            .map(|key| page::token(&self.query, &page::pinned_place(position, &cell_bytes(key))));
         GetTacticStatsResponse {
             rows,
             next_page_token: token.unwrap_or_default(),
             position,
         }
     }
+}
+
+/// The row of a kind over all plans, and its place.
+fn of_kind((kind, tally): (String, Tally)) -> (CellKey, TacticStats) {
+    let group = Group {
+        kind,
+        ..Group::default()
+    };
+    (cell(&group), stats::row(&group, tally))
 }
 
 /// A group in the place of a cell: in their order groups of one grouping are cells.
