@@ -1,14 +1,17 @@
 //! What differs in a plan between two points, thing by thing and field by field. What is compared is
-//! what is shown: two plans differ where their views do.
+//! what is shown: two plans differ where their views do. Most things are alike, and what the states
+//! hold alike is not shown at all: its views are alike as well.
 
 use std::collections::HashMap;
 
+use self::apart::apart;
 use super::plan::Plan;
 use crate::{
     json::{self, JsonError, Published},
     proto::{self, ChangeKind, EntityChange, PlanEntity, plan_entity::Entity},
 };
 
+mod apart;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +19,10 @@ mod tests;
 /// there after come first, in their order.
 pub fn between(before: Option<&Plan>, after: &Plan) -> Result<Vec<EntityChange>, JsonError> {
     let mut changes = Vec::new();
-    let (before, after) = (Parts::of(before), Parts::of(Some(after)));
+    let (before, after) = match before.map(|before| apart(before, after)) {
+        None => (Parts::default(), Parts::of(after)),
+        Some((before, after)) => (Parts::of(&before), Parts::of(&after)),
+    };
     compare(&mut changes, before.plan, after.plan)?;
     compare(&mut changes, before.objective, after.objective)?;
     compare(&mut changes, before.rest.indicators, after.rest.indicators)?;
@@ -49,10 +55,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(plan: Option<&Plan>) -> Self {
-        let Some(plan) = plan else {
-            return Self::default();
-        };
+    fn of(plan: &Plan) -> Self {
         let mut rest = proto::Plan::from(plan);
         let itself = proto::Plan {
             plan_id: rest.plan_id.clone(),

@@ -63,6 +63,18 @@ pub fn is_amendment(event: &Event) -> bool {
     )
 }
 
+/// The revision of the event that the event corrects or retracts, if it does.
+#[must_use]
+pub fn amended(event: &Event) -> Option<u64> {
+    if let Some(Kind::EventCorrected(correction)) = &event.kind {
+        Some(correction.revision)
+    } else if let Some(Kind::EventRetracted(retraction)) = &event.kind {
+        Some(retraction.revision)
+    } else {
+        None
+    }
+}
+
 /// Folds a history from its first event. The corrections and retractions within it hold from the
 /// start: the last correction of an event in its place, a retracted event not at all.
 #[must_use]
@@ -71,10 +83,20 @@ where
     History: IntoIterator<Item = &'a Event>,
     History::IntoIter: Clone,
 {
-    let history = history.into_iter();
-    let standings = standings(history.clone());
-    let mut plan = Plan::unborn(plan_id);
-    for event in history {
+    fold_on(Plan::unborn(plan_id), history)
+}
+
+/// Folds on from a state by the events that came after it, none of which corrects or retracts one
+/// that the state was folded from.
+#[must_use]
+pub fn fold_on<'a, History>(mut plan: Plan, later: History) -> Plan
+where
+    History: IntoIterator<Item = &'a Event>,
+    History::IntoIter: Clone,
+{
+    let later = later.into_iter();
+    let standings = standings(later.clone());
+    for event in later {
         match standings.get(&event.revision) {
             _ if is_amendment(event) => evolve(&mut plan, event),
             None => evolve(&mut plan, event),

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::proto::{self, EventReference};
 
+pub use self::checkpoints::Checkpoints;
+
+mod checkpoints;
 mod grounds;
 #[cfg(test)]
 mod tests;
@@ -63,6 +66,8 @@ pub struct History {
     pub plan_id: Id,
     /// Its events, that of revision 1 first.
     pub events: Vec<Arc<Recorded>>,
+    /// States to fold from, as many as were made.
+    pub checkpoints: Checkpoints,
 }
 
 impl History {
@@ -115,11 +120,7 @@ impl Moment {
     /// The plan after the event of a revision.
     #[must_use]
     pub fn at_revision(history: Arc<History>, revision: u64, now: Time, position: u64) -> Self {
-        let recorded = history.until(revision);
-        let plan = evolve::fold(
-            history.plan_id.clone(),
-            recorded.iter().map(|recorded| &recorded.event),
-        );
+        let plan = history.fold(revision);
         Self::of(plan, history, now, position)
     }
 

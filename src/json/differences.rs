@@ -1,8 +1,15 @@
 //! How two messages of one kind differ, field by field, as JSON: for whoever shows a change without
 //! knowing the message.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
+use prost::{
+    DecodeError,
+    encoding::{DecodeContext, decode_key, skip_field},
+};
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage,
     SerializeOptions, Value,
@@ -25,17 +32,65 @@ const WELL_KNOWN: &str = "google.protobuf";
 
 /// The fields that differ, in the order of the fields.
 pub fn differences<T: Published>(before: &T, after: &T) -> Result<Vec<FieldChange>, JsonError> {
+    let descriptor = descriptor::<T>()?;
+    let bytes = (before.encode_to_vec(), after.encode_to_vec());
+    let dynamic = |of: &Records, other: &Records| {
+        let differing = differing(&descriptor, of, other);
+        DynamicMessage::decode(descriptor.clone(), &*differing)
+    };
+    let parted = records(&bytes.0).and_then(|before| Ok((before, records(&bytes.1)?)));
+    let decoded = parted
+        .and_then(|(before, after)| Ok((dynamic(&before, &after)?, dynamic(&after, &before)?)));
+    let (before, after) = decoded.map_err(|error| disagreement::<T>(&error))?;
     let mut changes = Changes(Vec::new());
-    changes.compare("", &dynamic(before)?, &dynamic(after)?)?;
+    changes.compare("", &before, &after)?;
     Ok(changes.0)
 }
 
-fn dynamic<T: Published>(message: &T) -> Result<DynamicMessage, JsonError> {
-    let mut dynamic = DynamicMessage::new(descriptor::<T>()?);
-    match dynamic.transcode_from(message) {
-        Ok(()) => Ok(dynamic),
-        Err(error) => Err(disagreement::<T>(&error)),
+/// What an encoded message says of each field, by the numbers of the fields: one record for each
+/// element of a list, otherwise one.
+type Records<'a> = BTreeMap<u32, Vec<&'a [u8]>>;
+
+fn records(bytes: &[u8]) -> Result<Records<'_>, DecodeError> {
+    let mut records = Records::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let from = rest;
+        let (number, wire_type) = decode_key(&mut rest)?;
+        skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
+        let record = from.get(..from.len() - rest.len()).unwrap_or_default();
+        records.entry(number).or_default().push(record);
     }
+    Ok(records)
+}
+
+/// The encoding of a message without what it has alike with another one, which need not be read:
+/// fields, and those elements of lists that go by something.
+fn differing(descriptor: &MessageDescriptor, of: &Records, other: &Records) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (number, records) in of {
+        let others = other.get(number).map_or(&[][..], Vec::as_slice);
+        let field = descriptor.get_field(*number);
+        if others == records {
+            continue;
+        }
+        if field.is_some_and(|field| is_named_list(&field)) {
+            let others: HashSet<_> = others.iter().collect();
+            let differing = records.iter().filter(|record| !others.contains(record));
+            differing.for_each(|record| bytes.extend_from_slice(record));
+        } else {
+            records
+                .iter()
+                .for_each(|record| bytes.extend_from_slice(record));
+        }
+    }
+    bytes
+}
+
+fn is_named_list(field: &FieldDescriptor) -> bool {
+    let kind = field.kind();
+    let element = kind.as_message().filter(|_| field.is_list());
+    element.is_some_and(|element| identity(element).is_some())
 }
 
 /// Only what differs is put into JSON: most of two messages is alike.
@@ -49,6 +104,10 @@ impl Changes {
         after: &DynamicMessage,
     ) -> Result<(), JsonError> {
         for field in before.descriptor().fields() {
+            // Neither says anything of most fields.
+            if !before.has_field(&field) && !after.has_field(&field) {
+                continue;
+            }
             let (before, after) = (value(before, &field), value(after, &field));
             if before != after {
                 let path = match path {

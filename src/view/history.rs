@@ -10,7 +10,7 @@ use quick_cache::{Weighter, unsync::Cache};
 use super::{View, ViewError, plans::Folded};
 use crate::{
     domain::{
-        history::{History, Recorded},
+        history::{Checkpoints, History, Recorded},
         value::Id,
     },
     proto,
@@ -85,10 +85,12 @@ impl View {
             extend(&mut events, entry.position, commit);
         }
         kept.commits = folded.index.len();
-        kept.history = Arc::new(History {
-            plan_id: plan_id.clone(),
-            events,
-        });
+        let before = &kept.history;
+        let checkpointed = (before.events.len(), &before.checkpoints);
+        let history = History::checkpointed(plan_id.clone(), events, checkpointed);
+        kept.bytes +=
+            (history.checkpoints.weight_bytes() - before.checkpoints.weight_bytes()) as u64;
+        kept.history = Arc::new(history);
         self.histories.keep(kept.clone());
         Ok(kept.history)
     }
@@ -96,9 +98,13 @@ impl View {
 
 impl Kept {
     fn empty(plan_id: Id) -> Self {
-        let events = Vec::new();
+        let history = History {
+            plan_id,
+            events: Vec::new(),
+            checkpoints: Checkpoints::default(),
+        };
         Self {
-            history: Arc::new(History { plan_id, events }),
+            history: Arc::new(history),
             commits: 0,
             bytes: 0,
         }

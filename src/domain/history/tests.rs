@@ -30,6 +30,7 @@ fn history(events: impl IntoIterator<Item = Event>) -> Arc<History> {
     Arc::new(History {
         plan_id: "growth".into(),
         events: events.into_iter().map(recorded).collect(),
+        checkpoints: crate::domain::history::Checkpoints::default(),
     })
 }
 

@@ -208,6 +208,7 @@ fn recorded_moment(now: Time, events: impl IntoIterator<Item = Arc<Recorded>>) -
     let history = History {
         plan_id: "growth".into(),
         events,
+        checkpoints: crate::domain::history::Checkpoints::default(),
     };
     let moment = Moment::at_revision(history.into(), revision, now, revision);
     Moment::of(moment.plan, moment.history, now, revision)

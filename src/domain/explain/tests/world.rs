@@ -52,6 +52,7 @@ pub(super) fn history(plan_id: &str, step: u64, told: Vec<Told>) -> History {
     History {
         plan_id: plan_id.into(),
         events: (1..).zip(told).map(event).collect(),
+        checkpoints: crate::domain::history::Checkpoints::default(),
     }
 }
 

@@ -44,6 +44,7 @@ fn history() -> Arc<History> {
     Arc::new(History {
         plan_id: "smallpox-india".into(),
         events: recorded.map(Arc::new).collect(),
+        checkpoints: crate::domain::history::Checkpoints::default(),
     })
 }
 
