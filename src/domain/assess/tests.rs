@@ -385,7 +385,9 @@ fn half_of_the_observations_is_enough_and_three_are_needed() {
     assert_eq!(two, AxisVerdict::Unknown);
     assert_eq!(
         summary,
-        format!("{right_unknown}; whether it does things right is not known: observed 2, needed 3.")
+        format!(
+            "{right_unknown}; whether it does things right is not known: observed 2, needed 3."
+        )
     );
     let (half, summary) = verdict(&[true, false, false, true]);
     assert_eq!(half, AxisVerdict::Holds);
