@@ -128,7 +128,7 @@ impl Evolution<'_> {
         shown.tactics = self.tactics(span);
         shown.ended_by = ended.map(|ended| self.reference(ended));
         shown.stood_until = ended.map(|ended| ended.occurred_at().into());
-        let until = ended.map_or(self.moment.now, |ended| ended.occurred_at());
+        let until = ended.map_or(self.moment.now, Recorded::occurred_at);
         shown.stood_for = Some(duration(begun.occurred_at(), until));
     }
 

@@ -69,7 +69,7 @@ struct Replay<'a> {
     /// The strategies so far. What else a plan has is left out of it: no revision depends on it.
     plan: Plan,
     /// The tactics so far, in the order in which they were added.
-    tactics: Vec<Tactic<'a>>,
+    tactics: Vec<Followed<'a>>,
     /// Where in `tactics` each is.
     places: HashMap<&'a str, usize>,
     spans: Vec<Span<'a>>,
@@ -84,8 +84,8 @@ struct Open<'a> {
     tactics: BTreeMap<usize, TacticTally<'a>>,
 }
 
-/// A tactic, as far as a tally tells of it.
-struct Tactic<'a> {
+/// A tactic that is followed along the events, as far as a tally tells of it.
+struct Followed<'a> {
     tactic_id: &'a str,
     statement: &'a str,
     /// Empty: under none.
@@ -135,7 +135,7 @@ impl<'a> Replay<'a> {
         let place = match self.places.entry(tactic_id) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(vacant) => {
-                self.tactics.push(Tactic::added(kind)?);
+                self.tactics.push(Followed::added(kind)?);
                 *vacant.insert(self.tactics.len() - 1)
             }
         };
@@ -206,7 +206,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl<'a> Tactic<'a> {
+impl<'a> Followed<'a> {
     /// The tactic that an event adds.
     fn added(kind: &'a Kind) -> Option<Self> {
         let Kind::TacticAdded(it) = kind else {
