@@ -109,7 +109,10 @@ fn an_acknowledgement_lapses_when_an_event_behind_the_finding_is_corrected() {
     let other = given::corrected(3, given::indicator("replies"));
     assert!(holds(&[other]), "not behind it");
     let nicer = given::corrected(2, stated("Be nicer"));
-    assert!(!holds(&[nicer.clone()]), "another text was accepted");
+    assert!(
+        !holds(std::slice::from_ref(&nicer)),
+        "another text was accepted"
+    );
     assert!(holds(&[nicer, accepted("OBJ001", "objective", None)]));
 }
 
