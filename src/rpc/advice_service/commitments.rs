@@ -171,6 +171,7 @@ impl ListFilter {
                 ),
             }
         }
+        let plan_ids = plan_ids_of(&query.plan_ids, check);
         let due_from = time("due_from", query.due_from, check);
         let due_before = time("due_before", query.due_before, check);
         if let (Some(from), Some(before)) = (due_from, due_before)
@@ -181,7 +182,7 @@ impl ListFilter {
         Self {
             assignee: query.assignee.clone(),
             states,
-            plan_ids: plan_ids_of(&query.plan_ids, check),
+            plan_ids,
             due_from,
             due_before,
         }
