@@ -1,6 +1,7 @@
 //! What a query alone shows wrong. As with commands, all of it is reported at once, each with the
 //! path of its field; behind [`Checks::finish`] ids, points and lists are within their bounds.
 
+use prost_types::Timestamp;
 use tonic::Status;
 
 use super::status::{malformed, quoted};
@@ -15,6 +16,8 @@ use crate::{
 
 /// The longest list of filters.
 const FILTERS_MAX: usize = 64;
+/// What a time must be.
+const TIME_BOUNDS: &str = "a time of the years 1 to 9999, nanos 0 to 999999999";
 
 /// Collects what is wrong with a query.
 #[derive(Default)]
@@ -91,11 +94,25 @@ impl Checks {
             Some(point::Point::RecordedAt(time) | point::Point::OccurredAt(time))
                 if !Time::holds(&time) =>
             {
-                self.fault(field, "a time of the years 1 to 9999, nanos 0 to 999999999");
+                self.fault(field, TIME_BOUNDS);
             }
             Some(named) => return Some(named),
         }
         None
+    }
+
+    /// A time within its bounds; nothing if none is given.
+    pub(super) fn time(
+        &mut self,
+        field: impl Into<String>,
+        time: Option<Timestamp>,
+    ) -> Option<Time> {
+        let time = time?;
+        if !Time::holds(&time) {
+            self.fault(field, TIME_BOUNDS);
+            return None;
+        }
+        Some(time.into())
     }
 
     /// Refuses the query if anything is wrong with it.

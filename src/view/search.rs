@@ -10,6 +10,7 @@ use std::{
 };
 
 use self::{
+    carried::Carried,
     excerpt::excerpt,
     index::Index,
     passages::{About, Step},
@@ -17,13 +18,13 @@ use self::{
 use super::{Applied, View, ViewError, index::Index as PlanIndex, plans, plans::Folded};
 use crate::{
     domain::{
-        evolve,
         plan::{Description, Plan},
         value::{Id, Subject, Time},
     },
-    proto::{self, Event, TacticState},
+    proto::{self, AttemptState, Event, TacticState},
 };
 
+mod carried;
 mod excerpt;
 mod find;
 mod index;
@@ -67,6 +68,8 @@ pub struct Query {
     pub kinds: Vec<String>,
     /// In these states.
     pub states: Vec<TacticState>,
+    /// Whose last attempt stands so, whether they were retired since or not.
+    pub outcomes: Vec<AttemptState>,
     /// Of plans with all these labels, and these values of them.
     pub labels: Vec<(String, Option<String>)>,
     /// Whose last attempt began or ended then or later.
@@ -314,11 +317,9 @@ impl Search {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_in(&self, position: u64, events: &[Event], state: &Plan) {
-        // The words are cut before the lock is taken.
-        let step = Step::of(events);
+    fn take_in(&self, position: u64, step: &Step<'_>, state: &Plan) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.take_in(position, &step, state);
+        index.take_in(position, step, state);
     }
 
     fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> T {
@@ -421,7 +422,8 @@ impl View {
                     state,
                     ..
                 } = fresh;
-                self.search.take_in(position, &events, &state.plan);
+                self.search
+                    .take_in(position, &Step::of(&events), &state.plan);
             }
             let mut waiting = self.search.waiting();
             waiting.reached = last;
@@ -456,40 +458,40 @@ impl View {
     /// Reads plans of which commits are missing. One that cannot be read stays behind, and holds up
     /// only itself.
     fn take_in_behind(&self) -> Result<(), ViewError> {
-        let behind = self.search.waiting().behind.clone();
-        let (mut outcome, mut said) = (Ok(()), Instant::now());
+        let (mut outcome, mut unreadable) = (Ok(()), Vec::new());
+        let (mut plans, mut said) = (0, Instant::now());
         let began = said;
-        for (number, plan_id) in (1..).zip(&behind) {
-            if self.search.waiting().stopping {
+        loop {
+            let mut waiting = self.search.waiting();
+            if waiting.stopping {
                 return Err(ViewError::Interrupted);
             }
             // Taken off first: commits that come meanwhile may put it back.
-            self.search.waiting().behind.remove(plan_id);
-            if let Err(error) = self.take_in_plan(plan_id) {
-                self.search.waiting().behind.insert(plan_id.clone());
+            let Some(plan_id) = waiting.behind.pop_first() else {
+                waiting.behind.extend(unreadable);
+                break;
+            };
+            let left = waiting.behind.len();
+            drop(waiting);
+            if let Err(error) = self.take_in_plan(&plan_id) {
+                unreadable.push(plan_id);
                 outcome = Err(error);
             }
+            plans += 1;
             if said.elapsed() >= PROGRESS_INTERVAL {
                 said = Instant::now();
-                tracing::info!(
-                    plans = number,
-                    of = behind.len(),
-                    "making the index for searches"
-                );
+                tracing::info!(plans, left, "making the index for searches");
             }
         }
         if began.elapsed() >= PROGRESS_INTERVAL && outcome.is_ok() {
             let bytes = self.search_bytes();
-            tracing::info!(
-                plans = behind.len(),
-                bytes,
-                "the index for searches is made"
-            );
+            tracing::info!(plans, bytes, "the index for searches is made");
         }
         outcome
     }
 
-    /// Takes in what is missing of a plan, from the log.
+    /// Takes in what is missing of a plan, from the log. An amendment costs what is told of its tactic
+    /// and a look over the plan's texts.
     fn take_in_plan(&self, plan_id: &Id) -> Result<(), ViewError> {
         let Some(index) = self.plan_index(plan_id)? else {
             return Ok(());
@@ -498,22 +500,16 @@ impl View {
         if index.last().is_none_or(|last| last.position <= done) {
             return Ok(());
         }
-        let mut plan = Plan::unborn(plan_id.clone());
-        let mut history = Vec::new();
+        let mut carried = Carried::unborn(plan_id.clone());
         for entry in index.iter_from(0) {
             let commit = self.commit(entry.position)?;
-            if commit.events.iter().any(evolve::is_amendment) {
-                let events = history.iter().chain(&commit.events);
-                plan = evolve::fold(plan_id.clone(), events);
-            } else {
-                for event in &commit.events {
-                    evolve::evolve(&mut plan, event);
-                }
-            }
+            let anew = carried.take_all(&commit.events);
             if entry.position > done {
-                self.search.take_in(entry.position, &commit.events, &plan);
+                // The words are cut before the lock is taken.
+                let mut step = Step::of(&commit.events);
+                step.narrow(&anew, |revision| carried.says(revision));
+                self.search.take_in(entry.position, &step, carried.plan());
             }
-            history.extend(commit.events);
         }
         Ok(())
     }

@@ -6,31 +6,25 @@ mod asking;
 use std::{collections::BTreeMap, fs};
 
 use strata::proto::{
-    AddTactic, AdoptStrategy, CorrectEvent, CreatePlan, DescribePlan, Event, ExecuteRequest,
-    FailTactic, Failure, Point, RetractEvent, ReviseStrategy, RewordTactic, SearchTacticsRequest,
-    SearchTacticsResponse, StopTactic, SucceedTactic, TacticFailed, TacticHit, TacticState,
-    TryTactic, advice_service_client::AdviceServiceClient, command::Kind, event, point,
+    AddTactic, AdoptStrategy, AttemptState, CorrectEvent, CreatePlan, DescribePlan, Event,
+    ExecuteRequest, FailTactic, Failure, Point, RetractEvent, ReviseStrategy, RewordTactic,
+    SearchTacticsRequest, SearchTacticsResponse, StopTactic, SucceedTactic, TacticFailed,
+    TacticHit, TacticState, TryTactic, command::Kind, event, point,
 };
 use tempfile::{TempDir, tempdir};
-use tonic::transport::Channel;
 
 use crate::{
     daemon::{Daemon, request},
     language::{Refused, commands, execute, from_now, position, refused},
 };
 
-async fn searches(daemon: &Daemon) -> AdviceServiceClient<Channel> {
-    let connected = AdviceServiceClient::connect(daemon.url()).await;
-    connected.expect("connected")
-}
-
 async fn search(daemon: &Daemon, query: SearchTacticsRequest) -> SearchTacticsResponse {
-    let answer = searches(daemon).await.search_tactics(query).await;
+    let answer = daemon.advice().search_tactics(query).await;
     answer.expect("found").into_inner()
 }
 
 async fn refusal(daemon: &Daemon, query: SearchTacticsRequest) -> Refused {
-    refused(searches(daemon).await.search_tactics(query).await)
+    refused(daemon.advice().search_tactics(query).await)
 }
 
 fn asking(query: &str) -> SearchTacticsRequest {
@@ -180,6 +174,7 @@ async fn what_was_tried_is_found_in_all_plans_with_its_strategy_and_outcome() {
         ("Exhibit at three trade shows", "event")
     );
     assert_eq!(hit.state(), TacticState::Failed);
+    assert_eq!(hit.outcome(), AttemptState::Failed);
     assert_eq!(
         (hit.attempt_count, hit.effect_failures, hit.successes),
         (1, 1, 0)
@@ -309,10 +304,50 @@ async fn hits_are_filtered_by_kind_state_label_time_and_plan() {
 }
 
 #[tokio::test]
+async fn what_came_of_a_tactic_is_found_also_when_a_revision_retired_it() {
+    let (_dir, daemon) = with_experience().await;
+    let revised = Kind::ReviseStrategy(ReviseStrategy {
+        strategy_id: "meet".into(),
+        parent_revision: 1,
+        intent: "Meet buyers at home".into(),
+        reason: "Shows do not sell".into(),
+        retire_tactic_ids: vec!["fairs".into()],
+        unprompted: true,
+        ..Default::default()
+    });
+    execute(&daemon, request("growth", "4", revised)).await;
+    let of = |outcomes: &[AttemptState], states: &[TacticState]| SearchTacticsRequest {
+        outcomes: outcomes.iter().map(|it| (*it).into()).collect(),
+        states: states.iter().map(|it| (*it).into()).collect(),
+        ..asking("trade show")
+    };
+    let (failed, stopped) = (AttemptState::Failed, AttemptState::Stopped);
+    let (retired, succeeded) = (TacticState::Retired, TacticState::Succeeded);
+    let cases: [(SearchTacticsRequest, &[&str]); 6] = [
+        (of(&[failed], &[]), &["growth/fairs"]),
+        (
+            of(&[failed, stopped], &[]),
+            &["clinic/letters", "growth/fairs"],
+        ),
+        (of(&[failed], &[retired]), &["growth/fairs"]),
+        (of(&[failed], &[succeeded]), &[]),
+        (of(&[AttemptState::Open], &[]), &[]),
+        (of(&[], &[TacticState::Failed]), &[]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(found(&daemon, query.clone()).await, expected, "{query:?}");
+    }
+    let hit = search(&daemon, of(&[failed], &[])).await.hits[0].clone();
+    assert_eq!((hit.state(), hit.outcome()), (retired, failed));
+    let untried = search(&daemon, asking("send letter")).await.hits[0].clone();
+    assert_eq!(untried.outcome, None);
+}
+
+#[tokio::test]
 async fn read_your_writes_a_search_finds_what_was_just_answered() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start(dir.path()).await;
-    let (mut plans, mut searches) = (daemon.plans(), searches(&daemon).await);
+    let (mut plans, mut searches) = (daemon.plans(), daemon.advice());
     for number in 0..200 {
         let plan_id = format!("plan-{}", number % 7);
         let mut said = vec![add(

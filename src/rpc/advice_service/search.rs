@@ -2,14 +2,13 @@
 //! their texts stand; the texts themselves are read from the log for the hits of one page.
 
 use prost::Message as _;
-use prost_types::Timestamp;
 use tonic::{Response, Status};
 
 use crate::{
-    domain::value::{Id, Time},
+    domain::value::Id,
     proto::{
-        SearchTacticsRequest, SearchTacticsResponse, TacticHit, TacticState, TextMatch,
-        point::Point,
+        AttemptState, SearchTacticsRequest, SearchTacticsResponse, TacticHit, TacticState,
+        TextMatch, point::Point,
     },
     rpc::{BATCH_BYTES, Core, Gate, as_of, blocking, page, query::Checks},
     view::{
@@ -99,9 +98,8 @@ fn checked(request: &SearchTacticsRequest, check: &mut Checks) -> Query {
     for (number, plan_id) in request.plan_ids.iter().enumerate() {
         check.id(format!("plan_ids[{number}]"), plan_id);
     }
-    let (from, before) = (request.tried_from, request.tried_before);
-    let tried_from = time(check, "tried_from", from);
-    let tried_before = time(check, "tried_before", before);
+    let tried_from = check.time("tried_from", request.tried_from);
+    let tried_before = check.time("tried_before", request.tried_before);
     if let (Some(from), Some(before)) = (tried_from, tried_before)
         && from >= before
     {
@@ -111,6 +109,7 @@ fn checked(request: &SearchTacticsRequest, check: &mut Checks) -> Query {
         terms,
         kinds: request.kinds.clone(),
         states: states(&request.states, check),
+        outcomes: outcomes(&request.outcomes, check),
         labels: labels(&request.labels, check),
         tried_from,
         tried_before,
@@ -121,15 +120,6 @@ fn checked(request: &SearchTacticsRequest, check: &mut Checks) -> Query {
             .collect(),
         ..Query::default()
     }
-}
-
-fn time(check: &mut Checks, field: &'static str, time: Option<Timestamp>) -> Option<Time> {
-    let time = time?;
-    if !Time::holds(&time) {
-        check.fault(field, "a time of the years 1 to 9999, nanos 0 to 999999999");
-        return None;
-    }
-    Some(time.into())
 }
 
 fn states(asked: &[i32], check: &mut Checks) -> Vec<TacticState> {
@@ -147,6 +137,23 @@ fn states(asked: &[i32], check: &mut Checks) -> Vec<TacticState> {
         }
     }
     states
+}
+
+fn outcomes(asked: &[i32], check: &mut Checks) -> Vec<AttemptState> {
+    check.filters("outcomes", asked.len());
+    let mut outcomes = Vec::new();
+    for (number, outcome) in asked.iter().enumerate() {
+        match AttemptState::try_from(*outcome) {
+            Ok(AttemptState::Unspecified) | Err(_) => {
+                check.fault(
+                    format!("outcomes[{number}]"),
+                    format!("{outcome} is no AttemptState"),
+                );
+            }
+            Ok(outcome) => outcomes.push(outcome),
+        }
+    }
+    outcomes
 }
 
 fn labels(asked: &[String], check: &mut Checks) -> Vec<(String, Option<String>)> {
@@ -219,6 +226,7 @@ fn show(hit: &Hit, texts: &mut Texts<'_>, terms: &[String]) -> Result<TacticHit,
         statement: texts.read(hit.statement.as_ref())?,
         kind: hit.kind.clone(),
         state: hit.state.state.into(),
+        outcome: hit.state.outcome.map(Into::into),
         attempt_count: hit.state.attempts.into(),
         successes: hit.state.successes.into(),
         effect_failures: hit.state.effect_failures.into(),

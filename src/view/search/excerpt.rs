@@ -14,13 +14,14 @@ pub(super) fn excerpt(text: &str, terms: &[String]) -> String {
     if text.len() <= EXCERPT_BYTES {
         return text.to_owned();
     }
-    let start = best_start(text, terms).saturating_sub(BEFORE_BYTES);
+    let first = best_start(text, terms);
+    let start = first.saturating_sub(BEFORE_BYTES);
     // An end of the text that has room to spare shows more of what comes before.
     let start = start.min(text.len() - EXCERPT_BYTES);
     let begin = if start == 0 {
         0
     } else {
-        after_space(text, start)
+        after_space(text, start, first)
     };
     let end = begin.saturating_add(EXCERPT_BYTES);
     let end = if end >= text.len() {
@@ -64,14 +65,14 @@ fn best_start(text: &str, terms: &[String]) -> usize {
     best.1
 }
 
-/// The next beginning of a word, unless a word goes on for longer than an excerpt may.
-fn after_space(text: &str, at: usize) -> usize {
+/// The next beginning of a word up to the one that is to be shown; the place itself, if a word goes
+/// on for so long.
+fn after_space(text: &str, at: usize, shown: usize) -> usize {
     let at = boundary(text, at);
     let rest = text.get(at..).unwrap_or_default();
-    let space = rest
-        .find(char::is_whitespace)
-        .filter(|space| *space < BEFORE_BYTES);
-    at + space.map_or(0, |space| space + 1)
+    let space = rest.char_indices().find(|(_, it)| it.is_whitespace());
+    let after = space.map(|(place, space)| at + place + space.len_utf8());
+    after.filter(|after| *after <= shown).unwrap_or(at)
 }
 
 /// The end of the word before.
@@ -122,11 +123,34 @@ mod tests {
         assert!(shown.contains("trade show there"), "{shown}");
     }
 
+    #[test]
+    fn a_text_with_wide_spaces_is_cut_between_words() {
+        let filler = "\u{3000}漢字漢字漢字".repeat(20);
+        let text = format!("{filler}\u{3000}trade\u{3000}{filler}");
+        let shown = excerpt(&text, &terms("trade"));
+        assert!(shown.contains("\u{3000}trade\u{3000}"), "{shown}");
+        assert!(shown.starts_with("…漢字漢字漢字\u{3000}"), "{shown}");
+    }
+
     proptest! {
         #[test]
-        fn any_text_can_be_cut(text in "[a-zé漢 \n’]{0,600}", query in "[a-zé漢 ]{0,5}") {
+        fn any_text_can_be_cut(
+            text in "[a-zé漢 \n’\u{3000}\u{a0}]{0,600}",
+            query in "[a-zé漢 \u{3000}\u{a0}]{0,5}",
+        ) {
             let shown = excerpt(&text, &terms(&query));
             prop_assert!(shown.len() <= EXCERPT_BYTES.max(text.len().min(EXCERPT_BYTES)) + 8);
+        }
+
+        #[test]
+        fn the_word_that_matches_is_shown_whatever_spaces_stand_around_it(
+            before in "[a-y漢 \u{3000}\u{a0}]{0,300}",
+            space in "[ \n\u{3000}\u{a0}]",
+            after in "[a-y漢 \u{3000}\u{a0}]{0,300}",
+        ) {
+            let text = format!("{before}{space}zulu{space}{after}");
+            let shown = excerpt(&text, &terms("zulu"));
+            prop_assert!(shown.contains("zulu"), "{shown}");
         }
     }
 }

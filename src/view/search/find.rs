@@ -272,6 +272,7 @@ impl<'a> Filter<'a> {
         is_of(&self.plans, tactic.plan)
             && is_of(&self.kinds, stand.kind)
             && (query.states.is_empty() || query.states.contains(&stand.state.state))
+            && (query.outcomes.is_empty() || query.takes_outcome(&stand.state))
             && (query.is_of_any_time() || query.takes_time(&stand.state))
             && (query.labels.is_empty() || self.is_labelled(index, position, tactic.plan))
     }
@@ -301,6 +302,11 @@ impl Query {
             self.tried_from.is_none_or(|from| from <= time)
                 && self.tried_before.is_none_or(|before| time < before)
         })
+    }
+
+    fn takes_outcome(&self, state: &State) -> bool {
+        let outcome = state.outcome;
+        outcome.is_some_and(|outcome| self.outcomes.contains(&outcome))
     }
 
     fn takes_labels(&self, description: &Description) -> bool {

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::words::words;
-use crate::proto::{Event, event::Kind};
+use crate::{
+    domain::value::Id,
+    proto::{Event, event::Kind},
+};
 
 /// What of a tactic or a strategy a passage tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +73,7 @@ pub(super) struct Said<'a> {
 pub(super) struct Told<'a> {
     pub(super) said: Vec<Said<'a>>,
     /// Tactics that stand otherwise after it.
-    touched: Vec<&'a str>,
+    pub(super) touched: Vec<&'a str>,
 }
 
 impl<'a> Told<'a> {
@@ -216,6 +219,17 @@ pub(super) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
+    /// Leaves out what amends events that say nothing, given the tactics that its amendments folded
+    /// anew.
+    pub(super) fn narrow(&mut self, anew: &'a [Id], says: impl Fn(u64) -> bool) {
+        self.touched.extend(anew.iter().map(|id| &**id));
+        self.amends = false;
+        self.changes.retain(|change| match change {
+            Change::Says(_) => true,
+            Change::Corrects(revision, _) | Change::Retracts(revision) => says(*revision),
+        });
+    }
+
     pub(super) fn of(events: &'a [Event]) -> Self {
         let mut step = Self {
             changes: Vec::new(),

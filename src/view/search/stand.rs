@@ -6,7 +6,7 @@ use crate::{
         plan::{AttemptState, Ending, Tactic},
         value::Time,
     },
-    proto::{Failure, TacticState},
+    proto::{self, Failure, TacticState},
 };
 
 /// How a tactic stands, from a position of the log on.
@@ -35,6 +35,8 @@ impl Stand {
 pub struct State {
     /// Where it stands.
     pub state: TacticState,
+    /// How the last attempt stands, also of one that was retired; none: it was never tried.
+    pub outcome: Option<proto::AttemptState>,
     /// How many attempts there are.
     pub attempts: u8,
     /// How many of them succeeded.
@@ -72,6 +74,7 @@ impl State {
         });
         Self {
             state: tactic.state(),
+            outcome: last.map(|attempt| outcome(&attempt.state)),
             attempts: count(tactic.attempts.len()),
             successes: count(tactic.successes()),
             effect_failures: count(tactic.failures(Failure::Effect)),
@@ -89,6 +92,15 @@ impl End {
             revision: u32::try_from(ending.revision).unwrap_or(u32::MAX),
             said_in,
         }
+    }
+}
+
+fn outcome(state: &AttemptState) -> proto::AttemptState {
+    match state {
+        AttemptState::Open => proto::AttemptState::Open,
+        AttemptState::Succeeded(_) => proto::AttemptState::Succeeded,
+        AttemptState::Failed { .. } => proto::AttemptState::Failed,
+        AttemptState::Stopped { .. } => proto::AttemptState::Stopped,
     }
 }
 

@@ -1,5 +1,6 @@
 //! How searches are asked: page by page, and what is no search.
 
+use prost_types::Timestamp;
 use tonic::Code;
 
 use super::*;
@@ -87,6 +88,7 @@ async fn what_is_no_search_is_refused_with_all_that_is_wrong() {
     }
     let wrong = SearchTacticsRequest {
         states: vec![0, 99],
+        outcomes: vec![1, 0],
         labels: vec!["=x".into()],
         plan_ids: vec!["growth".into(), "Growth".into()],
         kinds: vec![String::new(); 65],
@@ -106,6 +108,7 @@ async fn what_is_no_search_is_refused_with_all_that_is_wrong() {
             "as_of",
             "kinds",
             "labels[0]",
+            "outcomes[1]",
             "page_size",
             "plan_ids[1]",
             "query",
@@ -114,6 +117,18 @@ async fn what_is_no_search_is_refused_with_all_that_is_wrong() {
             "tried_before"
         ]
     );
+    let no_time = SearchTacticsRequest {
+        tried_from: Some(Timestamp {
+            seconds: 0,
+            nanos: -1,
+        }),
+        tried_before: Some(Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+        ..asking("trade")
+    };
+    malformed(no_time, &["tried_from", "tried_before"]).await;
     let occurred = point::Point::OccurredAt(from_now(-10));
     let of_a_plan = SearchTacticsRequest {
         as_of: Some(Point {
