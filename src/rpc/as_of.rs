@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use super::{
@@ -20,6 +21,10 @@ use crate::{
     proto::{self, point::Point},
     view::{View, ViewError, plans::Folded},
 };
+
+/// How many questions about plans are worked out at a time: each may hold a long history and its answer in
+/// memory, and more of them than processors only take these from each other and from the writer.
+const QUESTIONS_MAX: usize = 8;
 
 /// A plan at the moment asked for, and where that stands.
 pub(super) struct Asked {
@@ -39,12 +44,21 @@ pub(super) async fn ask<T: Send + 'static>(
     as_of: Option<Point>,
     answer: impl FnOnce(&Core, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
+    let turn = turn().await?;
     let (folded, position) = core.plan(plan_id).await?;
     let core = core.clone();
     let answered = blocking(move || {
+        let _turn = turn;
         Ok(asked(&core, &folded, position, as_of).and_then(|asked| answer(&core, asked)))
     });
     answered.await?
+}
+
+/// Waits for a turn: each question may hold the whole history of a plan in memory.
+async fn turn() -> Result<SemaphorePermit<'static>, Status> {
+    static TURNS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
+    // Nobody closes it.
+    TURNS.acquire().await.map_err(|_| super::stopping())
 }
 
 /// The position of the log that a query over all plans asks for: the last one at or before its
@@ -94,9 +108,11 @@ pub(super) async fn ask_between<T: Send + 'static>(
     (from, to): (Option<Point>, Option<Point>),
     answer: impl FnOnce(Option<Asked>, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
+    let turn = turn().await?;
     let (folded, position) = core.plan(plan_id).await?;
     let core = core.clone();
     let answered = blocking(move || {
+        let _turn = turn;
         let at = |point| asked(&core, &folded, position, point);
         let from = from.map(|point| at(Some(point))).transpose();
         Ok(from.and_then(|from| answer(from, at(to)?)))

@@ -77,6 +77,7 @@ pub(super) fn kept(plan: &mut Plan, kept: &proto::CommitmentKept, at: Stamp) {
     if let Some(commitment) = touched(plan, &kept.commitment_id, at) {
         let closing = closing(&kept.note, at);
         commitment.state = if at.occurred_at <= commitment.due {
+            was_not_silent(commitment);
             CommitmentState::Kept(closing)
         } else {
             CommitmentState::KeptLate(closing)
@@ -89,6 +90,9 @@ pub(super) fn missed(plan: &mut Plan, missed: &proto::DeadlineMissed, at: Stamp)
         return;
     };
     if !missed.silent {
+        if missed.notice() == Notice::BeforeDue {
+            was_not_silent(commitment);
+        }
         commitment.state = CommitmentState::Missed {
             closing: closing(&missed.reason, at),
             notice: missed.notice,
@@ -98,6 +102,20 @@ pub(super) fn missed(plan: &mut Plan, missed: &proto::DeadlineMissed, at: Stamp)
         commitment.state = CommitmentState::Overdue;
     }
     // Otherwise the date that passed in silence was corrected since, and was never due.
+}
+
+/// Takes back that the due date passed in silence: what was done or said before it was only recorded
+/// after it.
+fn was_not_silent(commitment: &mut Commitment) {
+    let due = commitment.due;
+    let Some(place) = commitment.silently_missed.iter().position(|it| *it == due) else {
+        return;
+    };
+    commitment.silently_missed.remove(place);
+    let mut holders = commitment.held.iter_mut().rev();
+    if let Some(held) = holders.find(|held| held.missed_silently > 0) {
+        held.missed_silently -= 1;
+    }
 }
 
 /// Counts the due date as one that passed in silence. A date counts once, also when the commitment was
@@ -279,6 +297,31 @@ mod tests {
         assert_eq!(overdue.state, CommitmentState::Overdue);
         assert!(overdue.is_open());
         assert_eq!(overdue.silently_missed, [given::at(50).into()]);
+    }
+
+    #[test]
+    fn what_was_kept_or_said_in_time_was_not_silent_though_it_was_recorded_late() {
+        let silence = |later: (i64, Kind)| {
+            let commitment = commitment([(51, lapsed(50)), later]);
+            let silent: u32 = commitment
+                .held
+                .iter()
+                .map(|held| held.missed_silently)
+                .sum();
+            (commitment.silently_missed.len(), silent)
+        };
+        assert_eq!(silence((50, kept())), (0, 0));
+        assert_eq!(silence((52, kept())), (1, 1));
+        let missed = |notice: Notice| {
+            Kind::DeadlineMissed(proto::DeadlineMissed {
+                commitment_id: "c".into(),
+                due: Some(given::at(50)),
+                notice: notice.into(),
+                ..proto::DeadlineMissed::default()
+            })
+        };
+        assert_eq!(silence((49, missed(Notice::BeforeDue))), (0, 0));
+        assert_eq!(silence((53, missed(Notice::AfterDue))), (1, 1));
     }
 
     #[test]

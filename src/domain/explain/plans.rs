@@ -16,6 +16,9 @@ use crate::{
     proto::{CauseRole, Event, event::Kind},
 };
 
+/// How many other plans an explanation leads into: each is in memory with its history meanwhile.
+pub(super) const PLANS_MAX: usize = 64;
+
 /// Where an event is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -30,6 +33,8 @@ pub(super) struct Plans<'a, E> {
     position: u64,
     /// Nothing for a plan that does not exist.
     met: HashMap<Id, Option<Indexed<'a>>>,
+    /// Whether a step would have led into one plan too many.
+    is_full: bool,
 }
 
 /// A plan and what its events are to each other.
@@ -48,12 +53,22 @@ impl<'a, E> Plans<'a, E> {
             elsewhere,
             position: moment.position,
             met: [(moment.plan.plan_id.clone(), Some(own))].into(),
+            is_full: false,
         }
     }
 
-    /// The event at a place, if it is known. Loads its plan.
+    /// Whether a plan was left out because there are too many.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// The event at a place, if it is known. Loads its plan, unless there are too many.
     pub(super) fn find(&mut self, place: &Place) -> Result<Option<Seen<'_>>, E> {
         if !self.met.contains_key(&place.plan_id) {
+            if self.met.len() > PLANS_MAX {
+                self.is_full = true;
+                return Ok(None);
+            }
             let history = (self.elsewhere.history)(&place.plan_id)?;
             let known = history.map(|history| Known::up_to(history, self.position));
             self.met

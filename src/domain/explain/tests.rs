@@ -301,6 +301,24 @@ fn a_plan_is_asked_for_once_and_only_when_a_step_leads_there() {
 }
 
 #[test]
+fn an_explanation_leads_into_so_many_plans_and_says_that_there_are_more() {
+    let id = |number| &*format!("plan-{number}").leak();
+    let ids: Vec<&'static str> = (0..=plans::PLANS_MAX).map(id).collect();
+    let one_note = |id: &&str| history(id, 1, vec![plain(note())]);
+    let others: Vec<_> = ids.iter().map(one_note).collect();
+    let others: Vec<_> = others.iter().collect();
+    let of = |ids: &[&'static str]| {
+        let causes = ids.iter().map(|id| (*id, 1, TRIGGER));
+        let moment = moment("growth", 1, vec![(note(), causes.collect())]);
+        let explanation = within(&moment, &[1], LIMITS, &others);
+        let causes = on(&explanation, ExplainedSide::Cause).len();
+        (causes, explanation.truncated)
+    };
+    assert_eq!(of(&ids[1..]), (plans::PLANS_MAX, false));
+    assert_eq!(of(&ids), (plans::PLANS_MAX, true));
+}
+
+#[test]
 fn a_plan_that_cannot_be_read_fails_the_answer() {
     let told = vec![
         plain(given::created()),

@@ -162,7 +162,7 @@ impl<'a, E> Walk<'a, E> {
         Explanation {
             events: events.collect(),
             links: self.links(),
-            truncated: self.is_full || !truncated_at.is_empty(),
+            truncated: self.is_full || self.plans.is_full() || !truncated_at.is_empty(),
             truncated_at,
         }
     }

@@ -71,6 +71,14 @@ pub(super) struct CommitmentTrail {
     pub(super) late_misses: Vec<(u64, Time)>,
 }
 
+impl CommitmentTrail {
+    /// The present date was not missed after all.
+    fn was_in_time(&mut self) {
+        let due = self.due;
+        self.late_misses.retain(|(_, missed)| Some(*missed) != due);
+    }
+}
+
 impl<'a> Trail<'a> {
     /// Walks along the events as they hold, the first one first.
     pub(super) fn of(events: &'a [Arc<Recorded>]) -> Self {
@@ -110,6 +118,7 @@ impl<'a> Trail<'a> {
             Kind::CommitmentReassigned(it) => self.reassigned(&it.commitment_id, revision),
             Kind::DeadlineMoved(it) => self.moved(it, revision),
             Kind::DeadlineMissed(it) => self.missed(it, revision),
+            Kind::CommitmentKept(it) => self.kept(&it.commitment_id, at),
             Kind::PlanCreated(_)
             | Kind::PlanDescribed(_)
             | Kind::PlanArchived(_)
@@ -126,7 +135,6 @@ impl<'a> Trail<'a> {
             | Kind::RevisionDeclined(_)
             | Kind::TacticsRanked(_)
             | Kind::CommitmentReleased(_)
-            | Kind::CommitmentKept(_)
             | Kind::EventCorrected(_)
             | Kind::EventRetracted(_)
             | Kind::FindingAcknowledged(_)
@@ -314,6 +322,15 @@ impl<'a> Trail<'a> {
         }
     }
 
+    /// What was kept in time was not missed, though it was recorded late.
+    fn kept(&mut self, commitment_id: &str, at: Time) {
+        if let Some(commitment) = self.commitments.get_mut(commitment_id)
+            && commitment.due.is_some_and(|due| at <= due)
+        {
+            commitment.was_in_time();
+        }
+    }
+
     /// A date that passed in silence but was corrected since was never due.
     fn missed(&mut self, it: &proto::DeadlineMissed, revision: u64) {
         let Some(commitment) = self.commitments.get_mut(it.commitment_id.as_str()) else {
@@ -325,6 +342,9 @@ impl<'a> Trail<'a> {
         } else {
             it.notice() == proto::Notice::AfterDue
         };
+        if it.notice() == proto::Notice::BeforeDue {
+            commitment.was_in_time();
+        }
         let late = due.or(commitment.due).filter(|_| is_late);
         commitment
             .late_misses

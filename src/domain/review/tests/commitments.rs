@@ -56,6 +56,11 @@ fn a_date_that_passed_in_silence_is_found_also_when_the_promise_was_kept_later()
     let late = only(&commitment([(9, lapsed(9)), (12, kept())]), "COM001");
     says(&late, &["agree with Ada"]);
     assert_eq!(about(&commitment([(8, kept())]), "COM001"), NONE);
+    // Kept in time, though that was recorded when the date had passed.
+    assert_eq!(
+        about(&commitment([(9, lapsed(9)), (8, kept())]), "COM001"),
+        NONE
+    );
     assert_eq!(about(&commitment([]), "COM001"), NONE);
 }
 
