@@ -177,13 +177,16 @@ struct HeldCounts {
     missed_silently: u32,
 }
 
+/// What was counted of a holder from each position on that changed it.
+type Counted = Vec<(u64, Option<HeldCounts>)>;
+
 /// What became of one commitment.
 #[derive(Default)]
 struct Course {
     versions: Vec<Version>,
     /// By their names, what was counted of all who hold or held it from each position on that changed
     /// that; nothing from where they did not after all.
-    held: Vec<(Arc<str>, Vec<(u64, Option<HeldCounts>)>)>,
+    held: Vec<(Arc<str>, Counted)>,
 }
 
 impl Course {

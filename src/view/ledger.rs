@@ -60,7 +60,7 @@ enum What {
     /// What the commit makes of a commitment; nothing if that it was made is retracted.
     Commitment {
         key: CommitmentKey,
-        step: Option<Step>,
+        step: Option<Box<Step>>,
         /// Whether the commit made, moved or corrected its due date.
         due_is_new: bool,
     },
@@ -196,7 +196,7 @@ impl<'a> Touched<'a> {
                     plan_id: after.plan_id.clone(),
                     commitment_id: id.into(),
                 },
-                step: is.map(|is| Step::between(was.map(Arc::as_ref), is)),
+                step: is.map(|is| Box::new(Step::between(was.map(Arc::as_ref), is))),
                 due_is_new: due_was != is.map(|it| it.due) || self.moved.contains(id),
             });
         }
@@ -329,7 +329,7 @@ impl Ledger {
                     position,
                     change.recorded_at,
                     key,
-                    step.as_ref(),
+                    step.as_deref(),
                     *due_is_new,
                 );
             }
