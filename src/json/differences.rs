@@ -79,9 +79,9 @@ fn differing(descriptor: &MessageDescriptor, of: &Records, other: &Records) -> V
             let differing = records.iter().filter(|record| !others.contains(record));
             differing.for_each(|record| bytes.extend_from_slice(record));
         } else {
-            records
-                .iter()
-                .for_each(|record| bytes.extend_from_slice(record));
+            for record in records {
+                bytes.extend_from_slice(record);
+            }
         }
     }
     bytes

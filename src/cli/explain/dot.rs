@@ -40,7 +40,11 @@ pub(super) fn of(graph: &Graph<'_>) -> String {
         let later = place(&link.later_plan_id, link.later_revision);
         // The arrow leads from what was corrected to what corrects it.
         let is_correction = link.role() == LinkRole::Corrects;
-        let role = if is_correction { "corrected by" } else { label(link.role()) };
+        let role = if is_correction {
+            "corrected by"
+        } else {
+            label(link.role())
+        };
         let (role, style) = (quoted(role), style(link.role()));
         lines.push(format!("  {earlier} -> {later} [label={role}, {style}];"));
     }
