@@ -307,7 +307,11 @@ fn commitments_hold_when_they_were_kept_in_time() {
     is_observed(&with_notice, true, "The commitment `c` was kept in time.");
     let late = "The commitment `c` was kept only after a due date had passed.";
     is_observed(&[moved(60, proto::Notice::AfterDue), kept()], false, late);
-    is_observed(&[missed(true), kept()], false, late);
+    let after_silence = [missed(true), moved(60, proto::Notice::BeforeDue), kept()];
+    is_observed(&after_silence, false, late);
+    // It had been kept before the date passed, and that was only recorded later.
+    let in_time = "The commitment `c` was kept in time.";
+    is_observed(&[missed(true), kept()], true, in_time);
     is_observed(&[missed(true)], false, "The commitment `c` is overdue.");
     is_observed(&[missed(false)], false, "The commitment `c` was missed.");
     let sooner = [moved(1, proto::Notice::BeforeDue), kept()];
