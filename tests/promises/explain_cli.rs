@@ -127,7 +127,7 @@ async fn a_line_of_sight_and_what_was_corrected_are_told() {
         corrected
             .lines()
             .next()
-            .is_some_and(|it| it.ends_with("[corrected by 38]"))
+            .is_some_and(|it| it.contains("[corrected by 38: ") && it.contains("22 May 1975"))
     );
     line_of(&corrected, "amended by 38");
 }
