@@ -24,10 +24,13 @@ fn no_objective(case: &Case<'_>) -> Draft {
 }
 
 fn vague_objective(objective: &Objective) -> Option<Draft> {
-    let missing = match (is_blank(&objective.measure), objective.target) {
-        (true, None) => "neither a measure nor a target",
-        (true, Some(_)) => "no measure",
-        (false, None) => "no target",
+    let (missing, wanted) = match (is_blank(&objective.measure), objective.target) {
+        (true, None) => (
+            "neither a measure nor a target",
+            "what is measured, and the value to reach",
+        ),
+        (true, Some(_)) => ("no measure", "what is measured"),
+        (false, None) => ("no target", "the value to reach"),
         (false, Some(_)) => return None,
     };
     if names_a_quantity(&objective.statement) {
@@ -35,7 +38,7 @@ fn vague_objective(objective: &Objective) -> Option<Draft> {
     }
     let message = format!(
         "The objective has {missing} and names no quantity, so nobody can tell when it is reached: \
-         refine it with `set_objective` to say what is measured, and the value to reach."
+         refine it with `set_objective` to say {wanted}."
     );
     let behind = [objective.stated_revision];
     Some(Draft::new(&OBJ001, Subject::Objective, behind, message))

@@ -71,15 +71,18 @@ fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
         .iter()
         .find(|(_, statement)| intent.similarity(statement) >= SIMILAR_FROM);
     let (what, behind) = match repeated {
-        None => (String::new(), vec![strategy.revised_revision]),
+        None => (
+            ": make the action a tactic with `add_tactic`, and".to_owned(),
+            vec![strategy.revised_revision],
+        ),
         Some((tactic, _)) => (
-            format!(" and nearly repeats tactic `{}`", tactic.tactic_id),
+            format!(" and nearly repeats tactic `{}`:", tactic.tactic_id),
             vec![strategy.revised_revision, tactic.worded_revision],
         ),
     };
     let message = format!(
-        "The intent of strategy `{id}` reads as an action{what}: make the action a tactic with \
-         `add_tactic`, and revise `{id}` to say what this and other actions are to bring about."
+        "The intent of strategy `{id}` reads as an action{what} revise `{id}` to say what this and \
+         other actions are to bring about."
     );
     let mut draft = Draft::new(&STR001, subject(strategy), behind, message);
     if repeated.is_some() {
