@@ -57,18 +57,15 @@ pub fn evolve(plan: &mut Plan, event: &Event) {
 /// Whether the event corrects or retracts an earlier one, so that the plan has to be folded again.
 #[must_use]
 pub fn is_amendment(event: &Event) -> bool {
-    matches!(
-        event.kind,
-        Some(Kind::EventCorrected(_) | Kind::EventRetracted(_))
-    )
+    event.kind.as_ref().and_then(amended).is_some()
 }
 
-/// The revision of the event that the event corrects or retracts, if it does.
+/// The revision of the event that an event of this kind corrects or retracts, if it does.
 #[must_use]
-pub fn amended(event: &Event) -> Option<u64> {
-    if let Some(Kind::EventCorrected(correction)) = &event.kind {
+pub fn amended(kind: &Kind) -> Option<u64> {
+    if let Kind::EventCorrected(correction) = kind {
         Some(correction.revision)
-    } else if let Some(Kind::EventRetracted(retraction)) = &event.kind {
+    } else if let Kind::EventRetracted(retraction) = kind {
         Some(retraction.revision)
     } else {
         None

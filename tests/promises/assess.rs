@@ -8,7 +8,6 @@ use tempfile::tempdir;
 use tonic::Code;
 
 use crate::{
-    commitments::advice,
     daemon::Daemon,
     language::refused,
     suggest::{HISTORY, imported},
@@ -24,7 +23,7 @@ fn asked(strategy_id: &str, as_of: Option<At>) -> AssessStrategyRequest {
 }
 
 async fn assessed(daemon: &Daemon, request: AssessStrategyRequest) -> AssessStrategyResponse {
-    let answer = advice(daemon).await.assess_strategy(request).await;
+    let answer = daemon.advice().assess_strategy(request).await;
     answer.expect("an assessment").into_inner()
 }
 
@@ -115,7 +114,7 @@ async fn a_strategy_that_is_not_there_is_not_assessed() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start_with(dir.path(), &["--import", HISTORY]).await;
     imported(&daemon).await;
-    let mut client = advice(&daemon).await;
+    let mut client = daemon.advice();
     let mut refusal = async |request| refused(client.assess_strategy(request).await);
     let unknown = refusal(asked("nobody", None)).await;
     assert_eq!(unknown.kind(), (Code::NotFound, "SUBJECT_NOT_FOUND"));

@@ -5,11 +5,10 @@ use prost_types::Timestamp;
 use strata::proto::{
     CommitmentState, ExecuteRequest, GetReliabilityRequest, KeepCommitment, ListCommitmentsRequest,
     ListCommitmentsResponse, MakeCommitment, MissCommitment, MoveDeadline, Point,
-    ReassignCommitment, ReleaseCommitment, Reliability, advice_service_client::AdviceServiceClient,
-    command::Kind, point::Point as At,
+    ReassignCommitment, ReleaseCommitment, Reliability, command::Kind, point::Point as At,
 };
 use tempfile::{TempDir, tempdir};
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use crate::{
     daemon::{Daemon, create_plan, request},
@@ -18,11 +17,6 @@ use crate::{
 
 const MALFORMED: (Code, &str) = (Code::InvalidArgument, "MALFORMED_REQUEST");
 const DAY_SECONDS: i64 = 86_400;
-
-pub(crate) async fn advice(daemon: &Daemon) -> AdviceServiceClient<Channel> {
-    let connected = AdviceServiceClient::connect(daemon.url()).await;
-    connected.expect("connected")
-}
 
 /// The command with which somebody promises something.
 pub(crate) fn promise(commitment_id: &str, assignee: &str, due: Timestamp) -> Kind {
@@ -117,7 +111,7 @@ async fn page(
         page_token,
         ..query.clone()
     };
-    let answer = advice(daemon).await.list_commitments(query).await;
+    let answer = daemon.advice().list_commitments(query).await;
     answer.expect("listed").into_inner()
 }
 
@@ -240,7 +234,7 @@ async fn commitments_are_listed_as_they_were_and_pages_hold_on_to_where_they_beg
 #[tokio::test]
 async fn what_a_query_for_commitments_shows_wrong_is_said_at_once() {
     let (_dir, daemon, begin) = promised().await;
-    let mut advice = advice(&daemon).await;
+    let mut advice = daemon.advice();
     let wrong = ListCommitmentsRequest {
         assignee: "a".repeat(201),
         states: vec![0, 99],
@@ -302,7 +296,7 @@ async fn what_a_query_for_commitments_shows_wrong_is_said_at_once() {
 }
 
 async fn reliability(daemon: &Daemon, mut query: GetReliabilityRequest) -> Vec<Reliability> {
-    let mut advice = advice(daemon).await;
+    let mut advice = daemon.advice();
     let mut found = Vec::new();
     loop {
         let answer = advice.get_reliability(query.clone()).await;
@@ -426,7 +420,7 @@ async fn what_a_query_for_reliability_shows_wrong_is_said_at_once() {
         page_size: 1_001,
         ..Default::default()
     };
-    let refusal = refused(advice(&daemon).await.get_reliability(wrong).await);
+    let refusal = refused(daemon.advice().get_reliability(wrong).await);
     assert_eq!(refusal.kind(), MALFORMED);
     assert_eq!(
         refusal.fields,
@@ -437,6 +431,6 @@ async fn what_a_query_for_reliability_shows_wrong_is_said_at_once() {
         page_token,
         ..Default::default()
     };
-    let refusal = refused(advice(&daemon).await.get_reliability(forged).await);
+    let refusal = refused(daemon.advice().get_reliability(forged).await);
     assert_eq!(refusal.fields, ["page_token"]);
 }

@@ -9,7 +9,6 @@ use tempfile::{TempDir, tempdir};
 use tonic::Code;
 
 use crate::{
-    commitments::advice,
     daemon::{Daemon, create_plan},
     language::{add_tactic, adopt_strategy, commands, execute, fail_tactic, refused, try_tactic},
     suggest::{add_option, succeed_tactic},
@@ -26,7 +25,7 @@ fn by(group_by: StatsGrouping) -> GetTacticStatsRequest {
 }
 
 async fn page(daemon: &Daemon, request: GetTacticStatsRequest) -> GetTacticStatsResponse {
-    let answer = advice(daemon).await.get_tactic_stats(request).await;
+    let answer = daemon.advice().get_tactic_stats(request).await;
     answer.expect("statistics").into_inner()
 }
 
@@ -227,7 +226,7 @@ async fn statistics_travel_in_time_and_pages_hold_on_to_the_first_ones_point() {
 #[tokio::test]
 async fn a_question_for_statistics_that_makes_no_sense_says_why() {
     let (_dir, daemon) = with_outcomes().await;
-    let mut client = advice(&daemon).await;
+    let mut client = daemon.advice();
     let mut refusal = async |request| refused(client.get_tactic_stats(request).await);
     let wrong = refusal(GetTacticStatsRequest {
         strategy_id: "s".to_owned(),

@@ -10,7 +10,6 @@ use tempfile::tempdir;
 use tonic::Code;
 
 use crate::{
-    commitments::advice,
     daemon::{Daemon, create_plan, request},
     language::{adopt_strategy, commands, execute, fail_tactic, refused, try_tactic},
 };
@@ -50,7 +49,7 @@ fn about(plan_id: &str) -> SuggestTacticRequest {
 }
 
 async fn ask(daemon: &Daemon, request: SuggestTacticRequest) -> SuggestTacticResponse {
-    let answer = advice(daemon).await.suggest_tactic(request).await;
+    let answer = daemon.advice().suggest_tactic(request).await;
     answer.expect("a suggestion").into_inner()
 }
 
@@ -202,7 +201,7 @@ async fn by_ratio_the_best_chance_for_its_cost_comes_first() {
         [fail_tactic("advert"), add_option("shop", "", 5, Some(0.0))],
     );
     execute(&daemon, ended).await;
-    let refusal = refused(advice(&daemon).await.suggest_tactic(by_ratio).await);
+    let refusal = refused(daemon.advice().suggest_tactic(by_ratio).await);
     assert_eq!(refusal.kind(), (Code::FailedPrecondition, "COST_REQUIRED"));
     assert_eq!(refusal.metadata("subjects"), "tactics/shop");
     assert_eq!(refusal.metadata("count"), "1");
@@ -218,7 +217,7 @@ async fn a_question_about_what_is_not_there_says_so() {
         reason: "Nobody came".to_owned(),
     });
     execute(&daemon, request("growth", "abandoned", abandoning)).await;
-    let mut client = advice(&daemon).await;
+    let mut client = daemon.advice();
     let mut refusal = async |request| refused(client.suggest_tactic(request).await);
     let named = |strategy_id: &str| SuggestTacticRequest {
         strategy_id: strategy_id.to_owned(),
@@ -326,6 +325,6 @@ pub(crate) async fn imported(daemon: &Daemon) {
         min_position: 40,
         ..about("smallpox-india")
     };
-    let mut client = advice(daemon).await;
+    let mut client = daemon.advice();
     while client.suggest_tactic(all.clone()).await.is_err() {}
 }

@@ -9,7 +9,7 @@ use super::{
     subjects,
 };
 use crate::{
-    domain::value::Time,
+    domain::{evolve, value::Time},
     proto::{self, Cause, CauseRole, ErrorReason, Event, event::Kind},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn retract(
 /// The cause by which an amendment names its target; none when the request names it already, and
 /// for all other kinds.
 pub(super) fn cause_of(plan: &Plan, kind: &Kind, context: &CommandContext<'_>) -> Option<Cause> {
-    let revision = amended(kind)?;
+    let revision = evolve::amended(kind)?;
     let is_named = |cause: &Cause| {
         cause.revision == revision
             && cause.role() == CauseRole::Corrects
@@ -106,22 +106,16 @@ pub(super) fn leaves_coherent(
     context: &CommandContext<'_>,
 ) -> Result<(), Refusal> {
     if let Some(contradiction) = coherence::contradiction(after) {
-        let revision = event.kind.as_ref().and_then(amended).unwrap_or_default();
+        let revision = event
+            .kind
+            .as_ref()
+            .and_then(evolve::amended)
+            .unwrap_or_default();
         let message = format!("Without event {revision} as it stands {contradiction}.");
         return Err(not_correctable(revision, "revision", message, context));
     }
     bounds::holders_fit(after, event, context)?;
     bounds::open_commitments_fit(after, context)
-}
-
-fn amended(kind: &Kind) -> Option<u64> {
-    if let Kind::EventCorrected(correction) = kind {
-        Some(correction.revision)
-    } else if let Kind::EventRetracted(retraction) = kind {
-        Some(retraction.revision)
-    } else {
-        None
-    }
 }
 
 /// The event to amend: recorded before this request, no amendment itself, and not retracted.
@@ -141,7 +135,7 @@ fn target<'a>(
             .refuse(ErrorReason::RevisionNotFound, "revision", message)
             .with("revision", revision.to_string()));
     };
-    if event.kind.as_ref().and_then(amended).is_some() {
+    if evolve::is_amendment(event) {
         let message = format!(
             "Event {revision} is a correction or retraction itself: amend the event it is about."
         );

@@ -14,11 +14,8 @@ use super::{
     plans::{Place, Plans, place_of},
 };
 use crate::{
-    domain::{event, history::Moment, value::Id},
-    proto::{
-        CauseRole, Event, EventReference, ExplainedEvent, ExplainedLink, ExplainedSide, LinkRole,
-        event::Kind,
-    },
+    domain::{event, evolve, history::Moment, value::Id},
+    proto::{CauseRole, EventReference, ExplainedEvent, ExplainedLink, ExplainedSide, LinkRole},
 };
 
 /// What a link takes in an answer, in bytes, with the longest ids.
@@ -279,7 +276,7 @@ impl<'a, E> Walk<'a, E> {
                 )
             })
             .collect();
-        let amended = amended_by(&recorded.event);
+        let amended = recorded.event.kind.as_ref().and_then(evolve::amended);
         earlier.extend(amended.map(|revision| (from("", revision), LinkRole::Corrects)));
         let parent = self.plans.parent(place);
         earlier.extend(parent.map(|revision| (from("", revision), LinkRole::Parent)));
@@ -295,17 +292,6 @@ fn weight_bytes(seen: Seen<'_>) -> usize {
         + corrected.map_or(0, |holds| holds.event.encoded_len())
         + LINK_BYTES * links
         + EVENT_OVERHEAD_BYTES
-}
-
-/// The revision that a correction or retraction is about.
-fn amended_by(event: &Event) -> Option<u64> {
-    if let Some(Kind::EventRetracted(retraction)) = &event.kind {
-        return Some(retraction.revision);
-    }
-    if let Some(Kind::EventCorrected(correction)) = &event.kind {
-        return Some(correction.revision);
-    }
-    None
 }
 
 fn link_role(role: CauseRole) -> LinkRole {

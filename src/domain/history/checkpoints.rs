@@ -84,7 +84,9 @@ impl History {
         let mut reached = reached.filter(|it| it.events <= events);
         reached.find(|checkpoint| {
             let later = self.between(checkpoint.events..end);
-            let amends = later.iter().filter_map(|it| evolve::amended(&it.event));
+            let amends = later
+                .iter()
+                .filter_map(|it| evolve::amended(it.event.kind.as_ref()?));
             amended = amended.min(amends.min().unwrap_or(u64::MAX));
             end = checkpoint.events;
             amended > checkpoint.events as u64
