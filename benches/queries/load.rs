@@ -14,13 +14,18 @@ use strata::proto::{
     Command, CreatePlan, ExecuteRequest, RecordNote, command::Kind,
     plan_service_client::PlanServiceClient,
 };
-use tokio::task::JoinSet;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 use tonic::transport::{Channel, Endpoint};
 
 /// How many clients write.
 const CLIENTS: usize = 64;
 /// How many of them share a connection.
 const CLIENTS_A_CONNECTION: usize = 8;
+/// How far behind the daemon their threads stand in the queue for a processor.
+const NICE: i32 = 19;
 /// A client begins a new plan after so many commits.
 const PLAN_COMMITS: u64 = 500;
 /// How long the text of an event is: with its envelope the event has about 300 bytes.
@@ -47,16 +52,27 @@ impl Written {
 /// Clients that write until they are told to stop.
 pub(crate) struct Writers {
     clients: JoinSet<Result<(), Failure>>,
+    machine: Runtime,
     latencies: Arc<Mutex<Vec<Duration>>>,
     stop: Arc<AtomicBool>,
     since: Mutex<Instant>,
 }
 
 impl Writers {
-    /// Starts them.
+    /// Starts them, on threads of their own that leave the processors to the daemon and to the one who
+    /// asks: in life each of them has a machine of its own.
     pub(crate) async fn start(url: &str) -> Result<Self, Box<dyn Error>> {
+        let machine = Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_start(|| {
+                // Of this thread only, as Linux has it. Where it is refused, the load weighs more.
+                let _ = rustix::process::nice(NICE);
+            })
+            .enable_all()
+            .build()?;
         let mut writers = Self {
             clients: JoinSet::new(),
+            machine,
             latencies: Arc::default(),
             stop: Arc::default(),
             since: Mutex::new(Instant::now()),
@@ -64,11 +80,14 @@ impl Writers {
         let mut channel = None;
         for number in 0..CLIENTS {
             if number % CLIENTS_A_CONNECTION == 0 {
-                channel = Some(Endpoint::from_shared(url.to_owned())?.connect().await?);
+                let connect = Endpoint::from_shared(url.to_owned())?;
+                let connected = writers.machine.spawn(async move { connect.connect().await });
+                channel = Some(connected.await??);
             }
             let plans = PlanServiceClient::new(channel.clone().ok_or("no connection")?);
             let (latencies, stop) = (writers.latencies.clone(), writers.stop.clone());
-            writers.clients.spawn(write(plans, latencies, stop));
+            let client = write(plans, latencies, stop);
+            writers.clients.spawn_on(client, writers.machine.handle());
         }
         Ok(writers)
     }
@@ -90,6 +109,7 @@ impl Writers {
         while let Some(client) = self.clients.join_next().await {
             client?.map_err(|failure| failure.to_string())?;
         }
+        self.machine.shutdown_background();
         Ok(written)
     }
 

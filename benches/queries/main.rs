@@ -46,7 +46,7 @@ struct Row {
     written: Written,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = env::args()
         .skip(1)
