@@ -81,7 +81,9 @@ impl Writers {
         for number in 0..CLIENTS {
             if number % CLIENTS_A_CONNECTION == 0 {
                 let connect = Endpoint::from_shared(url.to_owned())?;
-                let connected = writers.machine.spawn(async move { connect.connect().await });
+                let connected = writers
+                    .machine
+                    .spawn(async move { connect.connect().await });
                 channel = Some(connected.await??);
             }
             let plans = PlanServiceClient::new(channel.clone().ok_or("no connection")?);

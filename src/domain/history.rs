@@ -104,7 +104,7 @@ impl History {
 #[derive(Debug, Clone)]
 pub struct Moment {
     /// The plan as it was.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The events that count at that moment, as they hold then: a corrected one with what corrects
     /// it in its place, a retracted one left out. Ascending by revision, with holes.
     pub events: Vec<Arc<Recorded>>,
@@ -121,7 +121,7 @@ impl Moment {
     #[must_use]
     pub fn at_revision(history: Arc<History>, revision: u64, now: Time, position: u64) -> Self {
         let plan = history.fold(revision);
-        Self::of(plan, history, now, position)
+        Self::of(Arc::new(plan), history, now, position)
     }
 
     /// What was true at a time, as it is known at a revision: the events that count by then, with
@@ -146,7 +146,7 @@ impl Moment {
         let plan = evolve::fold_standing(history.plan_id.clone(), &events, known, time);
         let now = Self::now_of(&plan, time);
         Some(Self {
-            plan,
+            plan: Arc::new(plan),
             events,
             history,
             now,
@@ -156,7 +156,7 @@ impl Moment {
 
     /// A plan that was folded already, from all events of the history up to its revision.
     #[must_use]
-    pub fn of(plan: Plan, history: Arc<History>, now: Time, position: u64) -> Self {
+    pub fn of(plan: Arc<Plan>, history: Arc<History>, now: Time, position: u64) -> Self {
         let events = evolve::standing(history.until(plan.revision));
         let now = Self::now_of(&plan, now);
         Self {

@@ -185,7 +185,10 @@ impl View {
             .unwrap_or_else(|| Plan::unborn(plan_id.clone()));
         let plan = self.bring_up(snapshot, &index)?;
         let coherent = plan.revision == entry.revision;
-        Ok(coherent.then_some(Folded { plan, index }))
+        Ok(coherent.then_some(Folded {
+            plan: Arc::new(plan),
+            index,
+        }))
     }
 
     /// Folds the commits after a snapshot onto it.
@@ -242,7 +245,10 @@ impl View {
                 entry.revision
             )));
         }
-        Ok(Folded { plan, index })
+        Ok(Folded {
+            plan: Arc::new(plan),
+            index,
+        })
     }
 }
 

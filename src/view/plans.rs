@@ -34,8 +34,8 @@ const PLAN_OVERHEAD_BYTES: usize = 2 << 10;
 /// A plan folded up to its last commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folded {
-    /// Its state.
-    pub plan: Plan,
+    /// Its state, which answers share.
+    pub plan: Arc<Plan>,
     /// Its commits.
     pub index: Index,
 }
@@ -45,7 +45,7 @@ impl Folded {
     #[must_use]
     pub fn unborn(plan_id: Id) -> Self {
         Self {
-            plan: Plan::unborn(plan_id),
+            plan: Arc::new(Plan::unborn(plan_id)),
             index: Index::default(),
         }
     }

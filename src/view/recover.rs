@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     commit::{self, Header},
-    domain::{evolve, value::Id},
+    domain::{evolve, plan::Plan, value::Id},
     feed::Recent,
     journal::{Entry, Journal},
     merkle::{Frontier, tiles::Edge},
@@ -299,7 +299,10 @@ impl View {
             events.extend(self.commit(entry.position)?.events);
         }
         let plan = evolve::fold(ahead.plan.plan_id.clone(), &events);
-        Ok(Folded { plan, index })
+        Ok(Folded {
+            plan: Arc::new(plan),
+            index,
+        })
     }
 
     fn state_before(
@@ -334,14 +337,17 @@ impl View {
         }
         let mut index: Index = before.index.clone();
         index.push(index_entry(position, commit));
-        let plan = if let Some(plan) = evolve::advance(before.plan.clone(), events) {
+        let plan = if let Some(plan) = evolve::advance(Plan::clone(&before.plan), events) {
             plan
         } else {
             let earlier = self.events(before, before.plan.revision)?;
             let all = earlier.iter().chain(events);
             evolve::fold(before.plan.plan_id.clone(), all)
         };
-        Ok(Folded { plan, index })
+        Ok(Folded {
+            plan: Arc::new(plan),
+            index,
+        })
     }
 
     /// What was acknowledged last must be what the log holds.

@@ -125,7 +125,7 @@ impl World {
         plans
             .into_iter()
             .map(|(folded, events)| Folded {
-                plan: evolve::fold(folded.plan.plan_id.clone(), &events),
+                plan: Arc::new(evolve::fold(folded.plan.plan_id.clone(), &events)),
                 index: folded.index,
             })
             .collect()

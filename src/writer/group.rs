@@ -327,7 +327,7 @@ impl GroupWriter {
         let mut index = base.index.clone();
         index.push(index_entry(position, &commit));
         let state = Arc::new(Folded {
-            plan: decision.plan,
+            plan: Arc::new(decision.plan),
             index,
         });
         group.ahead.insert(plan_id.clone(), state.clone());

@@ -232,7 +232,10 @@ async fn a_retraction_that_was_overtaken_is_worked_out_again_until_it_holds() {
     assert_eq!(first.expect("recorded").revision, 4);
     assert_eq!(refused_for(second), ErrorReason::NotCorrectable);
     let (folded, _) = world.view.in_memory(PLAN).expect("in memory");
-    assert_eq!(folded.plan, world.view.plan_at(&folded, 4).expect("folded"));
+    assert_eq!(
+        *folded.plan,
+        world.view.plan_at(&folded, 4).expect("folded")
+    );
     world.stop().await.expect("stopped");
 }
 

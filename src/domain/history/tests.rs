@@ -385,8 +385,8 @@ proptest! {
         let now = evolve::fold("growth".into(), &events);
         let history = history(events);
         let moment = occurred(&history, i64::MAX).expect("a plan");
-        prop_assert_eq!(&moment.plan, &now);
-        prop_assert_eq!(moment.events, Moment::of(now, history, second(0), 0).events);
+        prop_assert_eq!(&*moment.plan, &now);
+        prop_assert_eq!(moment.events, Moment::of(now.into(), history, second(0), 0).events);
     }
 
     #[test]

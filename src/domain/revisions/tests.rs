@@ -129,7 +129,7 @@ fn the_revision_that_stands_has_stood_until_now_or_the_archiving() {
     assert_eq!((&stands.stood_until, &stands.ended_by), (&None, &None));
     assert_eq!(stands.stood_for.map(|it| it.seconds), Some(98));
     moment.now = given::at(7).into();
-    moment.plan.lifecycle = Lifecycle::Unborn;
+    Arc::make_mut(&mut moment.plan).lifecycle = Lifecycle::Unborn;
     assert_eq!(
         shown(&moment, "s")[0].stood_for.map(|it| it.seconds),
         Some(5)

@@ -28,7 +28,7 @@ pub(super) async fn answer(
     let core = gate.core_at(request.min_position).await?;
     let answer = as_of::ask_between(core, &request.plan_id, (from, to), |from, to| {
         let before = from.map(|from| from.moment.plan);
-        let response = differing(before.as_ref(), &to.moment.plan, to.position)?;
+        let response = differing(before.as_deref(), &to.moment.plan, to.position)?;
         Ok(Response::new(response))
     });
     answer.await
