@@ -173,7 +173,7 @@ mod tests {
     use clap::{CommandFactory as _, error::ErrorKind};
 
     use super::*;
-    use crate::config::keys::KEYS;
+    use crate::config::keys;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -198,7 +198,7 @@ mod tests {
         let mut command = Cli::command();
         let serve = command.find_subcommand_mut("serve").expect("it exists");
         let help = serve.render_long_help().to_string();
-        for key in &KEYS {
+        for key in keys::all() {
             assert!(help.contains(&format!("--{} <", key.flag)), "{}", key.name);
             assert!(help.contains(&key.default_text()), "{}", key.name);
             assert!(help.contains(&key.variable()), "{}", key.name);

@@ -7,12 +7,16 @@ use std::{
 };
 
 use crate::{
-    config::keys::{CONFIG_VARIABLE, Form, KEYS, Key, VARIABLE_PREFIX},
+    config::keys::{CONFIG_VARIABLE, Form, Key, VARIABLE_PREFIX},
     telemetry::LogFormat,
 };
 
+pub mod access;
 pub mod keys;
+pub mod limits;
 mod nearest;
+pub mod seeing;
+pub mod serving;
 mod value;
 
 /// What the daemon was told, checked.
@@ -42,6 +46,14 @@ pub struct Config {
     pub sync_stall_seconds: u64,
     /// Where metrics are served; a loopback address. Nothing: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// How the API is served.
+    pub serving: serving::Serving,
+    /// Who may call.
+    pub access: access::Access,
+    /// How much callers may do at once.
+    pub limits: limits::Limits,
+    /// What is told of the daemon's work.
+    pub seeing: seeing::Seeing,
 }
 
 /// A configuration file, as far as it could be read.
@@ -85,6 +97,10 @@ impl Default for Config {
             disk_reserve_bytes: 256 << 20,
             sync_stall_seconds: 10,
             metrics_listen: None,
+            serving: serving::Serving::default(),
+            access: access::Access::default(),
+            limits: limits::Limits::default(),
+            seeing: seeing::Seeing::default(),
         }
     }
 }
@@ -144,10 +160,7 @@ pub fn resolve(
         apply_file(&mut config, file, &mut problems);
     }
     apply_environment(&mut config, env, &mut problems);
-    for (key, text) in KEYS
-        .iter()
-        .filter_map(|key| Some((key, flags.get(key.name)?)))
-    {
+    for (key, text) in keys::all().filter_map(|key| Some((key, flags.get(key.name)?))) {
         let origin = format!("flag --{}", key.flag);
         apply(&mut config, key, text, origin, &mut problems);
     }
@@ -177,9 +190,8 @@ fn apply_environment(
         .iter()
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX) && *name != CONFIG_VARIABLE);
     for (variable, value) in ours {
-        let Some(key) = KEYS.iter().find(|key| key.variable() == *variable) else {
-            let known = KEYS
-                .iter()
+        let Some(key) = keys::all().find(|key| key.variable() == *variable) else {
+            let known = keys::all()
                 .map(Key::variable)
                 .chain([CONFIG_VARIABLE.to_owned()]);
             problems.push(Problem {
@@ -225,11 +237,11 @@ fn apply_file(config: &mut Config, file: &File, problems: &mut Vec<Problem>) {
     };
     for (name, value) in &table {
         let origin = format!("{}: {name}", file.name);
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+        let Some(key) = keys::all().find(|key| key.name == name) else {
             problems.push(Problem {
                 origin,
                 wrong: "there is no such key".to_owned(),
-                expected: nearest::expectation(name, KEYS.iter().map(|key| key.name.to_owned())),
+                expected: nearest::expectation(name, keys::all().map(|key| key.name.to_owned())),
             });
             continue;
         };

@@ -26,7 +26,7 @@ use crate::{
     cli::import::{ImportError, lines::Source},
     config::{
         self, Config, ConfigError,
-        keys::{KEYS, VARIABLE_PREFIX},
+        keys::{self, VARIABLE_PREFIX},
     },
     daemon::{self, DaemonError},
     telemetry,
@@ -131,7 +131,7 @@ impl FromArgMatches for KeyFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for key in &KEYS {
+        for key in keys::all() {
             if let Some(text) = matches.get_one::<String>(key.name) {
                 self.0.insert(key.name.to_owned(), text.clone());
             }
@@ -142,7 +142,7 @@ impl FromArgMatches for KeyFlags {
 
 impl Args for KeyFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
-        KEYS.iter().fold(command, |command, key| {
+        keys::all().fold(command, |command, key| {
             let default = key.default_text();
             let variable = key.variable();
             command.arg(

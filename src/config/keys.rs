@@ -1,7 +1,7 @@
 //! The table of everything that can be configured. Parsing, `--help`, the environment and (held to it by a test)
 //! the example file all follow it, so that a key exists everywhere or nowhere.
 
-use crate::config::{Config, value};
+use crate::config::{Config, access, limits, seeing, serving, value};
 
 /// What every variable of the environment that is ours begins with.
 pub const VARIABLE_PREFIX: &str = "STRATA_";
@@ -42,7 +42,19 @@ pub enum Form {
 }
 
 /// Everything that can be configured, in the order in which it is shown.
-pub const KEYS: [Key; 12] = [
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    let tables: [&[Key]; 5] = [
+        &KEYS,
+        &serving::KEYS,
+        &access::KEYS,
+        &limits::KEYS,
+        &seeing::KEYS,
+    ];
+    tables.into_iter().flatten()
+}
+
+/// What has no table of its own.
+static KEYS: [Key; 12] = [
     Key {
         name: "listen",
         flag: "listen",

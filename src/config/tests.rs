@@ -46,7 +46,7 @@ fn example() -> String {
          A flag counts before its variable in the environment, which counts before this file. A key \
          that does not exist is an error.",
     );
-    for key in &KEYS {
+    for key in keys::all() {
         let default = match key.form {
             Form::Text | Form::Size => format!("{:?}", key.default_text()),
             Form::Number => key.default_text(),
@@ -183,14 +183,14 @@ fn the_environment_may_name_the_file() {
 
 #[test]
 fn a_flag_is_its_key_with_hyphens() {
-    for key in &KEYS {
+    for key in keys::all() {
         assert_eq!(key.flag, key.name.replace('_', "-"));
     }
 }
 
 #[test]
 fn every_default_can_be_given_and_is_the_default() {
-    for key in &KEYS {
+    for key in keys::all() {
         let config = resolve(&flags(&[(key.name, &key.default_text())]), &env(&[]), None);
         assert_eq!(config, Ok(Config::default()), "{}", key.name);
     }
@@ -206,7 +206,7 @@ fn the_example_file_names_every_key_and_means_the_defaults() {
     );
     let config = resolve(&flags(&[]), &env(&[]), Some(&file(shipped)));
     assert_eq!(config, Ok(Config::default()));
-    for key in &KEYS {
+    for key in keys::all() {
         assert!(
             shipped.contains(&format!("\n{} = ", key.name)),
             "{}",

@@ -11,7 +11,8 @@ use crate::{
     domain::shape::TEXT_CHARS_MAX,
     proto::{
         BackupRequest, BackupResponse, ConfirmClockRequest, ConfirmClockResponse, ErrorReason,
-        GetStatusRequest, GetStatusResponse, admin_service_server::AdminService,
+        GetStatusRequest, GetStatusResponse, SetLogFilterRequest, SetLogFilterResponse,
+        admin_service_server::AdminService,
     },
     writer::clock::Leap,
 };
@@ -86,6 +87,13 @@ impl AdminService for Admin {
             accepted_time: Some(accepted),
             leap: leap.map(duration_of),
         }))
+    }
+
+    async fn set_log_filter(
+        &self,
+        _request: Request<SetLogFilterRequest>,
+    ) -> Result<Response<SetLogFilterResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 
     type BackupStream = Pin<Box<dyn Stream<Item = Result<BackupResponse, Status>> + Send>>;

@@ -328,9 +328,15 @@ fn code(reason: ErrorReason) -> Code {
             Code::AlreadyExists
         }
         ErrorReason::RevisionConflict | ErrorReason::ParentRevisionConflict => Code::Aborted,
-        ErrorReason::PlanLimit | ErrorReason::QueueFull | ErrorReason::DiskReserve => {
-            Code::ResourceExhausted
-        }
+        ErrorReason::PlanLimit
+        | ErrorReason::QueueFull
+        | ErrorReason::DiskReserve
+        | ErrorReason::RateLimit
+        | ErrorReason::ConcurrencyLimit
+        | ErrorReason::WatchLimit
+        | ErrorReason::Overloaded => Code::ResourceExhausted,
+        ErrorReason::CredentialsRequired | ErrorReason::CredentialsInvalid => Code::Unauthenticated,
+        ErrorReason::NotPermitted => Code::PermissionDenied,
         ErrorReason::BeyondHead => Code::OutOfRange,
         ErrorReason::PositionNotReached
         | ErrorReason::Starting
