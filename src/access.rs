@@ -38,7 +38,9 @@ pub struct Principal {
 #[non_exhaustive]
 pub enum Rejected {
     /// Nothing was shown.
-    #[error("this daemon asks who calls: send `authorization: Bearer TOKEN` or a client certificate")]
+    #[error(
+        "this daemon asks who calls: send `authorization: Bearer TOKEN` or a client certificate"
+    )]
     Missing,
     /// The header is not one with a token.
     #[error("the header is not `authorization: Bearer TOKEN` with a token of this daemon or a JWT")]
@@ -157,7 +159,10 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
         return Err(BadName::Form);
     }
     // Nor what could be taken for them.
-    if [CLOCK, ANONYMOUS].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+    if [CLOCK, ANONYMOUS]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+    {
         return Err(BadName::Reserved);
     }
     Ok(())

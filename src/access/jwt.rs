@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where its keys are: the path of a JWK set, or an https:// URL.
-    pub keys: String,
+    pub keys: Source,
     /// What `iss` must be.
     pub issuer: String,
     /// What `aud` must hold.
@@ -24,4 +24,27 @@ pub enum Refused {
     /// It is not one.
     #[error("it is not three parts of base64url with a header and claims in JSON")]
     Malformed,
+}
+
+/// Where keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source(String);
+
+/// Why a text is no such place.
+#[derive(Debug, thiserror::Error)]
+#[error("not a place")]
+pub struct BadSource;
+
+impl std::str::FromStr for Source {
+    type Err = BadSource;
+
+    fn from_str(text: &str) -> Result<Self, BadSource> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }

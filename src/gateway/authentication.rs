@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, header};
+use http::{HeaderMap, Request, Response, header};
 use tonic::{
     Status,
     body::Body,
@@ -62,24 +62,25 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The one that was polled ready serves this call.
         let spare = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, spare);
         let access = self.access.clone();
         Box::pin(async move {
-            let principal = if request.uri().path().starts_with(OPEN) {
+            let (mut head, body) = request.into_parts();
+            let principal = if head.uri.path().starts_with(OPEN) {
                 // Known as little as a caller of a daemon that does not ask, and may do nothing else.
                 Ok(Principal::new(ANONYMOUS, Vec::new()))
             } else {
-                who_calls(&access, &request).await
+                who_calls(&access, &head.headers, head.extensions.get()).await
             };
             // No room behind this one sees it, by accident or otherwise.
-            request.headers_mut().remove(header::AUTHORIZATION);
+            head.headers.remove(header::AUTHORIZATION);
             match principal {
                 Ok(principal) => {
-                    request.extensions_mut().insert(principal.clone());
-                    let mut answer = inner.call(request).await?;
+                    head.extensions.insert(principal.clone());
+                    let mut answer = inner.call(Request::from_parts(head, body)).await?;
                     // For the layers around this one, which note who called.
                     answer.extensions_mut().insert(principal);
                     Ok(answer)
@@ -90,18 +91,19 @@ where
     }
 }
 
-async fn who_calls(access: &Access, request: &Request<Body>) -> Result<Principal, Status> {
+async fn who_calls(
+    access: &Access,
+    headers: &HeaderMap,
+    peer: Option<&Arc<Peer>>,
+) -> Result<Principal, Status> {
     if !access.is_required() {
         return Ok(Principal::anonymous());
     }
-    let peer = request.extensions().get::<Arc<Peer>>();
-    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     let rejected = |rejected| status::of_rejected(&rejected);
     let bearer = match (headers.next(), headers.next()) {
         (None, _) => None,
-        (Some(header), None) => {
-            Some(credentials::bearer(header.as_bytes()).map_err(rejected)?)
-        }
+        (Some(header), None) => Some(credentials::bearer(header.as_bytes()).map_err(rejected)?),
         // Which of them counts is not for us to guess.
         (Some(_), Some(_)) => return Err(rejected(Rejected::Malformed)),
     };

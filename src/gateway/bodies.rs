@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::time::{Sleep, sleep, timeout};
@@ -50,7 +50,9 @@ struct Timely {
 impl BodiesLayer {
     /// For the services that a set of descriptors describes, of which there may be several.
     pub(super) fn new(encoded: &[&[u8]]) -> Self {
-        let sets = encoded.iter().filter_map(|it| FileDescriptorSet::decode(*it).ok());
+        let sets = encoded
+            .iter()
+            .filter_map(|it| FileDescriptorSet::decode(*it).ok());
         let mut streaming = HashSet::new();
         for file in sets.flat_map(|set| set.file) {
             for service in &file.service {

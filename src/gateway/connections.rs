@@ -2,7 +2,9 @@
 //! send and how long it may take is bounded here, so that many bad ones cost little and keep no good
 //! one out: a handshake, a preface, the head of a request, frames and headers, streams, idleness.
 
-use std::{convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -215,14 +217,15 @@ where
     }
 
     /// Answers calls until the client leaves, has been idle for too long, or the daemon stops.
-    async fn answer(&self, wire: Wire, peer: Arc<Peer>, standing: &Arc<Standing>) {
+    async fn answer(&self, mut wire: Wire, peer: Arc<Peer>, standing: &Arc<Standing>) {
         let address = peer.address;
         let spoken = wire.spoken();
-        let service = service_fn(|request: Request<Incoming>| {
-            let call = standing.begin_call();
+        let (service, begin) = (self.service.clone(), standing.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let call = begin.begin_call();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
-            let answer = self.service.clone().oneshot(request);
+            let answer = service.clone().oneshot(request);
             async move { Ok::<_, Infallible>(answer.await?.map(|body| Held::new(body, call))) }
         });
         let service = TowerToHyperService::new(service);

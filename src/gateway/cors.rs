@@ -1,7 +1,7 @@
 //! Which web pages may call: the answers to the questions that a browser asks before it lets a page
 //! of one origin speak to a daemon of another.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -46,6 +46,17 @@ pub enum Origins {
     Any,
     /// These, as browsers write them: `https://app.example.com`.
     Listed(Vec<String>),
+}
+
+/// As they are configured.
+impl fmt::Display for Origins {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Any => formatter.write_str("*"),
+            Self::Listed(origins) => formatter.write_str(&origins.join(",")),
+        }
+    }
 }
 
 /// The layer that answers browsers; nothing where no page may call.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -109,7 +109,10 @@ impl Standing {
         loop {
             // It cannot end while the sender is borrowed.
             calls.wait_for(|calls| calls.open == 0).await.ok();
-            if timeout(time, calls.wait_for(|calls| calls.open > 0)).await.is_err() {
+            if timeout(time, calls.wait_for(|calls| calls.open > 0))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

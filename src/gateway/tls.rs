@@ -234,8 +234,7 @@ impl Contents {
                 for authority in certificates(pem, path)? {
                     roots.add(authority).map_err(|it| wrong(it.to_string()))?;
                 }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
                 let verifier = match files.client_auth {
                     ClientAuth::Optional => verifier.allow_unauthenticated(),
                     ClientAuth::Required => verifier,
@@ -261,7 +260,10 @@ impl Contents {
             tracing::warn!("the certificate does not say until when it is good");
             return;
         };
-        #[expect(clippy::cast_precision_loss, reason = "exact for times below 2^53 seconds")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "exact for times below 2^53 seconds"
+        )]
         metrics::gauge!("strata_tls_certificate_expires_at_seconds").set(expires_at as f64);
         let expiry = prost_types::Timestamp {
             seconds: expires_at,
@@ -269,7 +271,9 @@ impl Contents {
         };
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+            .map_or(0, |since| {
+                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+            });
         let left_seconds = expires_at.saturating_sub(now);
         if left_seconds <= 0 {
             tracing::error!(%expiry, "the certificate has expired: clients refuse it; renew it");
