@@ -164,6 +164,7 @@ pub fn resolve(
         let origin = format!("flag --{}", key.flag);
         apply(&mut config, key, text, origin, &mut problems);
     }
+    config.access.check(&mut problems);
     if problems.is_empty() {
         Ok(config)
     } else {

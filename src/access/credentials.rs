@@ -28,7 +28,9 @@ pub struct CertificateNames(Vec<String>);
 
 /// Why bytes name nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client certificate names nobody: it needs a URI, DNS or e-mail name, or a common name")]
+#[error(
+    "the client certificate names nobody: it needs a URI, DNS or e-mail name, or a common name"
+)]
 pub struct NoNames;
 
 /// Reads the value of an `authorization` header.
@@ -41,7 +43,8 @@ pub fn bearer(header: &[u8]) -> Result<&str, Rejected> {
     let token = token.trim_matches(' ');
     // What RFC 6750 allows in a token.
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.chars().all(is_allowed) {
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.chars().all(is_allowed)
+    {
         return Err(Rejected::Malformed);
     }
     Ok(token)
@@ -51,14 +54,16 @@ impl CertificateNames {
     /// The names in a certificate: its URI, DNS and e-mail names; without any, its common name.
     pub fn from_der(der: &[u8]) -> Result<Self, NoNames> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| NoNames)?;
-        let alternative = certificate.subject_alternative_name().map_err(|_| NoNames)?;
+        let alternative = certificate
+            .subject_alternative_name()
+            .map_err(|_| NoNames)?;
         let mut names: Vec<String> = alternative
             .iter()
             .flat_map(|extension| &extension.value.general_names)
             .filter_map(|name| match name {
-                GeneralName::URI(name) | GeneralName::DNSName(name) | GeneralName::RFC822Name(name) => {
-                    Some((*name).to_owned())
-                }
+                GeneralName::URI(name)
+                | GeneralName::DNSName(name)
+                | GeneralName::RFC822Name(name) => Some((*name).to_owned()),
                 _ => None,
             })
             .take(CERTIFICATE_NAMES_MAX)

@@ -128,7 +128,10 @@ pub(super) static KEYS: [Key; 7] = [
         set: |config, text| {
             config.access.jwt_keys = match text.trim() {
                 "" => None,
-                text => Some(text.parse().map_err(|error: jwt::BadSource| error.to_string())?),
+                text => Some(
+                    text.parse()
+                        .map_err(|error: jwt::BadSource| error.to_string())?,
+                ),
             };
             Ok(())
         },
