@@ -143,7 +143,10 @@ mod tests {
             token.reveal(),
             "strata_5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a8fe5b532"
         );
-        assert_eq!(token.hash().to_string(), "9d3b961412747676537db293ce9c6917c4471c40455bc126483015b7731d55bd");
+        assert_eq!(
+            token.hash().to_string(),
+            "9d3b961412747676537db293ce9c6917c4471c40455bc126483015b7731d55bd"
+        );
     }
 
     #[test]
