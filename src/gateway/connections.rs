@@ -43,6 +43,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection that was told to end may stand without a call.
 const LINGER_TIME: Duration = Duration::from_secs(1);
+/// The same where another waits for its place.
+const LEAVE_TIME: Duration = Duration::from_millis(100);
 /// The pause after the system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often room is looked for while there is none.
@@ -235,30 +237,22 @@ where
                 pending::<()>().await;
             }
         };
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %address, %error, "a connection failed");
-                }
-                return;
-            }
+        let failed = |error| tracing::debug!(peer = %address, %error, "a connection failed");
+        let linger = tokio::select! {
+            ended = connection.as_mut() => return ended.unwrap_or_else(failed),
             () = silent => {
                 tracing::debug!(peer = %address, "a connection said nothing");
                 return;
             }
-            () = standing.idle_for(self.idle) => {}
-            () = standing.told_to_leave() => {}
-            () = self.close.cancelled() => {}
-        }
+            () = standing.idle_for(self.idle) => LINGER_TIME,
+            () = self.close.cancelled() => LINGER_TIME,
+            () = standing.told_to_leave() => LEAVE_TIME,
+        };
         connection.as_mut().graceful_shutdown();
         tokio::select! {
-            ended = connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %address, %error, "a connection failed");
-                }
-            }
+            ended = connection => ended.unwrap_or_else(failed),
             // It was told; one that does not go is not waited for.
-            () = standing.idle_for(LINGER_TIME) => {}
+            () = standing.idle_for(linger) => {}
         }
     }
 }
