@@ -24,6 +24,9 @@ pub const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How many mistakes are told at once.
 const PROBLEMS_MAX: usize = 50;
 
+/// The longest name in a certificate by which a principal is known: a URI.
+const CERTIFICATE_NAME_BYTES_MAX: usize = 2_048;
+
 /// The keys of a principal.
 const KEYS_OF_PRINCIPAL: [&str; 6] = [
     "name",
@@ -209,11 +212,11 @@ impl Reader {
         let tokens = self.tokens(table);
         let certificate = table.get("certificate").and_then(|value| {
             let text = self.text_of(value, "certificate")?;
-            if text.trim().is_empty() {
-                self.wrong(
-                    &value.span(),
-                    "certificate is empty: remove it, or name one".to_owned(),
-                );
+            let is_long = text.len() > CERTIFICATE_NAME_BYTES_MAX;
+            if text.trim().is_empty() || is_long || text.chars().any(char::is_control) {
+                let wrong = "certificate is empty, or no name on one line: name the principal as \
+                             its certificate does, or remove it";
+                self.wrong(&value.span(), wrong.to_owned());
             }
             self.once("certificate", text, &value.span());
             Some(text.to_owned())
