@@ -140,3 +140,4 @@ impl http_body::Body for Timely {
         self.body.size_hint()
     }
 }
+

@@ -59,6 +59,7 @@ mod stopping;
 mod suggest;
 mod time_travel;
 mod tls;
+mod token;
 mod verify;
 mod view;
 mod views;
