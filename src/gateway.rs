@@ -58,7 +58,10 @@ impl Gateway {
             // All that comes behind is within the caller's deadline.
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
-            .layer(AuthenticationLayer(self.access))
+            .layer(AuthenticationLayer {
+                access: self.access,
+                origins: self.origins,
+            })
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

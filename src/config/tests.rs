@@ -200,7 +200,13 @@ fn every_default_can_be_given_and_is_the_default() {
 #[test]
 fn the_example_file_names_every_key_and_means_the_defaults() {
     let shipped = include_str!("../../deploy/strata.toml");
-    if std::env::var_os("GW_REGEN").is_some() { fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/strata.toml"), example()).unwrap(); }
+    if std::env::var_os("GW_REGEN").is_some() {
+        fs::write(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/strata.toml"),
+            example(),
+        )
+        .unwrap();
+    }
     assert_eq!(
         shipped,
         example(),
@@ -287,6 +293,9 @@ fn a_switch_is_a_boolean_in_the_file() {
     }
     for text in ["1", "\"yes\""] {
         let line = format!("insecure_without_tls = {text}");
-        assert!(resolve(&flags(&[]), &env(&[]), Some(&file(&line))).is_err(), "{text}");
+        assert!(
+            resolve(&flags(&[]), &env(&[]), Some(&file(&line))).is_err(),
+            "{text}"
+        );
     }
 }

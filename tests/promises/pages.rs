@@ -107,3 +107,32 @@ async fn a_page_of_another_origin_is_not_let_in() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_page_whose_name_leads_here_is_no_page_of_this_machine() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start(dir.path()).await;
+    for (origin, expected) in [
+        ("http://evil.example:7421", "NOT_PERMITTED"),
+        ("http://localhost:7421", "PLAN_NOT_FOUND"),
+    ] {
+        let message = strata::proto::GetPlanRequest {
+            plan_id: "growth".to_owned(),
+            ..Default::default()
+        };
+        let message = prost::Message::encode_to_vec(&message);
+        let length = (message.len() + 5).to_string();
+        let headers = [
+            ("origin", origin),
+            ("content-type", WEB),
+            ("content-length", &length),
+        ];
+        let framed = [&[0, 0, 0, 0, 8][..], &message].concat();
+        let text = String::from_utf8(framed).expect("text");
+        let headers = raw::over_http1_with(&daemon, "POST", PATH, &headers, &text)
+            .await
+            .1;
+        let status = tonic::Status::from_header_map(&headers).expect("a status");
+        assert_eq!(reading(&status).reason, expected, "{origin}");
+    }
+}

@@ -97,11 +97,23 @@ pub(crate) async fn over_http1(
     path: &str,
     headers: &[(&str, &str)],
 ) -> (String, HeaderMap) {
+    over_http1_with(daemon, method, path, headers, "").await
+}
+
+/// The same with a message.
+pub(crate) async fn over_http1_with(
+    daemon: &Daemon,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    message: &str,
+) -> (String, HeaderMap) {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }
     text += "\r\n";
+    text += message;
     let is_whole = |read: &[u8]| read.windows(4).any(|four| four == b"\r\n\r\n");
     let read = exchange(daemon, text.as_bytes(), is_whole).await;
     let read = String::from_utf8_lossy(&read).into_owned();
