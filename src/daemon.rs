@@ -27,8 +27,9 @@ use tonic_reflection::pb;
 use tonic_web::GrpcWebLayer;
 
 use crate::{
-    config::Config,
+    config::{Config, limits::Limits},
     feed::Feed,
+    gateway::limits::LimitsLayer,
     journal::{
         Journal, JournalError,
         sled::{SledJournal, SledOptions},
@@ -128,7 +129,13 @@ pub async fn run(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let mut server = tokio::spawn(serve(&gate, health_service, listener, close.clone())?);
+    let mut server = tokio::spawn(serve(
+        &config.limits,
+        &gate,
+        health_service,
+        listener,
+        close.clone(),
+    )?);
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
@@ -334,6 +341,7 @@ fn spawn(
 
 /// Serves all services until `close` is cancelled and the calls under way have ended.
 fn serve<H: Health>(
+    limits: &Limits,
     gate: &Gate,
     health: HealthServer<H>,
     listener: TcpListener,
@@ -377,6 +385,8 @@ fn serve<H: Health>(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(GrpcWebLayer::new())
+        // Innermost: it limits whom the layers before it let through.
+        .layer(LimitsLayer::new(limits))
         .add_service(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
