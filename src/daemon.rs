@@ -28,6 +28,7 @@ use crate::{
     gateway::{
         Gateway,
         connections::Bounds,
+        limits::LimitsLayer,
         tls::{Tls, TlsError},
     },
     journal::{
@@ -355,6 +356,7 @@ async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
+        limits: LimitsLayer::new(&config.limits),
     })
 }
 

@@ -15,6 +15,7 @@ mod authentication;
 mod bodies;
 pub mod connections;
 pub mod cors;
+pub mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
@@ -22,11 +23,10 @@ mod wire;
 
 use self::{
     authentication::AuthenticationLayer, bodies::BodiesLayer, connections::Bounds, cors::Origins,
-    tls::Tls,
+    limits::LimitsLayer, tls::Tls,
 };
 
 /// What calls come through before they reach the services.
-#[derive(Debug)]
 pub struct Gateway {
     /// What is said is kept from others; nothing: it can be read on its way.
     pub tls: Option<Arc<Tls>>,
@@ -36,6 +36,8 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
+    /// What callers may do at once.
+    pub limits: LimitsLayer,
 }
 
 impl Gateway {
@@ -59,6 +61,8 @@ impl Gateway {
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
             .layer(AuthenticationLayer(self.access))
+            // Innermost: it limits whom the layers before it let through.
+            .layer(self.limits)
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

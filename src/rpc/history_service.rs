@@ -7,11 +7,12 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    BATCH_BYTES, Core, Gate, as_of, blocking,
+    BATCH_BYTES, Core, Gate, as_of, call,
     log_stream::{self, Start},
     page,
     query::Checks,
     status::{self, of_view, quoted},
+    working,
 };
 use crate::{
     domain::{
@@ -76,7 +77,7 @@ impl HistoryService for History {
         let core = self.gate.core_at(min_position).await?.clone();
         let (folded, position) = core.plan(&query.plan_id).await?;
         let newest_first = query.newest_first;
-        let listed = blocking(move || {
+        let listed = working(move || {
             let read = || {
                 let listing = Listing {
                     filter,
@@ -361,6 +362,7 @@ impl Listing {
         let mut numbers = first..end;
         let mut scanned = 0;
         while !numbers.is_empty() {
+            call::go_on()?;
             for stored in view.commits(folded, self.next_numbers(&mut numbers))? {
                 for event in self.in_order(&stored.commit.events) {
                     if events.len() == self.page_size || bytes >= BATCH_BYTES {

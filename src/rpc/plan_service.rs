@@ -8,11 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    ANONYMOUS, BATCH_BYTES, Core, Gate, as_of, blocking, page,
+    ANONYMOUS, BATCH_BYTES, Core, Gate, as_of,
+    call::{self, Call},
+    page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
-    stopping,
+    stopping, working,
 };
 use crate::{
     domain::{plan::Plan, show, value::Id},
@@ -21,7 +23,7 @@ use crate::{
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
-    view::{View, directory::DirectoryEntry},
+    view::{View, ViewError, directory::DirectoryEntry},
     writer::{Answer, ExecuteError, Pending},
 };
 
@@ -92,6 +94,7 @@ impl PlanService for Plans {
         tokio::spawn(take_requests(
             gate,
             core,
+            Call::current(),
             actor,
             request.into_inner(),
             steps,
@@ -167,7 +170,7 @@ impl PlanService for Plans {
         };
         // Thousands of texts may be searched: not on a thread that serves others.
         let view = core.view.clone();
-        let response = blocking(move || Ok(listing.read(&view, after))).await?;
+        let response = working(move || listing.read(&view, after)).await?;
         Ok(Response::new(response))
     }
 }
@@ -181,10 +184,11 @@ struct Listing {
 }
 
 impl Listing {
-    fn read(&self, view: &View, mut after: Option<Id>) -> ListPlansResponse {
+    fn read(&self, view: &View, mut after: Option<Id>) -> Result<ListPlansResponse, ViewError> {
         let mut response = ListPlansResponse::default();
         let (mut scanned, mut bytes) = (0, 0);
         loop {
+            call::go_on()?;
             let (plans, position) = view.page(after.as_ref(), SCAN_PLANS);
             // What the first plans show is what the whole answer is sure to reflect.
             if scanned == 0 {
@@ -196,7 +200,7 @@ impl Listing {
                 if full || scanned == SCANNED_PLANS_MAX {
                     let place = after.as_deref().unwrap_or_default();
                     response.next_page_token = page::token(&self.query, place.as_bytes());
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 if self.filter.takes(&plan_id, &entry) {
@@ -207,7 +211,7 @@ impl Listing {
                 after = Some(plan_id);
             }
             if last {
-                return response;
+                return Ok(response);
             }
         }
     }
@@ -217,6 +221,7 @@ impl Listing {
 async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
+    call: Call,
     actor: Arc<str>,
     mut requests: Streaming<ExecuteStreamRequest>,
     steps: mpsc::Sender<Step>,
@@ -224,8 +229,16 @@ async fn take_requests(
     let mut lane = core.writer.lane();
     let shares = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_BYTES as usize));
     loop {
+        let next = async {
+            let message = requests.message().await.map_err(status::documented)?;
+            // A stream whose caller sends too much is taken from at the rate that it may have.
+            if message.is_some() {
+                call.paced().await;
+            }
+            Ok(message)
+        };
         let message = tokio::select! {
-            message = requests.message() => message.map_err(status::documented),
+            message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
         };
         let step = match message {

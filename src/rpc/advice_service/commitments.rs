@@ -17,9 +17,9 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, Gate, as_of, blocking, page, query::Checks},
+    rpc::{BATCH_BYTES, Gate, as_of, call, page, query::Checks, working},
     view::{
-        View,
+        View, ViewError,
         commitments::{CommitmentKey, Due},
     },
 };
@@ -56,7 +56,7 @@ pub(super) async fn list(
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(listing.read(&view, after))).await?;
+    let response = working(move || listing.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn reliability(
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(counting.read(&view, after))).await?;
+    let response = working(move || counting.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
@@ -212,7 +212,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn read(&self, view: &View, after: Option<Due>) -> ListCommitmentsResponse {
+    fn read(&self, view: &View, after: Option<Due>) -> Result<ListCommitmentsResponse, ViewError> {
         let mut response = ListCommitmentsResponse {
             position: self.position,
             ..ListCommitmentsResponse::default()
@@ -228,9 +228,10 @@ impl Listing {
             let start = last
                 .as_ref()
                 .map_or(Bound::Included(&first), Bound::Excluded);
+            call::go_on()?;
             let found = view.commitments_by_due(self.position, start);
             if found.is_empty() {
-                return response;
+                return Ok(response);
             }
             for (due, commitment) in found {
                 if self
@@ -238,14 +239,14 @@ impl Listing {
                     .due_before
                     .is_some_and(|before| due.due >= before)
                 {
-                    return response;
+                    return Ok(response);
                 }
                 let full = response.commitments.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_COMMITMENTS_MAX {
                     let last = last.as_ref().map(due_bytes).unwrap_or_default();
                     let place = page::pinned_place(self.position, &last);
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 let shown = commitment.and_then(|it| self.filter.shown(&due, it));
@@ -275,22 +276,26 @@ struct Counting {
 }
 
 impl Counting {
-    fn read(&self, view: &View, after: Option<String>) -> GetReliabilityResponse {
+    fn read(
+        &self,
+        view: &View,
+        after: Option<String>,
+    ) -> Result<GetReliabilityResponse, ViewError> {
         let mut response = GetReliabilityResponse {
             position: self.position,
             ..GetReliabilityResponse::default()
         };
         let mut scanned = 0;
         if !self.query.assignee.is_empty() {
-            let counted = self.count(view, &self.query.assignee, &mut scanned);
+            let counted = self.count(view, &self.query.assignee, &mut scanned)?;
             response.assignees.extend(counted);
-            return response;
+            return Ok(response);
         }
         let mut last = after;
         loop {
             let holders = view.holders(last.as_deref(), SCANNED_ASSIGNEES);
             if holders.is_empty() {
-                return response;
+                return Ok(response);
             }
             for holder in holders {
                 let full = response.assignees.len() == self.page_size;
@@ -298,13 +303,13 @@ impl Counting {
                     let last = last.unwrap_or_default();
                     let place = page::pinned_place(self.position, last.as_bytes());
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 // Whoever is passed over costs a look too.
                 scanned += 1;
                 response
                     .assignees
-                    .extend(self.count(view, &holder, &mut scanned));
+                    .extend(self.count(view, &holder, &mut scanned)?);
                 last = Some(holder.to_string());
             }
         }
@@ -318,11 +323,12 @@ impl Counting {
         view: &View,
         assignee: &str,
         scanned: &mut usize,
-    ) -> Option<proto::Reliability> {
+    ) -> Result<Option<proto::Reliability>, ViewError> {
         let mut reliability = Reliability::default();
         let mut held_one = false;
         let mut after: Option<CommitmentKey> = None;
         loop {
+            call::go_on()?;
             let held = view.held_by(assignee, self.position, after.as_ref());
             let Some((last, _)) = held.last() else {
                 break;
@@ -337,7 +343,7 @@ impl Counting {
                 }
             }
         }
-        held_one.then(|| shown(assignee, &reliability))
+        Ok(held_one.then(|| shown(assignee, &reliability)))
     }
 }
 

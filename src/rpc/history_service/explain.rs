@@ -15,7 +15,7 @@ use crate::{
         ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingTarget, explain_request,
     },
     rpc::{
-        Core, Gate, as_of,
+        Core, Gate, as_of, call,
         query::Checks,
         status::{self, of_view, quoted, with_metadata},
     },
@@ -81,6 +81,7 @@ pub(super) async fn answer(
 
 /// The events of a plan, if there is such a plan. Reads disks.
 pub(super) fn history_of(core: &Core, plan_id: &str) -> Result<Option<Arc<History>>, ViewError> {
+    call::go_on()?;
     match core.view.load(plan_id)? {
         Some((folded, _)) => core.view.history(&folded).map(Some),
         None => Ok(None),
