@@ -29,6 +29,7 @@ use tonic_web::GrpcWebLayer;
 use crate::{
     config::Config,
     feed::Feed,
+    gateway::calls::{Calls, Noting, connections},
     journal::{
         Journal, JournalError,
         sled::{SledJournal, SledOptions},
@@ -128,7 +129,13 @@ pub async fn run(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let mut server = tokio::spawn(serve(&gate, health_service, listener, close.clone())?);
+    let mut server = tokio::spawn(serve(
+        &gate,
+        health_service,
+        listener,
+        close.clone(),
+        noting(&config),
+    )?);
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
@@ -166,6 +173,16 @@ pub async fn run(
     ended.and(stopped)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is noted of calls.
+fn noting(config: &Config) -> Calls {
+    let slow = config.seeing.slow_call_milliseconds;
+    let noting = Noting {
+        log: config.seeing.call_log,
+        slow: (slow > 0).then(|| Duration::from_millis(slow)),
+    };
+    Calls::new(noting, None)
 }
 
 /// Gives calls under way their time, then ends what runs behind the services.
@@ -338,6 +355,7 @@ fn serve<H: Health>(
     health: HealthServer<H>,
     listener: TcpListener,
     close: CancellationToken,
+    calls: Calls,
 ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<H>, DaemonError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -376,6 +394,8 @@ fn serve<H: Health>(
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        // Outermost, so that what the others refuse is noted as well.
+        .layer(calls)
         .layer(GrpcWebLayer::new())
         .add_service(health)
         .add_service(Documented(plans))
@@ -385,7 +405,7 @@ fn serve<H: Health>(
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(incoming, close.cancelled_owned()))
+        .serve_with_incoming_shutdown(connections::counted(incoming), close.cancelled_owned()))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

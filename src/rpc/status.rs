@@ -10,6 +10,7 @@ use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::noted;
 use crate::{
     domain::{
         decide::Refusal,
@@ -47,6 +48,7 @@ pub(super) fn with_metadata(
 fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
     let message = message.into();
     tracing::debug!(reason = name(reason), %message, "refused");
+    noted::reason(name(reason));
     Status::with_error_details(code(reason), message, details)
 }
 
