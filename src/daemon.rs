@@ -27,6 +27,7 @@ use crate::{
     feed::Feed,
     gateway::{
         Gateway,
+        calls::{Calls, Noting},
         connections::Bounds,
         limits::LimitsLayer,
         tls::{Tls, TlsError},
@@ -178,6 +179,16 @@ pub async fn run(
     ended.and(stopped)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is noted of calls.
+fn noting(config: &Config) -> Calls {
+    let slow = config.seeing.slow_call_milliseconds;
+    let noting = Noting {
+        log: config.seeing.call_log,
+        slow: (slow > 0).then(|| Duration::from_millis(slow)),
+    };
+    Calls::new(noting, None)
 }
 
 /// Gives calls under way their time, then ends what runs behind the services.
@@ -356,6 +367,7 @@ async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
+        calls: noting(config),
         limits: LimitsLayer::new(&config.limits),
     })
 }

@@ -13,6 +13,7 @@ use crate::access::door::Access;
 
 mod authentication;
 mod bodies;
+pub mod calls;
 pub mod connections;
 pub mod cors;
 pub mod limits;
@@ -22,8 +23,8 @@ pub mod tls;
 mod wire;
 
 use self::{
-    authentication::AuthenticationLayer, bodies::BodiesLayer, connections::Bounds, cors::Origins,
-    limits::LimitsLayer, tls::Tls,
+    authentication::AuthenticationLayer, bodies::BodiesLayer, calls::Calls, connections::Bounds,
+    cors::Origins, limits::LimitsLayer, tls::Tls,
 };
 
 /// What calls come through before they reach the services.
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
+    /// What is noted of calls.
+    pub calls: Calls,
     /// What callers may do at once.
     pub limits: LimitsLayer,
 }
@@ -52,6 +55,8 @@ impl Gateway {
     ) {
         // The way of a call, from the socket inwards. The order matters:
         let service = ServiceBuilder::new()
+            // Outermost, so that what the others refuse is noted as well.
+            .layer(self.calls)
             // A browser's question whether a page may call has no credentials, and its page must be
             // able to read every answer, refusals too.
             .option_layer(cors::layer(&self.origins))

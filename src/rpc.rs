@@ -31,6 +31,7 @@ pub mod call;
 pub mod documented;
 pub mod history_service;
 mod log_stream;
+pub mod noted;
 pub mod page;
 pub mod plan_service;
 mod query;

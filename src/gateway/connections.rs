@@ -13,6 +13,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use metrics::{Gauge, gauge};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -83,6 +84,22 @@ struct Door<S> {
     close: CancellationToken,
 }
 
+/// One more connection that is open, while it is kept.
+struct Open(Gauge);
+
+impl Open {
+    fn count(connections: &Gauge) -> Self {
+        connections.increment(1);
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 /// Takes connections and serves them until `close` is cancelled and the calls under way have ended. Once
 /// dropped, it has closed all of them.
 pub(super) async fn serve<S>(
@@ -105,6 +122,8 @@ pub(super) async fn serve<S>(
         idle: bounds.idle,
         close: close.clone(),
     });
+    let count = gauge!("strata_connections");
+    count.set(0);
     let mut connections = JoinSet::new();
     loop {
         let (socket, address, place) = tokio::select! {
@@ -115,7 +134,9 @@ pub(super) async fn serve<S>(
         while connections.try_join_next().is_some() {}
         let standing = standings.enter();
         let door = door.clone();
+        let open = Open::count(&count);
         connections.spawn(async move {
+            let _open = open;
             door.serve(socket, address, &standing).await;
             drop(place);
         });

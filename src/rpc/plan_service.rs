@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     ANONYMOUS, BATCH_BYTES, Core, Gate, as_of,
     call::{self, Call},
-    page,
+    noted, page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
@@ -74,10 +74,14 @@ impl PlanService for Plans {
     ) -> Result<Response<ExecuteResponse>, Status> {
         let core = self.gate.core()?;
         let deadline = queue_deadline(&request);
+        let request = request.into_inner();
+        noted::plan(&request.plan_id);
+        noted::request_id(&request.request_id);
         let pending = core
             .writer
-            .submit(request.into_inner(), self.actor.clone(), deadline)
+            .submit(request, self.actor.clone(), deadline)
             .await;
+        noted::course(pending.course());
         Ok(Response::new(respond(pending.answer().await)?))
     }
 

@@ -12,6 +12,7 @@ use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::noted;
 use crate::{
     access::Rejected,
     domain::{
@@ -54,6 +55,7 @@ fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetail
     let message = message.into();
     metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
     tracing::debug!(reason = name(reason), %message, "refused");
+    noted::reason(name(reason));
     Status::with_error_details(code(reason), message, details)
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Guard, Hindrance, Job, Message, Prepared, Reply, Turn, WriteFailure};
+use super::{Answer, Guard, Hindrance, Job, Message, Moment, Prepared, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -174,7 +174,14 @@ impl GroupWriter {
             if group.commits.is_empty() {
                 return Ok(replies);
             }
-            match self.append(&group.commits)? {
+            let sync_began = Instant::now();
+            let appended = self.append(&group.commits);
+            let synced = Instant::now();
+            for job in jobs.iter() {
+                job.course.mark_at(Moment::SyncBegan, sync_began);
+                job.course.mark_at(Moment::Synced, synced);
+            }
+            match appended? {
                 Append::Appended { head } => {
                     self.show(group, head)?;
                     return Ok(replies);
@@ -198,7 +205,10 @@ impl GroupWriter {
         if job.turn.as_ref().is_some_and(|turn| !turn.has_come()) {
             return None;
         }
-        let reply = self.reply(group, job)?;
+        job.course.mark(Moment::Taken);
+        let reply = self.reply(group, job);
+        job.course.mark(Moment::Decided);
+        let reply = reply?;
         if let Some(turn) = &job.turn {
             turn.decide();
         }
