@@ -53,6 +53,7 @@ use crate::{
 };
 
 mod lapses;
+mod notify;
 mod watchdog;
 
 /// An idle connection is asked this often whether it still lives.
@@ -134,7 +135,11 @@ pub async fn run(
     let stop = stop_token(stop);
     let interrupt = stop.clone();
     let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
-    let engine = match opening.await {
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = notify::starting() => return Err(DaemonError::Thread("start")),
+    };
+    let engine = match opened {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
         Ok(Err(error)) => return Err(error),
@@ -143,6 +148,7 @@ pub async fn run(
     gate.open(engine.core.clone());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
+    notify::ready();
 
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -157,6 +163,7 @@ pub async fn run(
     };
 
     tracing::info!("stopping");
+    notify::stopping();
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();
