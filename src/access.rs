@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 pub mod credentials;
 pub mod door;
 pub mod file;
+pub mod follow;
 pub mod jwt;
 pub mod pattern;
 pub mod rights;
@@ -45,6 +46,9 @@ pub enum Rejected {
     /// The header is not one with a token.
     #[error("the header is not `authorization: Bearer TOKEN` with a token of this daemon or a JWT")]
     Malformed,
+    /// It looks like a token of this daemon, and is none.
+    #[error(transparent)]
+    NoToken(#[from] token::NoToken),
     /// Nobody has this token.
     #[error("the token is not known here, or was revoked")]
     UnknownToken,
@@ -54,6 +58,9 @@ pub enum Rejected {
     /// The certificate is of nobody known here.
     #[error("no principal has the name that is in the client certificate")]
     UnknownCertificate,
+    /// Signed tokens are not taken.
+    #[error("this daemon takes no JWT: it has no jwt_keys")]
+    NoIssuer,
     /// A signed token that is not good.
     #[error("the JWT is refused: {0}")]
     Jwt(#[from] jwt::Refused),
@@ -96,6 +103,12 @@ impl Principal {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
     }
 
     /// Whether a role of it may make this call at all, whatever the plan.
