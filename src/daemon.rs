@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
     server::NamedService,
+    service::InterceptorLayer,
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::{
@@ -27,6 +28,7 @@ use tonic_reflection::pb;
 use tonic_web::GrpcWebLayer;
 
 use crate::{
+    access::Principal,
     config::Config,
     feed::Feed,
     journal::{
@@ -377,6 +379,7 @@ fn serve<H: Health>(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(GrpcWebLayer::new())
+        .layer(InterceptorLayer::new(anonymous))
         .add_service(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
@@ -386,6 +389,13 @@ fn serve<H: Health>(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .serve_with_incoming_shutdown(incoming, close.cancelled_owned()))
+}
+
+/// Nobody is asked who they are.
+#[expect(clippy::unnecessary_wraps, reason = "what an interceptor is")]
+fn anonymous(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+    request.extensions_mut().insert(Principal::anonymous());
+    Ok(request)
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
