@@ -139,10 +139,9 @@ pub fn words(refusal: &Refusal) -> impl fmt::Display {
 
 /// Which roles may do what was refused.
 fn roles_for(refusal: &Refusal) -> String {
-    let rpc = refusal.value("rpc").and_then(|name| {
-        let ends = |rpc: &Rpc| rpc.path() == name || rpc.path().ends_with(&format!("/{name}"));
-        Rpc::ALL.into_iter().find(ends)
-    });
+    let rpc = refusal
+        .value("rpc")
+        .and_then(|name| Rpc::ALL.into_iter().find(|rpc| rpc.name() == name));
     let command = refusal.value("command");
     let may = |role: &Role| {
         rpc.is_some_and(|rpc| role.may_call(rpc)) && command.is_none_or(|it| role.may_command(it))
@@ -203,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_forbidden_call_is_told_the_role_that_it_takes() {
-        let rpc = ("rpc", "strata.v1.AdminService/Backup");
+        let rpc = ("rpc", "Backup");
         let told_of_backup = told(Code::PermissionDenied, "NOT_PERMITTED", &[rpc]);
         assert!(
             told_of_backup.ends_with("it takes the role operator"),
             "{told_of_backup}"
         );
         let metadata = [
-            ("rpc", "/strata.v1.PlanService/Execute"),
+            ("rpc", "Execute"),
             ("command", "record_note"),
             ("plan_id", "growth"),
         ];
