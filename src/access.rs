@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 pub mod credentials;
 pub mod door;
 pub mod file;
+pub mod follow;
 pub mod jwt;
 pub mod pattern;
 pub mod rights;
@@ -45,6 +46,9 @@ pub enum Rejected {
     /// The header is not one with a token.
     #[error("the header is not `authorization: Bearer TOKEN` with a token of this daemon or a JWT")]
     Malformed,
+    /// It looks like a token of this daemon, and is none.
+    #[error(transparent)]
+    NoToken(#[from] token::NoToken),
     /// Nobody has this token.
     #[error("the token is not known here, or was revoked")]
     UnknownToken,
@@ -54,6 +58,9 @@ pub enum Rejected {
     /// The certificate is of nobody known here.
     #[error("no principal has the name that is in the client certificate")]
     UnknownCertificate,
+    /// Signed tokens are not taken.
+    #[error("this daemon takes no JWT: it has no jwt_keys")]
+    NoIssuer,
     /// A signed token that is not good.
     #[error("the JWT is refused: {0}")]
     Jwt(#[from] jwt::Refused),
@@ -98,6 +105,12 @@ impl Principal {
         &self.name
     }
 
+    /// What it may do.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
     /// Whether a role of it may make this call at all, whatever the plan.
     #[must_use]
     pub fn may_call(&self, rpc: Rpc) -> bool {
@@ -114,6 +127,32 @@ impl Principal {
     #[must_use]
     pub fn scope_of_command(&self, command: &str) -> Scope {
         self.scope_of(|role| role.may_command(command))
+    }
+
+    /// Whether it may make this call with a plan: whether [`scope`](Self::scope) holds it.
+    #[must_use]
+    pub fn may(&self, rpc: Rpc, plan_id: &str) -> bool {
+        self.is_granted(|role| role.may_call(rpc), |plan| plan.matches(plan_id))
+    }
+
+    /// Whether it may make this call with every plan there can be.
+    #[must_use]
+    pub fn may_with_all(&self, rpc: Rpc) -> bool {
+        self.is_granted(|role| role.may_call(rpc), Pattern::is_all)
+    }
+
+    /// Whether it may send a plan a command, by the name of the command's field in `Command`.
+    #[must_use]
+    pub fn may_command(&self, command: &str, plan_id: &str) -> bool {
+        let may = |role: Role| role.may_command(command);
+        self.is_granted(may, |plan| plan.matches(plan_id))
+    }
+
+    fn is_granted(&self, may: impl Fn(Role) -> bool, over: impl Fn(&Pattern) -> bool) -> bool {
+        let grants = self.grants.iter();
+        grants
+            .filter(|grant| may(grant.role))
+            .any(|grant| grant.plans.iter().any(&over))
     }
 
     fn scope_of(&self, may: impl Fn(Role) -> bool) -> Scope {

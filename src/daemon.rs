@@ -56,6 +56,7 @@ use crate::{
 };
 
 mod lapses;
+mod notify;
 mod watchdog;
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
@@ -150,7 +151,11 @@ pub async fn run(
     let stop = stop_token(stop);
     let interrupt = stop.clone();
     let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
-    let engine = match opening.await {
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = notify::starting() => return Err(DaemonError::Thread("start")),
+    };
+    let engine = match opened {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
         Ok(Err(error)) => return Err(error),
@@ -159,6 +164,7 @@ pub async fn run(
     gate.open(engine.core.clone());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
+    notify::ready();
 
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -170,6 +176,7 @@ pub async fn run(
     };
 
     tracing::info!("stopping");
+    notify::stopping();
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();

@@ -14,6 +14,7 @@ mod check_proof;
 mod commitments;
 mod crash;
 mod daemon;
+mod deploy;
 mod diff;
 #[cfg(feature = "ci")]
 mod durable;
@@ -25,6 +26,7 @@ mod faults;
 #[cfg(feature = "ci")]
 mod flips;
 mod founding;
+mod health;
 mod histories;
 mod key;
 mod language;
