@@ -211,25 +211,25 @@ const believing = { executablePath: CHROMIUM, args: [...FLAGS, `--ignore-certifi
 const home = await serve(new URL(STRATA_ORIGIN).port);
 const elsewhere = await serve(0);
 const browser = await chromium.launch(believing);
-
-await restart(await planner(browser));
-await whoCalls(browser);
-await check("a page of another origin is kept out", async () => {
-  const tab = await open(browser, `http://localhost:${elsewhere.address().port}`);
-  await staysOutside(tab, /blocked by CORS policy/);
-});
-await check("a daemon whose certificate nobody vouches for is not talked to", async () => {
-  const wary = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-  await staysOutside(await open(wary, STRATA_ORIGIN), /ERR_CERT_AUTHORITY_INVALID/);
-  await wary.close();
-});
-await check("nothing was recorded that was refused", async () => {
-  const tab = await open(browser, STRATA_ORIGIN);
-  await tab.connect(STRATA_READER_TOKEN);
-  await shows(tab.watching, "live");
-  await tab.commits.nth(42).waitFor();
-  assert.deepEqual(await tab.positions(), upTo(43));
-});
-await browser.close();
-home.close();
-elsewhere.close();
+const wary = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+try {
+  await restart(await planner(browser));
+  await whoCalls(browser);
+  await check("a page of another origin is kept out", async () => {
+    const tab = await open(browser, `http://localhost:${elsewhere.address().port}`);
+    await staysOutside(tab, /blocked by CORS policy/);
+  });
+  await check("a daemon whose certificate nobody vouches for is not talked to", async () => {
+    await staysOutside(await open(wary, STRATA_ORIGIN), /ERR_CERT_AUTHORITY_INVALID/);
+  });
+  await check("nothing was recorded that was refused", async () => {
+    const tab = await open(browser, STRATA_ORIGIN);
+    await tab.connect(STRATA_READER_TOKEN);
+    await shows(tab.watching, "live");
+    assert.deepEqual(await tab.positions(), upTo(43));
+  });
+} finally {
+  await Promise.all([browser.close(), wary.close()]);
+  home.close();
+  elsewhere.close();
+}
