@@ -118,6 +118,7 @@ async function planner(browser) {
     const response = await answered;
     assert.equal(response.headers()["access-control-allow-origin"], STRATA_ORIGIN);
     assert.match((await response.securityDetails()).protocol, /^TLS 1\.[23]$/);
+    assert.equal(await response.httpVersion(), "HTTP/2.0");
   });
   await check("a history is loaded, and each commit is shown live", async () => {
     await tab.load(STRATA_HISTORY);

@@ -2,10 +2,15 @@
 // sent, a watch that goes on by itself, and refusals that can be read. Nothing here knows of the page.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Client, type Interceptor } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { BadRequestSchema, ErrorInfoSchema } from "./generated/google/rpc/error_details_pb";
-import { HistoryService } from "./generated/strata/v1/history_service_pb";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "./generated/google/rpc/error_details_pb";
+import { HistoryService, type WatchRequestSchema } from "./generated/strata/v1/history_service_pb";
 import type { LogEntry } from "./generated/strata/v1/log_pb";
 import {
   PlanService,
@@ -56,7 +61,7 @@ export async function record(
       return await plans.execute(once);
     } catch (error) {
       if (tries === TRIES_MAX || !passes(error)) throw error;
-      await pause(tries);
+      await pause(tries, error);
     }
   }
 }
@@ -79,24 +84,13 @@ export interface Watcher {
 export async function watch({ history }: Daemon, watcher: Watcher, signal: AbortSignal) {
   let next = 1n;
   let bookmark: Uint8Array | undefined;
-  let tries = 0;
-  while (!signal.aborted) {
-    const attempt = new AbortController();
-    const end = () => attempt.abort();
-    signal.addEventListener("abort", end);
-    let silence = setTimeout(end, SILENCE_MS);
+  for (let tries = 1; !signal.aborted; tries += 1) {
+    const start: Start = bookmark
+      ? { case: "bookmark", value: bookmark }
+      : { case: "fromPosition", value: next };
+    let broke: unknown;
     try {
-      const responses = history.watch(
-        {
-          start: bookmark
-            ? { case: "bookmark", value: bookmark }
-            : { case: "fromPosition", value: next },
-        },
-        { signal: attempt.signal, timeoutMs: 0 },
-      );
-      for await (const { response } of responses) {
-        clearTimeout(silence);
-        silence = setTimeout(end, SILENCE_MS);
+      for await (const { response } of untilSilent(history, start, signal)) {
         tries = 0;
         if (response.case === "entries") {
           const fresh = response.value.entries.filter((entry) => entry.position >= next);
@@ -109,15 +103,32 @@ export async function watch({ history }: Daemon, watcher: Watcher, signal: Abort
         }
       }
     } catch (error) {
+      broke = error;
       if (signal.aborted) return;
       if (!passes(error)) throw error;
       watcher.away(error);
-    } finally {
-      clearTimeout(silence);
-      signal.removeEventListener("abort", end);
     }
-    tries += 1;
-    await pause(tries);
+    await pause(tries, broke);
+  }
+}
+
+type Start = MessageInitShape<typeof WatchRequestSchema>["start"];
+
+/** One watch, given up when it is silent for so long that nobody can be there any more. */
+async function* untilSilent(history: Daemon["history"], start: Start, signal: AbortSignal) {
+  const call = new AbortController();
+  const giveUp = () => call.abort();
+  signal.addEventListener("abort", giveUp);
+  let silence = setTimeout(giveUp, SILENCE_MS);
+  try {
+    for await (const response of history.watch({ start }, { signal: call.signal, timeoutMs: 0 })) {
+      clearTimeout(silence);
+      silence = setTimeout(giveUp, SILENCE_MS);
+      yield response;
+    }
+  } finally {
+    clearTimeout(silence);
+    signal.removeEventListener("abort", giveUp);
   }
 }
 
@@ -151,12 +162,20 @@ export function refusal(failure: unknown): Refusal {
  * no daemon there, a certificate that is not trusted, or an origin that may not call.
  */
 function passes(failure: unknown): boolean {
-  const error = ConnectError.from(failure);
-  return error.code === Code.Unavailable || refusal(error).reason === "";
+  const { code } = ConnectError.from(failure);
+  const unreached = refusal(failure).reason === "";
+  return unreached || code === Code.Unavailable || delayMs(failure) !== undefined;
 }
 
-/** Waits longer after each try, and not for as long as others who lost the same daemon. */
-function pause(tries: number): Promise<void> {
+/** How long the daemon asks to be left alone, if it does. */
+function delayMs(failure: unknown): number | undefined {
+  const delay = ConnectError.from(failure).findDetails(RetryInfoSchema).at(0)?.retryDelay;
+  return delay && durationMs(delay);
+}
+
+/** Waits for as long as the daemon asks, and longer after each try, but not as long as others do. */
+function pause(tries: number, failure?: unknown): Promise<void> {
   const longest = Math.min(250 * 2 ** tries, PAUSE_MS_MAX);
-  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
+  const ms = (delayMs(failure) ?? 0) + longest * (0.5 + Math.random() / 2);
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -8,9 +8,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import { promisify } from "node:util";
 import { fromJson } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { BadRequestSchema, ErrorInfoSchema } from "./generated/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "./generated/google/rpc/error_details_pb.js";
 import { AdviceService } from "./generated/strata/v1/advice_service_pb.js";
 import { HistoryService } from "./generated/strata/v1/history_service_pb.js";
 import { CommitmentState } from "./generated/strata/v1/plan_pb.js";
@@ -22,6 +27,8 @@ const PLAN = "smallpox-india";
 const STRATEGY = "stop-transmission";
 const RACE = "race-node";
 const CALL_MS = 30_000;
+const PAUSE_MS = 200;
+const TRIES_MAX = 100;
 
 /** The services, for who has the token, over a connection that believes the certificates of `ca`. */
 function connect(token, ca = readFileSync(STRATA_CA)) {
@@ -45,18 +52,32 @@ function connect(token, ca = readFileSync(STRATA_CA)) {
 }
 
 /**
- * Sends a request until it is answered. A daemon that is away or starting is asked again: the
- * `requestId` sees to it that what was recorded already is not recorded twice.
+ * Records a request once. When the answer is lost nobody knows whether it was recorded, so the same
+ * request is sent again with the same `requestId`, and the daemon gives its first answer.
  */
 async function execute({ plans }, request) {
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
     try {
       return await plans.execute(request);
     } catch (error) {
-      if (ConnectError.from(error).code !== Code.Unavailable) throw error;
-      await pause(100);
+      const ms = pauseMs(error);
+      if (tries === TRIES_MAX || ms === undefined) throw error;
+      await pause(ms);
     }
   }
+}
+
+/**
+ * How long to wait before the same is tried again: as long as the daemon asks, or a little when it is away
+ * or was not reached; undefined where it cannot help. Each refusal of the daemon has an ErrorInfo, so
+ * what has none is from the connection.
+ */
+function pauseMs(failure) {
+  const error = ConnectError.from(failure);
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const [retry] = error.findDetails(RetryInfoSchema);
+  if (retry?.retryDelay) return durationMs(retry.retryDelay);
+  return !info || error.code === Code.Unavailable ? PAUSE_MS : undefined;
 }
 
 /**
@@ -92,9 +113,10 @@ async function* follow({ history }, { signal, onCaughtUp, onBreak }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (ConnectError.from(error).code !== Code.Unavailable) throw error;
+      const ms = pauseMs(error);
+      if (ms === undefined) throw error;
       onBreak(error);
-      await pause(100);
+      await pause(ms);
     }
   }
 }
