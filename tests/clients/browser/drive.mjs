@@ -159,6 +159,9 @@ async function planner(browser) {
 }
 
 async function restart(tab) {
+  await check("a watch says where it stands, also when nothing happens", async () => {
+    await shows(tab.watching, "live, all up to 41 at");
+  });
   await check("the daemon is restarted, and what was sent meanwhile is recorded once", async () => {
     const restarted = promisify(execFile)("sh", ["-c", STRATA_RESTART]);
     await shows(tab.watching, "the daemon is away");

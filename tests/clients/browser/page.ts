@@ -70,6 +70,9 @@ async function follow(from: Daemon, signal: AbortSignal) {
       watching.textContent = "live";
       refresh();
     },
+    checkpoint(position: bigint) {
+      watching.textContent = `live, all up to ${position} at ${new Date().toLocaleTimeString()}`;
+    },
     away(error: unknown) {
       live = false;
       watching.textContent = `the daemon is away, trying again: ${refusal(error).message}`;
@@ -162,16 +165,16 @@ function onSubmit(id: string, submitted: (typed: Typed, chosen: Chosen) => Promi
 
 /** Does it when asked to, and once more afterwards if asked to meanwhile, but never twice at once. */
 function once(what: () => Promise<void>): () => void {
-  let [under_way, due] = [false, false];
+  let [underWay, due] = [false, false];
   return async () => {
     due = true;
-    if (under_way) return;
-    under_way = true;
+    if (underWay) return;
+    underWay = true;
     while (due) {
       due = false;
       await what().catch(showRefusal);
     }
-    under_way = false;
+    underWay = false;
   };
 }
 

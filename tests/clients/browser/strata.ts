@@ -71,6 +71,8 @@ export interface Watcher {
   entries(entries: LogEntry[]): void;
   /** Everything that was there is shown; what follows is live. */
   live(): void;
+  /** There is nothing more up to this position; said every few seconds, also when nothing happens. */
+  checkpoint(position: bigint): void;
   /** The daemon is away; the watch tries again. */
   away(error: unknown): void;
 }
@@ -98,6 +100,7 @@ export async function watch({ history }: Daemon, watcher: Watcher, signal: Abort
           watcher.entries(fresh);
         } else if (response.case === "checkpoint") {
           bookmark = response.value.bookmark;
+          watcher.checkpoint(response.value.position);
         } else if (response.case === "caughtUp") {
           watcher.live();
         }

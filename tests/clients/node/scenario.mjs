@@ -86,7 +86,7 @@ function pauseMs(failure) {
  * or by position while there is none. What comes between a bookmark and the break comes again and is
  * passed over.
  */
-async function* follow({ history }, { signal, onCaughtUp, onBreak }) {
+async function* follow({ history }, { signal, onCaughtUp, onCheckpoint, onBreak }) {
   let next = 1n;
   let bookmark;
   for (;;) {
@@ -105,6 +105,7 @@ async function* follow({ history }, { signal, onCaughtUp, onBreak }) {
             break;
           case "checkpoint":
             bookmark = response.value.bookmark;
+            onCheckpoint(response.value.position);
             break;
           case "caughtUp":
             onCaughtUp(response.value.position);
@@ -242,11 +243,13 @@ async function watch(planner) {
   const stop = new AbortController();
   const seen = [];
   const caughtUp = [];
+  const checkpoints = [];
   const breaks = [];
   const following = (async () => {
     const options = {
       signal: stop.signal,
       onCaughtUp: (position) => caughtUp.push(position),
+      onCheckpoint: (position) => checkpoints.push(position),
       onBreak: (error) => breaks.push(error),
     };
     for await (const entry of follow(planner, options)) seen.push(entry);
@@ -269,6 +272,9 @@ async function watch(planner) {
     const { entry } = await execute(planner, note(RACE, "live", "Before the restart"));
     await until(() => seen.length > Number(head));
     assert.equal(seen.at(-1).position, entry.position);
+  });
+  await check("it says where it stands every few seconds, to resume from there", async () => {
+    await until(() => checkpoints.at(-1) === seen.at(-1).position);
   });
   await check("after a restart it goes on with what came meanwhile and after", async () => {
     const restarted = promisify(execFile)("sh", ["-c", STRATA_RESTART]);
