@@ -1,5 +1,5 @@
-// Uses the page as a person does, in Chromium, and looks at what it shows: over TLS, with a token, from an
-// origin that is not the daemon's.
+// Uses the page as a person does, in Chromium, and looks at what it shows: over TLS, with a token,
+// from an origin that is not the daemon's.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,8 +11,9 @@ import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { serve } from "./serve.mjs";
 
-const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN, STRATA_HISTORY } = process.env;
-const { STRATA_RESTART, STRATA_ORIGIN, CHROMIUM = "/usr/bin/chromium" } = process.env;
+const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN } = process.env;
+const { STRATA_HISTORY, STRATA_RESTART, STRATA_ORIGIN } = process.env;
+const CHROMIUM = "/usr/bin/chromium";
 const PATIENCE_MS = 30_000;
 // As root it has no sandbox, and it need not look for updates or for other hosts.
 const FLAGS = [
@@ -26,8 +27,8 @@ const FLAGS = [
 ];
 
 /**
- * The hash of the daemon's public key, once its certificate was checked against the authority. Chromium
- * believes just this key then, without being told of an authority for all else.
+ * The hash of the daemon's public key, once its certificate was checked against the authority.
+ * Chromium believes just this key then, without being told of an authority for all else.
  */
 async function keyOfDaemon() {
   const [host, port] = STRATA_ADDRESS.split(":");
@@ -149,7 +150,8 @@ async function planner(browser) {
   });
   await check("all mistakes of a request are shown with the paths of their fields", async () => {
     await tab.create("No such id", "");
-    await shows(tab.alert, "InvalidArgument MALFORMED_REQUEST", "plan_id:", "commands[0].create_plan.title:");
+    await shows(tab.alert, "InvalidArgument MALFORMED_REQUEST");
+    await shows(tab.alert, "plan_id:", "commands[0].create_plan.title:");
   });
   await check("a refusal says what it is about", async () => {
     await tab.create("garden", "Again");
@@ -211,11 +213,12 @@ async function staysOutside(tab, complaint) {
 }
 
 const key = await keyOfDaemon();
-const believing = { executablePath: CHROMIUM, args: [...FLAGS, `--ignore-certificate-errors-spki-list=${key}`] };
 const home = await serve(new URL(STRATA_ORIGIN).port);
 const elsewhere = await serve(0);
-const browser = await chromium.launch(believing);
-const wary = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+const launch = (...flags) =>
+  chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags] });
+const browser = await launch(`--ignore-certificate-errors-spki-list=${key}`);
+const wary = await launch();
 try {
   await restart(await planner(browser));
   await whoCalls(browser);

@@ -1,5 +1,6 @@
-// A daemon as a page sees it: calls over gRPC-Web, requests that are recorded once however often they are
-// sent, a watch that goes on by itself, and refusals that can be read. Nothing here knows of the page.
+// A daemon as a page sees it: calls over gRPC-Web, requests that are recorded once however often they
+// are sent, a watch that goes on by itself, and refusals that can be read. Nothing here knows of the
+// page.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
@@ -78,10 +79,10 @@ export interface Watcher {
 }
 
 /**
- * Shows the watcher every commit from the first one on, until the signal ends it or the daemon refuses.
- * After a break it goes on behind what was seen: by the last bookmark, of which the daemon checks that it
- * is of this history, or by position while there is none. What came between the bookmark and the
- * break comes again and is passed over.
+ * Shows the watcher every commit from the first one on, until the signal ends it or the daemon
+ * refuses. After a break it goes on behind what was seen: by the last bookmark, of which the daemon
+ * checks that it is of this history, or by position while there is none. What came between the
+ * bookmark and the break comes again and is passed over.
  */
 export async function watch({ history }: Daemon, watcher: Watcher, signal: AbortSignal) {
   let next = 1n;
@@ -160,9 +161,9 @@ export function refusal(failure: unknown): Refusal {
 }
 
 /**
- * Whether trying again can help: the daemon says so, or it was not reached. Each refusal of the daemon
- * has an ErrorInfo, so what has none is from the network. A browser does not tell a page what it was:
- * no daemon there, a certificate that is not trusted, or an origin that may not call.
+ * Whether trying again can help: the daemon says so, or it was not reached. Each refusal of the
+ * daemon has an ErrorInfo, so what has none is from the network. A browser does not tell a page what
+ * it was: no daemon there, a certificate that is not trusted, or an origin that may not call.
  */
 function passes(failure: unknown): boolean {
   const { code } = ConnectError.from(failure);
@@ -176,7 +177,10 @@ function delayMs(failure: unknown): number | undefined {
   return delay && durationMs(delay);
 }
 
-/** Waits for as long as the daemon asks, and longer after each try, but not as long as others do. */
+/**
+ * Waits for as long as the daemon asks, and longer after each try; never for just as long
+ * as the others who lost the same daemon.
+ */
 function pause(tries: number, failure?: unknown): Promise<void> {
   const longest = Math.min(250 * 2 ** tries, PAUSE_MS_MAX);
   const ms = (delayMs(failure) ?? 0) + longest * (0.5 + Math.random() / 2);

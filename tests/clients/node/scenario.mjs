@@ -1,5 +1,5 @@
-// The scenario of ../README.md in Node.js, over gRPC with TLS, by @connectrpc/connect-node and the code
-// that protoc-gen-es makes of our protos.
+// The scenario of ../README.md in Node.js, over gRPC with TLS, by @connectrpc/connect-node and the
+// code that protoc-gen-es makes of our protos.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -21,8 +21,8 @@ import { HistoryService } from "./generated/strata/v1/history_service_pb.js";
 import { CommitmentState } from "./generated/strata/v1/plan_pb.js";
 import { ExecuteRequestSchema, PlanService } from "./generated/strata/v1/plan_service_pb.js";
 
-const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN, STRATA_HISTORY, STRATA_RESTART } =
-  process.env;
+const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN } = process.env;
+const { STRATA_HISTORY, STRATA_RESTART } = process.env;
 const PLAN = "smallpox-india";
 const STRATEGY = "stop-transmission";
 const RACE = "race-node";
@@ -68,9 +68,9 @@ async function execute({ plans }, request) {
 }
 
 /**
- * How long to wait before the same is tried again: as long as the daemon asks, or a little when it is away
- * or was not reached; undefined where it cannot help. Each refusal of the daemon has an ErrorInfo, so
- * what has none is from the connection.
+ * How long to wait before the same is tried again: as long as the daemon asks, or a little when it
+ * is away or was not reached; undefined where it cannot help. Each refusal of the daemon has an
+ * ErrorInfo, so what has none is from the connection.
  */
 function pauseMs(failure) {
   const error = ConnectError.from(failure);
@@ -81,10 +81,10 @@ function pauseMs(failure) {
 }
 
 /**
- * Every commit from the first one on, each once, without end. When the daemon was away the watch goes on
- * behind what was seen: by the last bookmark, of which the daemon checks that it is of this history,
- * or by position while there is none. What comes between a bookmark and the break comes again and is
- * passed over.
+ * Every commit from the first one on, each once, without end. When the daemon was away the watch
+ * goes on behind what was seen: by the last bookmark, of which the daemon checks that it is of this
+ * history, or by position while there is none. What came between the bookmark and the break comes
+ * again and is passed over.
  */
 async function* follow({ history }, { signal, onCaughtUp, onCheckpoint, onBreak }) {
   let next = 1n;
