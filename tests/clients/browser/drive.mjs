@@ -12,8 +12,7 @@ import { chromium } from "playwright-core";
 import { serve } from "./serve.mjs";
 
 const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN } = process.env;
-const { STRATA_HISTORY, STRATA_RESTART, STRATA_ORIGIN } = process.env;
-const CHROMIUM = "/usr/bin/chromium";
+const { STRATA_HISTORY, STRATA_RESTART, STRATA_ORIGIN, CHROMIUM } = process.env;
 const PATIENCE_MS = 30_000;
 // As root it has no sandbox, and it need not look for updates or for other hosts.
 const FLAGS = [
