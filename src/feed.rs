@@ -4,7 +4,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     commit::{self, NotACommit},
-    domain::value::Id,
+    domain::{permits::Permits, value::Id},
     journal::{Journal, JournalError},
     proto::LogEntry,
 };
@@ -40,23 +39,6 @@ pub struct Recent {
     pub commit: Bytes,
 }
 
-/// Says of each plan whether a reader may see it.
-#[derive(Clone)]
-pub struct Permits(Arc<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl Permits {
-    /// The plans of which that is true.
-    pub fn of(sees: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(sees))
-    }
-}
-
-impl fmt::Debug for Permits {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Permits")
-    }
-}
-
 /// Which commits a reader wants and may see: of these plans (none named: of all) and with an event of
 /// these kinds.
 #[derive(Debug, Clone)]
@@ -65,8 +47,8 @@ pub struct Filter {
     pub plan_ids: Vec<Id>,
     /// The kinds, a bit each; all bits: any.
     pub kinds: u64,
-    /// Which plans the reader may see; none: all.
-    pub permits: Option<Permits>,
+    /// The plans that the reader may see.
+    pub permits: Permits,
 }
 
 impl Filter {
@@ -75,13 +57,7 @@ impl Filter {
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
-            && self.permits(plan_id)
-    }
-
-    fn permits(&self, plan_id: &str) -> bool {
-        self.permits
-            .as_ref()
-            .is_none_or(|Permits(sees)| sees(plan_id))
+            && self.permits.hold(plan_id)
     }
 
     fn takes_kinds(&self, kinds: u64) -> bool {
@@ -90,7 +66,7 @@ impl Filter {
     }
 
     fn takes_all(&self) -> bool {
-        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_none()
+        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_all()
     }
 }
 
@@ -343,7 +319,7 @@ impl State {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
             let filter = &watcher.filter;
-            if filter.takes_kinds(recent.kinds) && filter.permits(&recent.plan_id) {
+            if filter.takes_kinds(recent.kinds) && filter.permits.hold(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
         }

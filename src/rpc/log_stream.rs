@@ -17,8 +17,11 @@ use super::{
 };
 use crate::{
     commit,
-    domain::value::{Id, Time},
-    feed::{Filter, Permits, Stretch},
+    domain::{
+        permits::Permits,
+        value::{Id, Time},
+    },
+    feed::{Filter, Stretch},
     journal::{Entry, JournalError},
     proto::{
         LogEntry, ReadLogResponse, WatchResponse, read_log_request, watch_request,
@@ -124,19 +127,15 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     Filter {
         plan_ids,
         kinds,
-        permits: None,
+        permits: Permits::all(),
     }
 }
 
 /// The filter narrowed to what the caller may see. Plans that it names must be among that.
 pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
     caller.plans(&filter.plan_ids)?;
-    let rights = caller.rights().clone();
-    if !filter.plan_ids.is_empty() || rights.hold_all() {
-        return Ok(filter);
-    }
     Ok(Filter {
-        permits: Some(Permits::of(move |plan_id| rights.hold(plan_id))),
+        permits: caller.permits(),
         ..filter
     })
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     access::rights::Rpc,
-    domain::{plan::Plan, show, value::Id},
+    domain::{permits::Permits, plan::Plan, show, value::Id},
     proto::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
@@ -173,7 +173,7 @@ impl PlanService for Plans {
             query,
             filter,
             page_size,
-            rights: caller.rights().clone(),
+            permits: caller.permits(),
         };
         // Thousands of texts may be searched: not on a thread that serves others.
         let view = core.view.clone();
@@ -188,7 +188,7 @@ struct Listing {
     query: ListPlansRequest,
     filter: ListFilter,
     page_size: usize,
-    rights: Rights,
+    permits: Permits,
 }
 
 impl Listing {
@@ -205,7 +205,7 @@ impl Listing {
             let last = last.clone();
             for (plan_id, entry) in plans {
                 // Walked past uncounted: no token may name a plan that is hidden.
-                if !self.rights.hold(&plan_id) {
+                if !self.permits.hold(&plan_id) {
                     continue;
                 }
                 let full = response.plans.len() == self.page_size || bytes >= BATCH_BYTES;

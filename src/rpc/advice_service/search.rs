@@ -34,6 +34,8 @@ pub(super) async fn answer(
     let min_position = std::mem::take(&mut request.min_position);
     request.page_size = 0;
     let place = page::place(&request, &token)?;
+    caller.plans(&request.plan_ids)?;
+    query.permits = caller.permits();
     let core = caller.core_at(min_position).await?;
     match place {
         Some(place) => {

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         history::Moment,
         outcomes::{self, Tally},
+        permits::Permits,
         stats::{self, Group, Grouping},
         value::Id,
     },
@@ -57,6 +58,7 @@ pub(super) async fn answer(
     let page = Page {
         query,
         filter,
+        permits: caller.permits(),
         size: page_size,
         after,
     };
@@ -141,6 +143,7 @@ struct Page {
     /// The query that its token is bound to.
     query: GetTacticStatsRequest,
     filter: Filter,
+    permits: Permits,
     /// How many rows it may have.
     size: usize,
     /// Where the page before ended: its last row as a cell, or the last cell that it looked at.
@@ -199,6 +202,14 @@ impl Page {
     /// Kinds over all plans.
     fn kinds(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
+        if !self.permits.is_all() {
+            let totals = view.kind_totals(position, |plan_id| self.permits.hold(plan_id));
+            let rows = totals.into_iter().filter(|(kind, _)| {
+                self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
+            });
+            let rows = rows.take(self.size + 1).map(of_kind).collect();
+            return self.shown(rows, position);
+        }
         if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
@@ -233,15 +244,20 @@ impl Page {
         let grouping = self.filter.grouping;
         let mut rows = Vec::new();
         let mut open: Option<(Group, Tally)> = None;
-        let (mut after, mut scanned) = (self.after.clone(), 0);
+        let (mut looked_at, mut after, mut scanned) = (self.after.clone(), self.after.clone(), 0);
         loop {
             call::go_on()?;
-            let cells = view.cells(position, after.as_ref());
-            if cells.is_empty() {
+            let cells = view.cells(position, looked_at.as_ref());
+            let Some((end, _)) = cells.last() else {
                 rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
                 return Ok(self.page(rows, position, None));
-            }
+            };
+            looked_at = Some(end.clone());
             for (key, tally) in cells {
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&key.plan_id) {
+                    continue;
+                }
                 let group = grouping.group(&key.plan_id, key.strategy_id.as_ref(), &key.kind);
                 if let Some((whole, total)) = open.take_if(|(of, _)| *of != group) {
                     rows.push(stats::row(&whole, total));
