@@ -188,7 +188,7 @@ fn stopping() -> Status {
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
     let headers = request.metadata().as_ref();
-    let timeout = call::timeout_of(headers)
-        .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
+    let timeout =
+        call::timeout_of(headers).map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
 }

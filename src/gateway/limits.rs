@@ -111,7 +111,11 @@ impl Shared {
         };
         let limits = &self.callers.limits;
         if let Some(wait) = caller.rate_wait() {
-            return Err(status::too_fast(&caller.name, limits.calls_per_second, wait));
+            return Err(status::too_fast(
+                &caller.name,
+                limits.calls_per_second,
+                wait,
+            ));
         }
         let mut places = [None, None];
         if rpc == Rpc::Watch {
@@ -172,7 +176,9 @@ impl Shared {
         if caller.under_way.load(Ordering::Acquire) > left {
             return Err(status::overloaded());
         }
-        Place::take(taken, max).map(Some).ok_or_else(status::overloaded)
+        Place::take(taken, max)
+            .map(Some)
+            .ok_or_else(status::overloaded)
     }
 }
 

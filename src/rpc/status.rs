@@ -206,12 +206,7 @@ pub(crate) fn too_many_watches(caller: &str, max: u32) -> Status {
 }
 
 /// A caller has used up what it may.
-fn exhausted(
-    reason: ErrorReason,
-    caller: &str,
-    message: String,
-    wait: Option<Duration>,
-) -> Status {
+fn exhausted(reason: ErrorReason, caller: &str, message: String, wait: Option<Duration>) -> Status {
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
     details.add_quota_failure_violation(format!("principal:{caller}"), message.clone());
     if wait.is_some() {

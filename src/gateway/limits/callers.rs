@@ -15,11 +15,7 @@ use governor::{
     clock::{Clock as _, DefaultClock},
 };
 
-use crate::{
-    access::ANONYMOUS,
-    config::limits::Limits,
-    rpc::call::Pace,
-};
+use crate::{access::ANONYMOUS, config::limits::Limits, rpc::call::Pace};
 
 /// With so many callers known, those that are at rest are forgotten; and again when as many more are
 /// known as stayed.
@@ -107,7 +103,9 @@ impl Caller {
                 Quota::per_second(per_second).allow_burst(burst),
             ))
         });
-        let pace = rate.clone().map(|rate| -> Pace { Arc::new(move || wait_of(&rate)) });
+        let pace = rate
+            .clone()
+            .map(|rate| -> Pace { Arc::new(move || wait_of(&rate)) });
         Self {
             name,
             under_way: Arc::default(),
@@ -134,9 +132,8 @@ impl Caller {
     }
 
     fn is_rested(&self) -> bool {
-        let whole = |rate: &Arc<DefaultDirectRateLimiter>| {
-            matches!(rate.check_n(self.burst), Ok(Ok(())))
-        };
+        let whole =
+            |rate: &Arc<DefaultDirectRateLimiter>| matches!(rate.check_n(self.burst), Ok(Ok(())));
         self.rate.as_ref().is_none_or(whole)
     }
 }

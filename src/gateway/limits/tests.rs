@@ -60,7 +60,9 @@ async fn call(
     let mut request = http::Request::new(());
     *request.uri_mut() = path.parse().expect("a path");
     let grants: Vec<Grant> = Vec::new();
-    request.extensions_mut().insert(Principal::new(caller, grants));
+    request
+        .extensions_mut()
+        .insert(Principal::new(caller, grants));
     let answer = services.clone().call(request).await;
     let answer = answer.expect("answered");
     match Status::from_header_map(answer.headers()) {
@@ -104,13 +106,18 @@ async fn a_rate_is_each_callers_own_and_says_when_it_has_room_again() {
         ..Limits::default()
     });
     for _ in 0..3 {
-        call(&services, "a", GET_PLAN).await.expect("within the burst");
+        call(&services, "a", GET_PLAN)
+            .await
+            .expect("within the burst");
     }
     let refused = call(&services, "a", GET_PLAN).await;
     let refused = refused.expect_err("over the rate");
     let wait = refused.get_details_retry_info().expect("a RetryInfo");
     let wait = wait.retry_delay.expect("a delay");
-    assert!(wait <= Duration::from_secs(1) && !wait.is_zero(), "{wait:?}");
+    assert!(
+        wait <= Duration::from_secs(1) && !wait.is_zero(),
+        "{wait:?}"
+    );
     let quota = refused.get_details_quota_failure().expect("a QuotaFailure");
     assert_eq!(quota.violations[0].subject, "principal:a");
     assert_eq!(reason(Err(refused)), "RATE_LIMIT");
@@ -134,10 +141,16 @@ async fn who_takes_much_leaves_room_for_others_and_operators_always_have_some() 
         };
         assert!(shed.get_details_retry_info().is_some());
         assert_eq!(reason(Err(shed)), "OVERLOADED");
-        call(&services, caller, GET_STATUS).await.expect("an operator's");
+        call(&services, caller, GET_STATUS)
+            .await
+            .expect("an operator's");
         // Writes have places of their own.
         call(&services, "writer", EXECUTE).await.expect("a write");
-        held.push(call(&services, "modest", GET_PLAN).await.expect("room is left"));
+        held.push(
+            call(&services, "modest", GET_PLAN)
+                .await
+                .expect("room is left"),
+        );
     }
     held.clear();
     assert_eq!(services.shared.reads.load(Ordering::Acquire), 0);
@@ -174,5 +187,13 @@ async fn callers_at_rest_are_forgotten_and_those_who_call_are_not() {
     }
     let known = services.shared.callers.known_count();
     assert!(known < 5_000, "{known} are known");
-    assert_eq!(services.shared.callers.of(&"busy".into()).under_way.load(Ordering::Acquire), 1);
+    assert_eq!(
+        services
+            .shared
+            .callers
+            .of(&"busy".into())
+            .under_way
+            .load(Ordering::Acquire),
+        1
+    );
 }

@@ -212,11 +212,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn read(
-        &self,
-        view: &View,
-        after: Option<Due>,
-    ) -> Result<ListCommitmentsResponse, ViewError> {
+    fn read(&self, view: &View, after: Option<Due>) -> Result<ListCommitmentsResponse, ViewError> {
         let mut response = ListCommitmentsResponse {
             position: self.position,
             ..ListCommitmentsResponse::default()
