@@ -49,7 +49,9 @@ struct Line {
 /// Waits for a turn for the call that this task answers. Who would wait too long is told to come again
 /// later.
 pub(super) async fn take() -> Result<Turn, Status> {
-    ALL.take(Call::current().caller()).await
+    let turn = ALL.take(Call::current().caller()).await?;
+    metrics::counter!("strata_questions_begun_total").increment(1);
+    Ok(turn)
 }
 
 /// Waits for a turn for one step of a stream, for as long as it takes: its reader sets the pace.
