@@ -8,28 +8,29 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    codec::CompressionEncoding,
-    server::NamedService,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health, HealthServer},
     server::HealthReporter,
 };
 use tonic_reflection::pb;
-use tonic_web::GrpcWebLayer;
 
 use crate::{
+    access::door::{Access, AccessError},
     config::Config,
     feed::Feed,
-    gateway::calls::{Calls, Noting, connections},
+    gateway::{
+        Gateway,
+        calls::{Calls, Ended, Noting, Trace, open},
+        connections::Bounds,
+        tls::{Tls, TlsError},
+    },
     journal::{
         Journal, JournalError,
         sled::{SledJournal, SledOptions},
@@ -41,11 +42,16 @@ use crate::{
         history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
     },
     rpc::{
-        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
+        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::{Admin, Process, Standing},
         advice_service::Advice, audit_service::Audit, documented::Documented,
         history_service::History, plan_service::Plans,
     },
-    telemetry::figures::{self, FiguresError},
+    telemetry::{
+        figures::{self, FiguresError},
+        filter,
+        otlp::{Otlp, OtlpError},
+        process,
+    },
     view::{View, ViewError},
     writer::{
         WriteFailure, Writer,
@@ -55,11 +61,6 @@ use crate::{
 
 mod lapses;
 mod watchdog;
-
-/// An idle connection is asked this often whether it still lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// And is closed when it does not answer for so long.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
 /// whole serves, each of them does.
@@ -77,7 +78,15 @@ const HEALTH_OF: [&str; 6] = [
 const WRITING_HEALTH_OF: [&str; 2] = [PlanServiceServer::<Plans>::NAME, ""];
 
 /// The task that serves.
-type Serving = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
+type Serving = tokio::task::JoinHandle<()>;
+
+/// What describes the services, health and reflection.
+const DESCRIPTORS: [&[u8]; 4] = [
+    FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    pb::v1::FILE_DESCRIPTOR_SET,
+    pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -106,9 +115,15 @@ pub enum DaemonError {
     /// There is no place for the metrics.
     #[error(transparent)]
     Figures(#[from] FiguresError),
-    /// The server failed.
-    #[error("the server failed: {0}")]
-    Server(#[from] tonic::transport::Error),
+    /// Nothing can be sent to the collector.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+    /// The certificate of the daemon cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// It cannot be told who calls.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The published language cannot be served by reflection.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -124,7 +139,36 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    config.metrics_listen.map_or(Ok(()), figures::serve)?;
+    let seeing = &config.seeing;
+    let endpoint = (!seeing.otlp_endpoint.is_empty()).then_some(&seeing.otlp_endpoint);
+    let otlp = endpoint.map(|url| Otlp::start(url, seeing.trace_calls_in_a_million));
+    let otlp = otlp.transpose()?;
+    figures::start(config.metrics_listen, otlp.as_ref().map(Otlp::meter))?;
+    let calls = noting(&config, otlp.as_ref());
+    let ended = serve_until(config, listener, stop, calls).await;
+    if let Some(otlp) = otlp {
+        otlp.stop().await;
+    }
+    ended
+}
+
+async fn serve_until(
+    config: Config,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+    calls: Calls,
+) -> Result<(), DaemonError> {
+    let gateway = gateway(&config, calls.clone()).await?;
+    let tls = gateway.tls.clone();
+    let process = Process {
+        set_log_filter: filter::set,
+        look: Box::new(move || Standing {
+            log_filter: filter::in_force(),
+            connections: open::connections(),
+            calls_under_way: calls.under_way(),
+            certificate_expires_at: tls.as_ref().and_then(|tls| tls.expires_at()),
+        }),
+    };
     let gate = Gate::default();
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -132,15 +176,15 @@ pub async fn run(
     let mut server = tokio::spawn(serve(
         &gate,
         health_service,
+        gateway,
         listener,
         close.clone(),
-        noting(&config),
     )?);
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
     let interrupt = stop.clone();
-    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
+    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt, process));
     let engine = match opening.await {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
@@ -157,10 +201,7 @@ pub async fn run(
         () = engine.ended.cancelled() => Ok(()),
         () = watchdog::look_on(engine.core.clone(), health.clone()) => Ok(()),
         () = lapses::record(engine.core.clone()) => Ok(()),
-        ended = &mut server => match ended {
-            Ok(ended) => ended.map_err(DaemonError::from),
-            Err(_) => Err(DaemonError::Thread("server")),
-        },
+        _ = &mut server => Err(DaemonError::Thread("server")),
     };
 
     tracing::info!("stopping");
@@ -173,16 +214,6 @@ pub async fn run(
     ended.and(stopped)?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// What is noted of calls.
-fn noting(config: &Config) -> Calls {
-    let slow = config.seeing.slow_call_milliseconds;
-    let noting = Noting {
-        log: config.seeing.call_log,
-        slow: (slow > 0).then(|| Duration::from_millis(slow)),
-    };
-    Calls::new(noting, None)
 }
 
 /// Gives calls under way their time, then ends what runs behind the services.
@@ -227,13 +258,22 @@ struct Engine {
 
 impl Engine {
     /// Opens the log, brings the view up to it and starts the threads. Takes as long as recovery.
-    fn start(config: &Config, interrupt: &CancellationToken) -> Result<Self, DaemonError> {
+    fn start(
+        config: &Config,
+        interrupt: &CancellationToken,
+        process: Process,
+    ) -> Result<Self, DaemonError> {
+        let (began, started_at) = (Instant::now(), SystemTime::now());
+        process::show_start(started_at);
         let options = SledOptions {
             cache_bytes: config.journal_cache_bytes,
         };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
+        figures::show_phase("log", began.elapsed());
         let signing_key = signing_key(&config.data_dir, journal.as_ref())?;
+        let view_began = Instant::now();
         let view = Arc::new(open_view(config, &journal, interrupt)?);
+        figures::show_phase("view", view_began.elapsed());
         let machine =
             Machine::with_disk_of(&config.data_dir).map_err(|source| DaemonError::Disk {
                 dir: config.data_dir.clone(),
@@ -266,9 +306,12 @@ impl Engine {
             signing_key,
             guard,
             sync_stall: Duration::from_secs(config.sync_stall_seconds),
-            started_at: SystemTime::now(),
+            started_at,
             plan_cache_bytes: config.plan_cache_bytes,
+            process,
         };
+        figures::show_phase("all", began.elapsed());
+        figures::show_journal_cache(config.journal_cache_bytes);
         Ok(Self {
             core: Arc::new(core),
             writer: writer_thread,
@@ -349,20 +392,51 @@ fn spawn(
         .map_err(|_| DaemonError::Thread(name))
 }
 
+/// What is noted of calls.
+fn noting(config: &Config, otlp: Option<&Otlp>) -> Calls {
+    let slow = config.seeing.slow_call_milliseconds;
+    let noting = Noting {
+        log: config.seeing.call_log,
+        slow: (slow > 0).then(|| Duration::from_millis(slow)),
+    };
+    let trace = otlp.map(|otlp| {
+        let tracer = otlp.tracer();
+        Box::new(move |call: &Ended| tracer.trace(call)) as Trace
+    });
+    Calls::new(noting, trace)
+}
+
+/// What calls come through. Reads the files that it needs.
+async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> {
+    let access = config.access.settings();
+    let opening = tokio::task::spawn_blocking(move || Access::open(&access));
+    Ok(Gateway {
+        calls,
+        tls: config.serving.tls_files().map(Tls::open).transpose()?,
+        access: opening.await.map_err(|_| DaemonError::Thread("start"))??,
+        origins: config.serving.cors_origins.clone(),
+        bounds: Bounds {
+            connections_max: config.serving.max_connections,
+            idle: Duration::from_secs(config.serving.idle_seconds),
+        },
+    })
+}
+
 /// Serves all services until `close` is cancelled and the calls under way have ended.
 fn serve<H: Health>(
     gate: &Gate,
     health: HealthServer<H>,
+    gateway: Gateway,
     listener: TcpListener,
     close: CancellationToken,
-    calls: Calls,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<H>, DaemonError> {
+) -> Result<impl Future<Output = ()> + use<H>, DaemonError> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(pb::v1alpha::FILE_DESCRIPTOR_SET)
+        let builder = tonic_reflection::server::Builder::configure();
+        DESCRIPTORS
+            .into_iter()
+            .fold(builder, |builder, set| {
+                builder.register_encoded_file_descriptor_set(set)
+            })
             .include_reflection_service(false)
     };
     let plans = PlanServiceServer::new(Plans::new(gate.clone()))
@@ -388,24 +462,15 @@ fn serve<H: Health>(
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(Server::builder()
-        // gRPC-Web comes over HTTP/1.1 as well.
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        // Outermost, so that what the others refuse is noted as well.
-        .layer(calls)
-        .layer(GrpcWebLayer::new())
-        .add_service(health)
+    let services = Routes::new(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
         .add_service(Documented(advice))
         .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(connections::counted(incoming), close.cancelled_owned()))
+        .add_service(reflection().build_v1alpha()?);
+    Ok(gateway.serve(listener, services, &DESCRIPTORS, close))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -72,6 +72,8 @@ pub struct Core {
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.
     pub plan_cache_bytes: u64,
+    /// What the daemon knows of itself that stands above the services.
+    pub process: admin_service::Process,
 }
 
 /// The way to the core, closed before recovery has ended and while the daemon stops.
@@ -171,13 +173,15 @@ fn stopping() -> Status {
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
-    let timeout = request
-        .metadata()
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse_timeout)
+    let timeout = timeout_of(request.metadata().as_ref())
         .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
+}
+
+/// How long the caller waits, if it says so.
+#[must_use]
+pub fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit.

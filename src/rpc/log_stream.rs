@@ -157,6 +157,7 @@ pub(super) fn watch(
         let mut caught_up = false;
         let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
         loop {
+            watcher.stands_at(next);
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
             }
@@ -168,6 +169,7 @@ pub(super) fn watch(
             if next <= head {
                 let stretch = read(&core, &filter, next, head).await?;
                 next = stretch.next;
+                watcher.stands_at(next);
                 if !stretch.entries.is_empty() {
                     yield sent(Response::Entries(Entries { entries: stretch.entries }));
                 }

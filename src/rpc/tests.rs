@@ -11,6 +11,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
+    admin_service::{Process, Standing},
     bookmark::Bookmark, history_service::History, log_stream::Start, plan_service::Plans,
     query::Checks, *,
 };
@@ -62,6 +63,10 @@ impl World {
             sync_stall: Duration::ZERO,
             started_at: SystemTime::UNIX_EPOCH,
             plan_cache_bytes: 1 << 20,
+            process: Process {
+                set_log_filter: |filter, _| Err(filter.to_owned()),
+                look: Box::new(Standing::default),
+            },
         }));
         let world = Self {
             journal,
