@@ -107,6 +107,9 @@ struct Shared {
     bell: Notify,
     /// The position of the first matching commit the watcher was told of and has not read; 0: none.
     first_match: AtomicU64,
+    /// The position from which the watcher reads what it missed; 0: it has looked at everything that
+    /// it was not told of.
+    reads_from: AtomicU64,
 }
 
 /// The feed of one log.
@@ -162,6 +165,20 @@ impl Feed {
         self.lock().watchers
     }
 
+    /// How many commits the slowest watcher has still to look at.
+    pub fn watch_lag(&self) -> u64 {
+        let state = self.lock();
+        let head = self.head();
+        let of_plans = state.of_plans.values().flatten();
+        let watchers = state.of_all.iter().chain(of_plans);
+        watchers.map(|it| it.lag(head)).max().unwrap_or_default()
+    }
+
+    /// How much memory the recent commits take, and how much they may.
+    pub fn recent_bytes(&self) -> (usize, usize) {
+        (self.lock().ring_bytes, self.ring_bytes_max)
+    }
+
     /// Shows a group of durable commits and tells the watchers that want one of them.
     pub fn publish(&self, group: Vec<Recent>) {
         let Some(head) = group.last().map(|recent| recent.position) else {
@@ -182,6 +199,7 @@ impl Feed {
             filter,
             bell: Notify::new(),
             first_match: AtomicU64::new(0),
+            reads_from: AtomicU64::new(0),
         });
         let mut state = self.lock();
         state.watchers += 1;
@@ -360,6 +378,18 @@ impl Recent {
 }
 
 impl Shared {
+    fn lag(&self, head: u64) -> u64 {
+        let reads_from = self.reads_from.load(Ordering::Relaxed);
+        let told_of = self.first_match.load(Ordering::Acquire);
+        // Told of something while it still reads: it comes to that by itself.
+        let from = if reads_from > 0 { reads_from } else { told_of };
+        if from == 0 {
+            0
+        } else {
+            (head + 1).saturating_sub(from)
+        }
+    }
+
     fn tell(&self, position: u64) {
         // Told already and not read yet: one ring of the bell is enough.
         if self
@@ -373,6 +403,12 @@ impl Shared {
 }
 
 impl Watcher {
+    /// Notes where the watcher stands: `next` is the first position that it has not looked at.
+    pub fn stands_at(&self, next: u64) {
+        let reads_from = if next > self.feed.head() { 0 } else { next };
+        self.shared.reads_from.store(reads_from, Ordering::Relaxed);
+    }
+
     /// Returns once a matching commit was published that the watcher has not been told of before.
     pub async fn told(&self) {
         self.shared.bell.notified().await;

@@ -29,6 +29,8 @@ use self::{
 
 /// What calls come through before they reach the services.
 pub struct Gateway {
+    /// What is noted of calls.
+    pub calls: Calls,
     /// What is said is kept from others; nothing: it can be read on its way.
     pub tls: Option<Arc<Tls>>,
     /// Who calls.
@@ -37,8 +39,6 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
-    /// What is noted of calls.
-    pub calls: Calls,
     /// What callers may do at once.
     pub limits: LimitsLayer,
 }
@@ -55,7 +55,7 @@ impl Gateway {
     ) {
         // The way of a call, from the socket inwards. The order matters:
         let service = ServiceBuilder::new()
-            // Outermost, so that what the others refuse is noted as well.
+            // First, so that what is refused behind it is noted as well.
             .layer(self.calls)
             // A browser's question whether a page may call has no credentials, and its page must be
             // able to read every answer, refusals too.

@@ -74,6 +74,8 @@ pub struct Core {
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.
     pub plan_cache_bytes: u64,
+    /// What the daemon knows of itself that stands above the services.
+    pub process: admin_service::Process,
 }
 
 impl Core {

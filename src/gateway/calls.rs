@@ -6,7 +6,10 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime},
 };
@@ -16,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
-use tonic::Code;
+use tonic::{Code, body::Body as AnyBody};
 use tower::{Layer, Service};
 
 use crate::{
@@ -28,6 +31,7 @@ use crate::{
 mod figures;
 mod frames;
 mod line;
+pub mod open;
 
 pub use self::line::CallLog;
 use self::{figures::Figures, frames::Frames, line::Lines};
@@ -92,6 +96,7 @@ pub struct Calls(Arc<Desk>);
 
 /// What all calls share.
 struct Desk {
+    under_way: AtomicU64,
     figures: Figures,
     lines: Lines,
     trace: Option<Trace>,
@@ -130,7 +135,7 @@ pin_project! {
 
 pin_project! {
     /// The body of an answer, as it is sent.
-    pub struct Sent<B> {
+    struct Sent<B> {
         #[pin]
         inner: B,
         call: Option<Call>,
@@ -165,10 +170,17 @@ impl Calls {
     #[must_use]
     pub fn new(noting: Noting, trace: Option<Trace>) -> Self {
         Self(Arc::new(Desk {
+            under_way: AtomicU64::new(0),
             figures: Figures::new(),
             lines: Lines::new(noting),
             trace,
         }))
+    }
+
+    /// How many calls are under way.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.0.under_way.load(Ordering::Relaxed)
     }
 }
 
@@ -186,9 +198,10 @@ impl<S> Layer<S> for Calls {
 impl<S, Q, B> Service<Request<Q>> for Noted<S>
 where
     S: Service<Request<Q>, Response = Response<B>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<tonic::codegen::StdError>,
 {
-    type Response = Response<Sent<B>>;
+    type Response = Response<AnyBody>;
     type Error = S::Error;
     type Future = Answer<S::Future>;
 
@@ -211,9 +224,10 @@ where
 impl<F, B, E> Future for Answer<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<tonic::codegen::StdError>,
 {
-    type Output = Result<Response<Sent<B>>, E>;
+    type Output = Result<Response<AnyBody>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -226,7 +240,7 @@ where
                 }
                 // What has been said in the headers is all there is.
                 let call = call.filter(|call| call.code.is_none());
-                Ok(response.map(|inner| Sent { inner, call }))
+                Ok(response.map(|inner| AnyBody::new(Sent { inner, call })))
             }
             Err(error) => {
                 if let Some(call) = &mut call {
@@ -278,6 +292,7 @@ impl Call {
     fn begin<Q>(desk: Arc<Desk>, slip: Arc<Slip>, request: &Request<Q>) -> Self {
         let called = Called::of(request.uri().path());
         desk.figures.begin(called);
+        desk.under_way.fetch_add(1, Ordering::Relaxed);
         let header = |name| request.headers().get(name).cloned();
         Self {
             desk,
@@ -332,6 +347,7 @@ impl Drop for Call {
             tracestate: self.tracestate.take(),
         };
         self.desk.figures.end(&ended);
+        self.desk.under_way.fetch_sub(1, Ordering::Relaxed);
         let trace_id = self.desk.trace.as_ref().and_then(|trace| trace(&ended));
         self.desk.lines.end(&ended, trace_id);
     }

@@ -13,7 +13,6 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use metrics::{Gauge, gauge};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -25,6 +24,7 @@ use tonic::{body::Body, codegen::Service};
 use tower::{ServiceExt as _, service_fn};
 
 use crate::gateway::{
+    calls::open::Open,
     peer::Peer,
     standing::{Held, Standing, Standings},
     tls::Tls,
@@ -84,22 +84,6 @@ struct Door<S> {
     close: CancellationToken,
 }
 
-/// One more connection that is open, while it is kept.
-struct Open(Gauge);
-
-impl Open {
-    fn count(connections: &Gauge) -> Self {
-        connections.increment(1);
-        Self(connections.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.decrement(1);
-    }
-}
-
 /// Takes connections and serves them until `close` is cancelled and the calls under way have ended. Once
 /// dropped, it has closed all of them.
 pub(super) async fn serve<S>(
@@ -122,8 +106,6 @@ pub(super) async fn serve<S>(
         idle: bounds.idle,
         close: close.clone(),
     });
-    let count = gauge!("strata_connections");
-    count.set(0);
     let mut connections = JoinSet::new();
     loop {
         let (socket, address, place) = tokio::select! {
@@ -134,9 +116,8 @@ pub(super) async fn serve<S>(
         while connections.try_join_next().is_some() {}
         let standing = standings.enter();
         let door = door.clone();
-        let open = Open::count(&count);
         connections.spawn(async move {
-            let _open = open;
+            let _open = Open::default();
             door.serve(socket, address, &standing).await;
             drop(place);
         });

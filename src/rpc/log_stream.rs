@@ -177,6 +177,7 @@ pub(super) fn watch(
         let mut caught_up = false;
         let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
         loop {
+            watcher.stands_at(next);
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
             }
@@ -188,6 +189,7 @@ pub(super) fn watch(
             if next <= head {
                 let stretch = read(&core, &call, &filter, next, head).await?;
                 next = stretch.next;
+                watcher.stands_at(next);
                 if !stretch.entries.is_empty() {
                     yield sent(Response::Entries(Entries { entries: stretch.entries }));
                 }

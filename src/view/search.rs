@@ -284,6 +284,13 @@ impl Search {
         self.tell(waiting);
     }
 
+    /// How many commits are not taken in yet.
+    pub(super) fn lag(&self) -> u64 {
+        let waiting = self.waiting();
+        let reached = if waiting.follows { waiting.reached } else { 0 };
+        waiting.published.saturating_sub(reached)
+    }
+
     /// Starts where a stored view stands.
     pub(super) fn start_at(&self, position: u64) {
         self.waiting().published = position;

@@ -67,6 +67,12 @@ impl Course {
         self.moments[moment as usize].store(nanos, Ordering::Relaxed);
     }
 
+    /// How long it waited in the queue, once the writer has turned to it.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        let (queued, taken) = (self.after(Moment::Queued)?, self.after(Moment::Taken)?);
+        taken.checked_sub(queued)
+    }
+
     /// What it went through, in order: being made ready, waiting for a place in the queue, waiting in
     /// it, being decided, and being made durable with its group.
     #[must_use]

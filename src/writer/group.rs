@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use metrics::Histogram;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
@@ -46,6 +47,8 @@ pub(super) struct GroupWriter {
     head: u64,
     frontier: Frontier,
     last_recorded_at: Time,
+    waited: Histogram,
+    commits: Histogram,
 }
 
 /// What was decided and is not durable yet.
@@ -79,6 +82,8 @@ impl GroupWriter {
             head,
             frontier,
             last_recorded_at,
+            waited: metrics::histogram!("strata_queue_seconds"),
+            commits: metrics::histogram!("strata_group_commits"),
         }
     }
 
@@ -198,6 +203,7 @@ impl GroupWriter {
         let began = Instant::now();
         let outcome = self.journal.append(self.head, TERM, commits);
         metrics::histogram!("strata_sync_seconds").record(began.elapsed());
+        self.commits.record(count(commits.len()));
         outcome
     }
 
@@ -206,6 +212,9 @@ impl GroupWriter {
             return None;
         }
         job.course.mark(Moment::Taken);
+        if let Some(waited) = job.course.waited() {
+            self.waited.record(waited);
+        }
         let reply = self.reply(group, job);
         job.course.mark(Moment::Decided);
         let reply = reply?;
@@ -408,4 +417,8 @@ fn commit_of(
         request_digest: Bytes::copy_from_slice(&job.request.digest()),
         events,
     }
+}
+
+fn count(commits: usize) -> f64 {
+    f64::from(u32::try_from(commits).unwrap_or(u32::MAX))
 }

@@ -208,7 +208,7 @@ impl Page {
                 self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
             });
             let rows = rows.take(self.size + 1).map(of_kind).collect();
-            return self.shown(rows, position);
+            return Ok(self.shown(rows, position));
         }
         if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
