@@ -13,9 +13,12 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::cli::{
-    DEFAULT_URL,
-    remote::{Refusal, Remote, Unreachable},
+use crate::{
+    cli::{
+        DEFAULT_URL,
+        remote::{Remote, Unreachable, Way},
+    },
+    client::refusal::Refusal,
 };
 
 /// What `stratad health` can be told.
@@ -35,6 +38,9 @@ pub struct Arguments {
     /// How many seconds the answer may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub timeout: u64,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// Why a daemon is not taken for one that serves.
@@ -100,6 +106,7 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   stratad health
   stratad health --service strata.v1.HistoryService --timeout 2
+  stratad health https://localhost:7421 --ca-file ca.crt
   stratad health localhost:7500 || echo 'it does not serve'";
 
 /// Asks, and says the answer.
@@ -109,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<(), HealthError> {
         .build()?;
     let patience = Duration::from_secs(arguments.timeout);
     let late = |_| HealthError::Late {
-        url: arguments.url.url().to_owned(),
+        url: arguments.url.url(),
         seconds: arguments.timeout,
     };
     let asked = async { tokio::time::timeout(patience, ask(arguments)).await };
@@ -120,9 +127,10 @@ pub fn run(arguments: &Arguments) -> Result<(), HealthError> {
 }
 
 async fn ask(arguments: &Arguments) -> Result<(), HealthError> {
-    let url = arguments.url.url().to_owned();
+    let url = arguments.url.url();
     let service = arguments.service.clone();
-    let mut health = HealthClient::new(arguments.url.connect().await?);
+    let client = arguments.url.by(&arguments.way).connect().await?;
+    let mut health = HealthClient::new(client.connection());
     let request = Request::new(HealthCheckRequest {
         service: service.clone(),
     });
