@@ -58,7 +58,12 @@ pub struct Client {
 impl Client {
     /// A client of the daemon at a URL with a port, to be told more about before it connects.
     pub fn at(url: &str) -> Result<Builder, BadAddress> {
-        Ok(Builder::new(Address::parse(url)?))
+        Ok(Self::to(Address::parse(url)?))
+    }
+
+    /// The same with an address that was read before.
+    pub fn to(address: Address) -> Builder {
+        Builder::new(address)
     }
 
     /// Where the daemon is.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -39,14 +40,33 @@ pub struct Recent {
     pub commit: Bytes,
 }
 
-/// Which commits a reader wants: of these plans (none named: of all) and with an event of these
-/// kinds.
+/// Says of each plan whether a reader may see it.
+#[derive(Clone)]
+pub struct Permits(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Permits {
+    /// The plans of which that is true.
+    pub fn of(sees: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sees))
+    }
+}
+
+impl fmt::Debug for Permits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Permits")
+    }
+}
+
+/// Which commits a reader wants and may see: of these plans (none named: of all) and with an event of
+/// these kinds.
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// The plans; empty: all.
     pub plan_ids: Vec<Id>,
     /// The kinds, a bit each; all bits: any.
     pub kinds: u64,
+    /// Which plans the reader may see; none: all.
+    pub permits: Option<Permits>,
 }
 
 impl Filter {
@@ -55,6 +75,13 @@ impl Filter {
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
+            && self.permits(plan_id)
+    }
+
+    fn permits(&self, plan_id: &str) -> bool {
+        self.permits
+            .as_ref()
+            .is_none_or(|Permits(sees)| sees(plan_id))
     }
 
     fn takes_kinds(&self, kinds: u64) -> bool {
@@ -63,7 +90,7 @@ impl Filter {
     }
 
     fn takes_all(&self) -> bool {
-        self.plan_ids.is_empty() && self.kinds == u64::MAX
+        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_none()
     }
 }
 
@@ -315,7 +342,8 @@ impl State {
     fn tell(&self, recent: &Recent) {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
-            if watcher.filter.takes_kinds(recent.kinds) {
+            let filter = &watcher.filter;
+            if filter.takes_kinds(recent.kinds) && filter.permits(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
         }

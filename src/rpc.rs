@@ -1,14 +1,13 @@
 //! The services: each call is checked, handed to the room that knows, and answered. No rule of the
-//! domain lives here. This file holds what they share: the gate that is closed before recovery has
-//! ended and while the daemon stops, and the limits of messages and waits.
+//! domain lives here. This file holds what they share: the core behind the gate, and the limits of
+//! messages and waits.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
@@ -28,6 +27,7 @@ pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;
 pub mod documented;
+mod gate;
 pub mod history_service;
 mod log_stream;
 pub mod page;
@@ -37,7 +37,8 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
-use self::status::refuse;
+pub use self::gate::Gate;
+use self::{gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.
 pub const REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -48,8 +49,6 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 pub const BATCH_BYTES: usize = 512 << 10;
 /// How long a query waits for `min_position` at most.
 const MIN_POSITION_WAIT: Duration = Duration::from_secs(5);
-/// The sender of a call on a daemon without authentication.
-pub const ANONYMOUS: &str = "anonymous";
 
 /// What the services work with once recovery has ended.
 pub struct Core {
@@ -73,57 +72,6 @@ pub struct Core {
     pub plan_cache_bytes: u64,
 }
 
-/// The way to the core, closed before recovery has ended and while the daemon stops.
-#[derive(Clone, Default)]
-pub struct Gate {
-    core: Arc<OnceLock<Arc<Core>>>,
-    stopping: CancellationToken,
-}
-
-impl Gate {
-    /// Lets calls through from now on.
-    pub fn open(&self, core: Arc<Core>) {
-        // Opened once, at the end of the start; a second time would change nothing.
-        drop(self.core.set(core));
-    }
-
-    /// Lets no more calls through and ends the streams.
-    pub fn stop(&self) {
-        self.stopping.cancel();
-    }
-
-    /// Cancelled when the daemon stops.
-    #[must_use]
-    pub fn stopping(&self) -> &CancellationToken {
-        &self.stopping
-    }
-
-    fn core(&self) -> Result<&Arc<Core>, Status> {
-        if self.stopping.is_cancelled() {
-            return Err(stopping());
-        }
-        self.core.get().ok_or_else(|| {
-            refuse(
-                ErrorReason::Starting,
-                "The daemon is starting and recovers its log: try again.",
-            )
-        })
-    }
-
-    /// The core, once it has reached a position that the query asks for.
-    async fn core_at(&self, min_position: u64) -> Result<&Arc<Core>, Status> {
-        let core = self.core()?;
-        if min_position > core.feed.head() {
-            let reached = tokio::time::timeout(MIN_POSITION_WAIT, core.feed.reached(min_position));
-            tokio::select! {
-                reached = reached => reached.map_err(|_| status::not_reached(min_position))?,
-                () = self.stopping.cancelled() => return Err(stopping()),
-            }
-        }
-        Ok(core)
-    }
-}
-
 impl Core {
     /// The sync or write of the disk that is held up, if one is: the one that began first of those
     /// of a file, and the writer's group only where no file says what it waits for.
@@ -140,7 +88,8 @@ impl Core {
     }
 
     /// The plan, from memory or disk, and the position it is shown at.
-    async fn plan(&self, plan_id: &str) -> Result<(Arc<Folded>, u64), Status> {
+    async fn plan(&self, plan: Permitted<'_>) -> Result<(Arc<Folded>, u64), Status> {
+        let plan_id = plan.id();
         if let Some(found) = self.view.in_memory(plan_id) {
             return Ok(found);
         }
@@ -170,13 +119,15 @@ fn stopping() -> Status {
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
-    let timeout = request
-        .metadata()
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse_timeout)
+    let timeout = timeout_of(request.metadata().as_ref())
         .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
+}
+
+/// How long the caller waits, if it says so.
+#[must_use]
+pub fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit.

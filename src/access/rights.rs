@@ -64,6 +64,12 @@ impl Role {
         }
     }
 
+    /// The role of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// Whether it may make a call.
     #[must_use]
     pub const fn may_call(self, rpc: Rpc) -> bool {
@@ -135,6 +141,23 @@ impl Rpc {
         Self::SetLogFilter,
         Self::Reflection,
     ];
+
+    /// Whether it is about the whole log or the whole daemon, and tells or changes more than hashes and
+    /// figures: only a role over all plans may make it.
+    #[must_use]
+    pub const fn needs_all_plans(self) -> bool {
+        matches!(
+            self,
+            Self::ReadRaw | Self::Backup | Self::ConfirmClock | Self::SetLogFilter
+        )
+    }
+
+    /// Its name in the published language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let path = self.path();
+        path.rsplit_once('/').map_or(path, |(_, name)| name)
+    }
 
     /// The path of its requests; of reflection the path of v1.
     #[must_use]

@@ -23,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    cli::import::{ImportError, lines::Source},
+    cli::{
+        import::{ImportError, lines::Source},
+        remote,
+    },
     config::{
         self, Config, ConfigError,
-        keys::{self, VARIABLE_PREFIX},
+        keys::{self, Form, VARIABLE_PREFIX},
     },
     daemon::{self, DaemonError},
     telemetry,
@@ -145,17 +148,21 @@ impl Args for KeyFlags {
         keys::all().fold(command, |command, key| {
             let default = key.default_text();
             let variable = key.variable();
-            command.arg(
-                Arg::new(key.name)
-                    .long(key.flag)
-                    .value_name(key.value_name)
-                    // So that a negative number is refused with all else that is wrong.
-                    .allow_hyphen_values(true)
-                    .help(format!(
-                        "{} [default: {default}] [env: {variable}]",
-                        key.meaning
-                    )),
-            )
+            let flag = Arg::new(key.name)
+                .long(key.flag)
+                .value_name(key.value_name)
+                .help(format!(
+                    "{} [default: {default}] [env: {variable}]",
+                    key.meaning
+                ));
+            command.arg(if key.form == Form::Switch {
+                flag.num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true")
+            } else {
+                // So that a negative number is refused with all else that is wrong.
+                flag.allow_hyphen_values(true)
+            })
         })
     }
 
@@ -169,6 +176,8 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        // A shell in which clients are run may also start a daemon.
+        .filter(|(name, _)| !remote::VARIABLES.contains(&name.as_str()))
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
     telemetry::init(&config.log, config.log_format);

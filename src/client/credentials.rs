@@ -51,8 +51,8 @@ impl Credentials {
 
     /// A token.
     pub fn token(text: &str) -> Result<Self, BadToken> {
-        let value = header_value(text)
-            .ok_or_else(|| BadToken::Malformed("what was given".to_owned()))?;
+        let value =
+            header_value(text).ok_or_else(|| BadToken::Malformed("what was given".to_owned()))?;
         Ok(Self {
             token: Some(Token::Given(value)),
         })

@@ -405,9 +405,9 @@ mod tests {
         let told = told.expect("the log is the same");
         let commits = told.into_iter().filter_map(|told| match told {
             Watched::Commit(entry) => Some(entry.position),
-            Watched::CaughtUp { .. }
-            | Watched::Checkpoint { .. }
-            | Watched::Reconnected { .. } => None,
+            Watched::CaughtUp { .. } | Watched::Checkpoint { .. } | Watched::Reconnected { .. } => {
+                None
+            }
         });
         commits.collect()
     }

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Gate, backup_stream, status};
 use crate::{
+    access::rights::Rpc,
     domain::shape::TEXT_CHARS_MAX,
     proto::{
         BackupRequest, BackupResponse, ConfirmClockRequest, ConfirmClockResponse, ErrorReason,
@@ -34,9 +35,10 @@ impl Admin {
 impl AdminService for Admin {
     async fn get_status(
         &self,
-        _: Request<GetStatusRequest>,
+        request: Request<GetStatusRequest>,
     ) -> Result<Response<GetStatusResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::GetStatus)?;
+        let core = caller.core()?;
         let view = core.view.stats();
         let machine = core.guard.condition();
         let refused = machine.hindrance.map(status::reason_of);
@@ -70,7 +72,8 @@ impl AdminService for Admin {
         &self,
         request: Request<ConfirmClockRequest>,
     ) -> Result<Response<ConfirmClockResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::ConfirmClock)?;
+        let core = caller.core()?;
         let reason = request.into_inner().reason;
         if reason.chars().count() > TEXT_CHARS_MAX {
             return Err(status::malformed_field(
@@ -91,8 +94,9 @@ impl AdminService for Admin {
 
     async fn set_log_filter(
         &self,
-        _request: Request<SetLogFilterRequest>,
+        request: Request<SetLogFilterRequest>,
     ) -> Result<Response<SetLogFilterResponse>, Status> {
+        self.gate.caller(&request, Rpc::SetLogFilter)?;
         Err(Status::unimplemented("not yet"))
     }
 
@@ -102,8 +106,9 @@ impl AdminService for Admin {
         &self,
         request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::Backup)?;
         let from = request.into_inner().from_position.max(1);
-        let core = self.gate.core()?.clone();
+        let core = caller.core()?.clone();
         let head = core.feed.head();
         if from > head + 1 {
             return Err(status::beyond_head("position", from, head));

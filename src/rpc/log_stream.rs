@@ -10,13 +10,14 @@ use tonic::Status;
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
+    gate::Caller,
     query::Checks,
     status, stopping,
 };
 use crate::{
     commit,
     domain::value::{Id, Time},
-    feed::{Filter, Stretch},
+    feed::{Filter, Permits, Stretch},
     journal::{Entry, JournalError},
     proto::{
         LogEntry, ReadLogResponse, WatchResponse, read_log_request, watch_request,
@@ -119,7 +120,24 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     let mut plan_ids: Vec<Id> = plan_ids.iter().map(|id| Id::from(id.as_str())).collect();
     plan_ids.sort_unstable();
     plan_ids.dedup();
-    Filter { plan_ids, kinds }
+    Filter {
+        plan_ids,
+        kinds,
+        permits: None,
+    }
+}
+
+/// The filter narrowed to what the caller may see. Plans that it names must be among that.
+pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
+    caller.plans(&filter.plan_ids)?;
+    let rights = caller.rights().clone();
+    if !filter.plan_ids.is_empty() || rights.hold_all() {
+        return Ok(filter);
+    }
+    Ok(Filter {
+        permits: Some(Permits::of(move |plan_id| rights.hold(plan_id))),
+        ..filter
+    })
 }
 
 /// Commits from `next` to `to`, then the end.

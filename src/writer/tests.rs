@@ -43,6 +43,7 @@ async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
     let everything = Filter {
         plan_ids: Vec::new(),
         kinds: u64::MAX,
+        permits: None,
     };
     let watcher = world.feed.watch(everything.clone());
     let requests = [create("a"), note("b", "one"), create("c"), note("b", "one")];

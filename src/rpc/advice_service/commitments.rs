@@ -17,7 +17,7 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, Gate, as_of, blocking, page, query::Checks},
+    rpc::{BATCH_BYTES, as_of, blocking, gate::Caller, page, query::Checks},
     view::{
         View,
         commitments::{CommitmentKey, Due},
@@ -32,7 +32,7 @@ const SCANNED_ASSIGNEES: usize = 64;
 const ASSIGNEE_CHARS_MAX: usize = 200;
 
 pub(super) async fn list(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: ListCommitmentsRequest,
 ) -> Result<Response<ListCommitmentsResponse>, Status> {
     let mut check = Checks::default();
@@ -44,7 +44,7 @@ pub(super) async fn list(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, due_of)?,
         None => (as_of::position(core, as_of).await?, None),
@@ -61,7 +61,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn reliability(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetReliabilityRequest,
 ) -> Result<Response<GetReliabilityResponse>, Status> {
     let mut check = Checks::default();
@@ -74,7 +74,7 @@ pub(super) async fn reliability(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
         None => (as_of::position(core, as_of).await?, None),

@@ -17,9 +17,11 @@ use crate::{
         GetTacticStatsRequest, GetTacticStatsResponse, StatsGrouping, TacticStats, point::Point,
     },
     rpc::{
-        Core, Gate,
+        Core,
         as_of::{self, Asked},
-        blocking, page,
+        blocking,
+        gate::{Caller, Permitted},
+        page,
         query::Checks,
         status,
     },
@@ -30,7 +32,7 @@ use crate::{
 const SCANNED_CELLS_MAX: usize = 100_000;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetTacticStatsRequest,
 ) -> Result<Response<GetTacticStatsResponse>, Status> {
     let mut check = Checks::default();
@@ -41,7 +43,10 @@ pub(super) async fn answer(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    let plan_id = query.plan_id.clone();
+    let plan = filter.plan_id.is_some().then(|| caller.plan(&plan_id));
+    let plan = plan.transpose()?;
+    let core = caller.core_at(min_position).await?;
     let (pinned, after) = match place {
         Some(place) => {
             let (position, after) = page::pinned(core, &place, cell_of)?;
@@ -55,8 +60,8 @@ pub(super) async fn answer(
         size: page_size,
         after,
     };
-    let response = if page.filter.plan_id.is_some() {
-        page.of_plan(core, as_of, pinned).await?
+    let response = if let Some(plan) = plan {
+        page.of_plan(core, plan, as_of, pinned).await?
     } else {
         let position = match pinned {
             Some(position) => position,
@@ -147,12 +152,12 @@ impl Page {
     async fn of_plan(
         self,
         core: &Arc<Core>,
+        plan: Permitted<'_>,
         as_of: Option<Point>,
         pinned: Option<u64>,
     ) -> Result<GetTacticStatsResponse, Status> {
-        let plan_id = self.query.plan_id.clone();
         let point = as_of.or(pinned.map(Point::Position));
-        let answer = as_of::ask(core, &plan_id, point, move |_, asked| {
+        let answer = as_of::ask(core, plan, point, move |_, asked| {
             let Asked {
                 moment, position, ..
             } = asked;

@@ -16,8 +16,8 @@ use crate::{
         TacticSuggestion,
     },
     rpc::{
-        Gate,
         as_of::{self, Asked},
+        gate::Caller,
         query::Checks,
         status,
     },
@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = 3 << 20;
 const COSTLESS_NAMED_MAX: usize = 16;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     request: SuggestTacticRequest,
 ) -> Result<Response<SuggestTacticResponse>, Status> {
     let mut check = Checks::default();
@@ -39,8 +39,9 @@ pub(super) async fn answer(
     let policy = policy_of(&mut check, request.policy);
     let as_of = check.point("as_of", request.as_of);
     check.finish()?;
-    let core = gate.core_at(request.min_position).await?;
-    let answer = as_of::ask(core, &request.plan_id, as_of, move |core, asked| {
+    let plan = caller.plan(&request.plan_id)?;
+    let core = caller.core_at(request.min_position).await?;
+    let answer = as_of::ask(core, plan, as_of, move |core, asked| {
         suggested(&core.view, asked, strategy_id.as_deref(), policy)
     });
     Ok(Response::new(answer.await?))

@@ -15,7 +15,8 @@ use crate::{
         ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingTarget, explain_request,
     },
     rpc::{
-        Core, Gate, as_of,
+        Core, as_of,
+        gate::Caller,
         query::Checks,
         status::{self, of_view, quoted, with_metadata},
     },
@@ -41,7 +42,7 @@ enum Asked {
 
 /// Answers why.
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     query: ExplainRequest,
 ) -> Result<Response<ExplainResponse>, Status> {
     let mut check = Checks::default();
@@ -66,8 +67,9 @@ pub(super) async fn answer(
     };
     let target = target(&mut check, query.target);
     check.finish()?;
-    let core = gate.core_at(query.min_position).await?;
-    let answer = as_of::ask(core, &query.plan_id, point, move |core, at| {
+    let plan = caller.plan(&query.plan_id)?;
+    let core = caller.core_at(query.min_position).await?;
+    let answer = as_of::ask(core, plan, point, move |core, at| {
         let Some(target) = target else {
             return Err(status::malformed_field("target", "required"));
         };

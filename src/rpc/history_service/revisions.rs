@@ -8,7 +8,9 @@ use crate::{
     domain::revisions::{self, Evolution},
     proto::{ListRevisionsRequest, ListRevisionsResponse, StrategyRevision},
     rpc::{
-        BATCH_BYTES, Core, Gate, as_of, page,
+        BATCH_BYTES, Core, as_of,
+        gate::Caller,
+        page,
         query::Checks,
         status::{self, of_view},
     },
@@ -16,7 +18,7 @@ use crate::{
 
 /// Answers with a page of revisions.
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: ListRevisionsRequest,
 ) -> Result<Response<ListRevisionsResponse>, Status> {
     let mut check = Checks::default();
@@ -32,9 +34,10 @@ pub(super) async fn answer(
         Some(place) => u32::from_be_bytes(place.try_into().map_err(|_| page::no_token())?),
         None => 0,
     };
-    let core = gate.core_at(min_position).await?;
     let plan_id = query.plan_id.clone();
-    let answer = as_of::ask(core, &plan_id, point, move |core, asked| {
+    let plan = caller.plan(&plan_id)?;
+    let core = caller.core_at(min_position).await?;
+    let answer = as_of::ask(core, plan, point, move |core, asked| {
         let evolution = revisions::evolution(&asked.moment, &query.strategy_id)
             .ok_or_else(|| status::no_subject(&format!("strategies/{}", query.strategy_id)))?;
         let revisions = read(core, &evolution, start, page_size)?;

@@ -16,7 +16,6 @@ call() {
 }
 
 tls=(-cacert "$STRATA_CA")
-[ -n "$STRATA_CA" ] || tls=(-plaintext)
 
 # holds WHAT JSON FILTER [OPTION…]: says WHAT when the filter finds it so.
 holds() {
@@ -149,3 +148,36 @@ kill $second_watch
 holds "both watches together saw every commit once, in order" \
   "$(jq --slurp '[.[].entries.entries[]?.position | tonumber]' "$answers"/watch-[12])" \
   '. == [range(1; 46)]'
+
+### Who calls.
+
+# Without a caller there is no reflection either, so grpcurl reads the protos.
+as() {
+  local status=0
+  grpcurl "${@:2}" -format-error -import-path "$STRATA_PROTO" -proto strata/v1/plan_service.proto \
+    -proto google/rpc/error_details.proto -d "{\"plan_id\":\"$plan\"}" \
+    "$STRATA_ADDRESS" strata.v1.PlanService/GetPlan >"$answers/out" 2>&1 || status=$?
+  if [ $status != "$1" ]; then
+    echo "FAILED: exited with $status, not $1: $(cat "$answers/out")" >&2
+    exit 1
+  fi
+}
+
+# shellcheck disable=SC2016
+{
+  token='authorization: Bearer ${STRATA_TOKEN}'
+  reader_token='authorization: Bearer ${STRATA_READER_TOKEN}'
+}
+as 1 -expand-headers -H "$token"
+grep -q 'failed to verify certificate\|certificate signed by unknown authority' "$answers/out" ||
+  { cat "$answers/out" >&2 && exit 1; }
+echo "ok: without the authority's certificate there is no connection"
+as 80 -cacert "$STRATA_CA"
+holds "without a token nobody is let in" "$(cat "$answers/out")" "($reason) == \"CREDENTIALS_REQUIRED\""
+as 80 -cacert "$STRATA_CA" -H 'authorization: Bearer nobody-knows-this-one'
+holds "nor with one that is unknown" "$(cat "$answers/out")" "($reason) == \"CREDENTIALS_INVALID\""
+as 0 -cacert "$STRATA_CA" -expand-headers -H "$reader_token"
+echo "ok: a reader reads"
+STRATA_TOKEN=$STRATA_READER_TOKEN
+holds "and does not write" "$(refused PlanService/Execute "$(note reader 'I only read')")" \
+  ".code == 7 and ($reason) == \"NOT_PERMITTED\""
