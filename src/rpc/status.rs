@@ -13,6 +13,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
+    access::Rejected,
     domain::{
         decide::Refusal,
         shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
@@ -130,6 +131,35 @@ pub(super) fn documented(status: Status) -> Status {
     } else {
         status
     }
+}
+
+/// Who calls is not known, and must be.
+#[must_use]
+pub fn of_rejected(rejected: &Rejected) -> Status {
+    let reason = match rejected {
+        Rejected::Missing => ErrorReason::CredentialsRequired,
+        _ => ErrorReason::CredentialsInvalid,
+    };
+    refuse(reason, rejected.to_string())
+}
+
+/// The caller's own deadline has passed. It is told for the record: the caller has gone.
+#[must_use]
+pub fn deadline_passed() -> Status {
+    refuse(
+        ErrorReason::TimedOut,
+        "The deadline of the call has passed: try again with a later one.",
+    )
+}
+
+/// A message was begun and did not come in whole.
+#[must_use]
+pub fn message_did_not_come(time: Duration) -> Status {
+    let seconds = time.as_secs();
+    refuse(
+        ErrorReason::TimedOut,
+        format!("The request did not come in whole within {seconds} seconds: send it in one go."),
+    )
 }
 
 /// There is no such plan.
