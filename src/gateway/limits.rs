@@ -29,6 +29,7 @@ use crate::{
     access::{Principal, rights::Rpc},
     config::limits::Limits,
     rpc::{
+        self,
         call::{self, Call},
         status,
     },
@@ -46,11 +47,11 @@ const LEAD_MAX: Duration = Duration::from_millis(50);
 
 /// Limits the calls to the services behind it.
 #[derive(Clone)]
-pub struct LimitsLayer(Arc<Shared>);
+pub(super) struct LimitsLayer(Arc<Shared>);
 
 /// Services whose calls are limited.
 #[derive(Clone)]
-pub struct Limited<S> {
+pub(super) struct Limited<S> {
     inner: S,
     shared: Arc<Shared>,
 }
@@ -90,8 +91,7 @@ impl Drop for Place {
 
 impl LimitsLayer {
     /// Limits as they are configured.
-    #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Shared {
             callers: Callers::new(limits.clone()),
             writes: Arc::default(),
@@ -197,7 +197,7 @@ fn is_stream(rpc: Rpc) -> bool {
 
 /// A little less than how long the caller waits, if it says so.
 fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
-    let timeout = call::timeout_of(headers)?;
+    let timeout = rpc::timeout_of(headers)?;
     Some(timeout - (timeout / 20).min(LEAD_MAX))
 }
 

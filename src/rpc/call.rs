@@ -10,7 +10,6 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tonic::codegen::http::HeaderMap;
 
 use crate::{access::ANONYMOUS, view::ViewError};
 
@@ -99,25 +98,4 @@ pub fn answering<F: Future>(call: Call, answer: F) -> impl Future<Output = F::Ou
 /// Runs within a call.
 pub fn within<T>(call: Call, run: impl FnOnce() -> T) -> T {
     CALL.sync_scope(call, run)
-}
-
-/// How long a caller waits for its answer, as it says by `grpc-timeout`.
-#[must_use]
-pub fn timeout_of(headers: &HeaderMap) -> Option<Duration> {
-    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
-}
-
-/// `grpc-timeout`: at most 8 digits and a unit.
-pub(super) fn parse_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3_600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
 }

@@ -149,16 +149,20 @@ pub fn of_rejected(rejected: &Rejected) -> Status {
 /// The caller's own deadline has passed. It is told for the record: the caller has gone.
 #[must_use]
 pub fn deadline_passed() -> Status {
-    Status::deadline_exceeded("The deadline of the call has passed: try again with a later one.")
+    refuse(
+        ErrorReason::TimedOut,
+        "The deadline of the call has passed: try again with a later one.",
+    )
 }
 
 /// A message was begun and did not come in whole.
 #[must_use]
 pub fn message_did_not_come(time: Duration) -> Status {
     let seconds = time.as_secs();
-    Status::deadline_exceeded(format!(
-        "The request did not come in whole within {seconds} seconds: send it in one go."
-    ))
+    refuse(
+        ErrorReason::TimedOut,
+        format!("The request did not come in whole within {seconds} seconds: send it in one go."),
+    )
 }
 
 /// Nobody has said who calls: what asks must stand before every service, so nothing is done for one it

@@ -549,16 +549,13 @@ async fn a_query_waits_for_the_position_it_asks_for_until_the_daemon_stops() {
 
 #[test]
 fn a_calls_timeout_is_read_in_every_unit() {
-    assert_eq!(call::parse_timeout("5S"), Some(Duration::from_secs(5)));
+    assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
+    assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
     assert_eq!(
-        call::parse_timeout("100m"),
-        Some(Duration::from_millis(100))
-    );
-    assert_eq!(
-        call::parse_timeout("99999999H"),
+        parse_timeout("99999999H"),
         Some(Duration::from_secs(99_999_999 * 3_600))
     );
     for bad in ["", "S", "5", "5s", "-5S", "123456789S", "5é"] {
-        assert_eq!(call::parse_timeout(bad), None, "{bad}");
+        assert_eq!(parse_timeout(bad), None, "{bad}");
     }
 }
