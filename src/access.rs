@@ -132,6 +132,32 @@ impl Principal {
         self.scope_of(|role| role.may_command(command))
     }
 
+    /// Whether it may make this call with a plan: whether [`scope`](Self::scope) holds it.
+    #[must_use]
+    pub fn may(&self, rpc: Rpc, plan_id: &str) -> bool {
+        self.is_granted(|role| role.may_call(rpc), |plan| plan.matches(plan_id))
+    }
+
+    /// Whether it may make this call with every plan there can be.
+    #[must_use]
+    pub fn may_with_all(&self, rpc: Rpc) -> bool {
+        self.is_granted(|role| role.may_call(rpc), Pattern::is_all)
+    }
+
+    /// Whether it may send a plan a command, by the name of the command's field in `Command`.
+    #[must_use]
+    pub fn may_command(&self, command: &str, plan_id: &str) -> bool {
+        let may = |role: Role| role.may_command(command);
+        self.is_granted(may, |plan| plan.matches(plan_id))
+    }
+
+    fn is_granted(&self, may: impl Fn(Role) -> bool, over: impl Fn(&Pattern) -> bool) -> bool {
+        let grants = self.grants.iter();
+        grants
+            .filter(|grant| may(grant.role))
+            .any(|grant| grant.plans.iter().any(&over))
+    }
+
     fn scope_of(&self, may: impl Fn(Role) -> bool) -> Scope {
         let grants = self.grants.iter().filter(|grant| may(grant.role));
         Scope(grants.flat_map(|grant| grant.plans.clone()).collect())

@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    cli::import::{ImportError, lines::Source},
+    cli::{
+        import::{ImportError, lines::Source},
+        remote,
+    },
     config::{
         self, Config, ConfigError,
         keys::{self, Form, VARIABLE_PREFIX},
@@ -173,6 +176,8 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        // A shell in which clients are run may also start a daemon.
+        .filter(|(name, _)| !remote::VARIABLES.contains(&name.as_str()))
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
     telemetry::init(&config.log, config.log_format);
@@ -259,6 +264,15 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
+    tokio::spawn(async move {
+        // Otherwise it would end the process without a word. Files that may change are followed anyway.
+        while hangup.recv().await.is_some() {
+            let outcome = telemetry::filter::set("", None);
+            let filter = outcome.map_or_else(|wrong| wrong, |changed| changed.filter);
+            info!(signal = "SIGHUP", filter, "logging as configured");
+        }
+    });
     let (told, stop) = oneshot::channel();
     tokio::spawn(async move {
         let name = either(&mut terminate, &mut interrupt).await;

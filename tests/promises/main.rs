@@ -17,6 +17,7 @@ mod check_proof;
 mod commitments;
 mod crash;
 mod daemon;
+mod deploy;
 mod diff;
 #[cfg(feature = "ci")]
 mod durable;
@@ -28,11 +29,13 @@ mod faults;
 #[cfg(feature = "ci")]
 mod flips;
 mod founding;
+mod health;
 mod histories;
 mod key;
 mod language;
 mod lapses;
 mod left;
+mod limits;
 mod loss;
 mod malformed;
 mod metrics;
