@@ -4,8 +4,14 @@
 
 use std::{fmt, sync::Arc};
 
+pub mod credentials;
+pub mod door;
+pub mod file;
+pub mod follow;
+pub mod jwt;
 pub mod pattern;
 pub mod rights;
+pub mod token;
 
 use self::{
     pattern::Pattern,
@@ -15,11 +21,49 @@ use self::{
 /// The name of the caller of a daemon that does not ask who calls.
 pub const ANONYMOUS: &str = "anonymous";
 
+/// The name under which the daemon's own clock records.
+pub const CLOCK: &str = "stratad";
+
+/// The longest name of a principal, in characters: that of an actor.
+pub const NAME_CHARS_MAX: usize = crate::domain::shape::NAME_CHARS_MAX;
+
 /// Who calls, as authenticated, with what they may. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     name: Arc<str>,
     grants: Arc<[Grant]>,
+}
+
+/// Why a caller is not let in. Nothing here tells a credential, so it can be sent and logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// Nothing was shown.
+    #[error(
+        "this daemon asks who calls: send `authorization: Bearer TOKEN` or a client certificate"
+    )]
+    Missing,
+    /// The header is not one with a token.
+    #[error("the header is not `authorization: Bearer TOKEN` with a token of this daemon or a JWT")]
+    Malformed,
+    /// It looks like a token of this daemon, and is none.
+    #[error(transparent)]
+    NoToken(#[from] token::NoToken),
+    /// Nobody has this token.
+    #[error("the token is not known here, or was revoked")]
+    UnknownToken,
+    /// The token was good once.
+    #[error("the token has expired")]
+    Expired,
+    /// The certificate is of nobody known here.
+    #[error("no principal has the name that is in the client certificate")]
+    UnknownCertificate,
+    /// Signed tokens are not taken.
+    #[error("this daemon takes no JWT: it has no jwt_keys")]
+    NoIssuer,
+    /// A signed token that is not good.
+    #[error("the JWT is refused: {0}")]
+    Jwt(#[from] jwt::Refused),
 }
 
 /// A role over some plans.
@@ -59,6 +103,12 @@ impl Principal {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
     }
 
     /// Whether a role of it may make this call at all, whatever the plan.
@@ -123,6 +173,38 @@ impl Scope {
     pub fn holds(&self, plan_id: &str) -> bool {
         self.0.iter().any(|pattern| pattern.matches(plan_id))
     }
+}
+
+/// Why a name is no principal's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Too short, too long, or not printable.
+    #[error(
+        "a name has 1 to {NAME_CHARS_MAX} letters, digits, ASCII punctuation and single spaces \
+         between them"
+    )]
+    Form,
+    /// One that the daemon uses itself.
+    #[error("the names {CLOCK} and {ANONYMOUS} are the daemon's own")]
+    Reserved,
+}
+
+/// Checks the name of a principal: it is the actor of what the principal records, for ever.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    let is_plain = |c: char| c.is_alphanumeric() || c.is_ascii_punctuation() || c == ' ';
+    let is_framed = name.starts_with(' ') || name.ends_with(' ') || name.contains("  ");
+    let length_chars = name.chars().count();
+    if !(1..=NAME_CHARS_MAX).contains(&length_chars) || is_framed || !name.chars().all(is_plain) {
+        return Err(BadName::Form);
+    }
+    // Nor what could be taken for them.
+    if [CLOCK, ANONYMOUS]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+    {
+        return Err(BadName::Reserved);
+    }
+    Ok(())
 }
 
 /// A name and roles; never a credential.

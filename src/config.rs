@@ -22,7 +22,7 @@ mod value;
 /// What the daemon was told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the API is served; a loopback address. Port 0: any free port.
+    /// Where the API is served. Port 0: any free port.
     pub listen: SocketAddr,
     /// Where the log and the view are kept.
     pub data_dir: PathBuf,
@@ -44,7 +44,7 @@ pub struct Config {
     pub disk_reserve_bytes: u64,
     /// A sync of the disk that takes longer is reported.
     pub sync_stall_seconds: u64,
-    /// Where metrics are served; a loopback address. Nothing: nowhere.
+    /// Where metrics are served. Nothing: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// How the API is served.
     pub serving: serving::Serving,
@@ -164,6 +164,8 @@ pub fn resolve(
         let origin = format!("flag --{}", key.flag);
         apply(&mut config, key, text, origin, &mut problems);
     }
+    serving::check(&config, &mut problems);
+    config.access.check(&mut problems);
     if problems.is_empty() {
         Ok(config)
     } else {
@@ -260,8 +262,10 @@ fn apply_file(config: &mut Config, file: &File, problems: &mut Vec<Problem>) {
 fn text_of(key: &Key, value: &toml::Value) -> Result<String, String> {
     if let Some(text) = value.as_str() {
         Ok(text.to_owned())
-    } else if let Some(number) = value.as_integer().filter(|_| key.form != Form::Text) {
+    } else if let Some(number) = value.as_integer().filter(|_| key.form.is_number()) {
         Ok(number.to_string())
+    } else if let Some(is_on) = value.as_bool().filter(|_| key.form == Form::Switch) {
+        Ok(is_on.to_string())
     } else {
         Err(format!("{value} is of type {}", value.type_str()))
     }

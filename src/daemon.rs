@@ -13,24 +13,23 @@ use std::{
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    codec::CompressionEncoding,
-    server::NamedService,
-    service::InterceptorLayer,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health, HealthServer},
     server::HealthReporter,
 };
 use tonic_reflection::pb;
-use tonic_web::GrpcWebLayer;
 
 use crate::{
-    access::Principal,
+    access::door::{Access, AccessError},
     config::Config,
     feed::Feed,
+    gateway::{
+        Gateway,
+        connections::Bounds,
+        tls::{Tls, TlsError},
+    },
     journal::{
         Journal, JournalError,
         sled::{SledJournal, SledOptions},
@@ -57,11 +56,6 @@ use crate::{
 mod lapses;
 mod watchdog;
 
-/// An idle connection is asked this often whether it still lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// And is closed when it does not answer for so long.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
 /// whole serves, each of them does.
 const HEALTH_OF: [&str; 6] = [
@@ -78,7 +72,15 @@ const HEALTH_OF: [&str; 6] = [
 const WRITING_HEALTH_OF: [&str; 2] = [PlanServiceServer::<Plans>::NAME, ""];
 
 /// The task that serves.
-type Serving = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
+type Serving = tokio::task::JoinHandle<()>;
+
+/// What describes the services, health and reflection.
+const DESCRIPTORS: [&[u8]; 4] = [
+    FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    pb::v1::FILE_DESCRIPTOR_SET,
+    pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +109,12 @@ pub enum DaemonError {
     /// There is no place for the metrics.
     #[error(transparent)]
     Figures(#[from] FiguresError),
-    /// The server failed.
-    #[error("the server failed: {0}")]
-    Server(#[from] tonic::transport::Error),
+    /// The certificate of the daemon cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// It cannot be told who calls.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The published language cannot be served by reflection.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -126,11 +131,18 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     config.metrics_listen.map_or(Ok(()), figures::serve)?;
+    let gateway = gateway(&config).await?;
     let gate = Gate::default();
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let mut server = tokio::spawn(serve(&gate, health_service, listener, close.clone())?);
+    let mut server = tokio::spawn(serve(
+        &gate,
+        health_service,
+        gateway,
+        listener,
+        close.clone(),
+    )?);
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
@@ -152,10 +164,7 @@ pub async fn run(
         () = engine.ended.cancelled() => Ok(()),
         () = watchdog::look_on(engine.core.clone(), health.clone()) => Ok(()),
         () = lapses::record(engine.core.clone()) => Ok(()),
-        ended = &mut server => match ended {
-            Ok(ended) => ended.map_err(DaemonError::from),
-            Err(_) => Err(DaemonError::Thread("server")),
-        },
+        _ = &mut server => Err(DaemonError::Thread("server")),
     };
 
     tracing::info!("stopping");
@@ -334,19 +343,36 @@ fn spawn(
         .map_err(|_| DaemonError::Thread(name))
 }
 
+/// What calls come through. Reads the files that it needs.
+async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
+    let access = config.access.settings();
+    let opening = tokio::task::spawn_blocking(move || Access::open(&access));
+    Ok(Gateway {
+        tls: config.serving.tls_files().map(Tls::open).transpose()?,
+        access: opening.await.map_err(|_| DaemonError::Thread("start"))??,
+        origins: config.serving.cors_origins.clone(),
+        bounds: Bounds {
+            connections_max: config.serving.max_connections,
+            idle: Duration::from_secs(config.serving.idle_seconds),
+        },
+    })
+}
+
 /// Serves all services until `close` is cancelled and the calls under way have ended.
 fn serve<H: Health>(
     gate: &Gate,
     health: HealthServer<H>,
+    gateway: Gateway,
     listener: TcpListener,
     close: CancellationToken,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<H>, DaemonError> {
+) -> Result<impl Future<Output = ()> + use<H>, DaemonError> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(pb::v1alpha::FILE_DESCRIPTOR_SET)
+        let builder = tonic_reflection::server::Builder::configure();
+        DESCRIPTORS
+            .into_iter()
+            .fold(builder, |builder, set| {
+                builder.register_encoded_file_descriptor_set(set)
+            })
             .include_reflection_service(false)
     };
     let plans = PlanServiceServer::new(Plans::new(gate.clone()))
@@ -372,30 +398,15 @@ fn serve<H: Health>(
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(Server::builder()
-        // gRPC-Web comes over HTTP/1.1 as well.
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(GrpcWebLayer::new())
-        .layer(InterceptorLayer::new(anonymous))
-        .add_service(health)
+    let services = Routes::new(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
         .add_service(Documented(advice))
         .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(incoming, close.cancelled_owned()))
-}
-
-/// Nobody is asked who they are.
-#[expect(clippy::unnecessary_wraps, reason = "what an interceptor is")]
-fn anonymous(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
-    request.extensions_mut().insert(Principal::anonymous());
-    Ok(request)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(gateway.serve(listener, services, &DESCRIPTORS, close))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

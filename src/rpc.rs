@@ -119,13 +119,15 @@ fn stopping() -> Status {
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
-    let timeout = request
-        .metadata()
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse_timeout)
+    let timeout = timeout_of(request.metadata().as_ref())
         .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
+}
+
+/// How long the caller waits, if it says so.
+#[must_use]
+pub fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit.

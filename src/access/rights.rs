@@ -64,6 +64,12 @@ impl Role {
         }
     }
 
+    /// The role of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// Whether it may make a call.
     #[must_use]
     pub const fn may_call(self, rpc: Rpc) -> bool {

@@ -26,7 +26,7 @@ use crate::{
     cli::import::{ImportError, lines::Source},
     config::{
         self, Config, ConfigError,
-        keys::{self, VARIABLE_PREFIX},
+        keys::{self, Form, VARIABLE_PREFIX},
     },
     daemon::{self, DaemonError},
     telemetry,
@@ -145,17 +145,21 @@ impl Args for KeyFlags {
         keys::all().fold(command, |command, key| {
             let default = key.default_text();
             let variable = key.variable();
-            command.arg(
-                Arg::new(key.name)
-                    .long(key.flag)
-                    .value_name(key.value_name)
-                    // So that a negative number is refused with all else that is wrong.
-                    .allow_hyphen_values(true)
-                    .help(format!(
-                        "{} [default: {default}] [env: {variable}]",
-                        key.meaning
-                    )),
-            )
+            let flag = Arg::new(key.name)
+                .long(key.flag)
+                .value_name(key.value_name)
+                .help(format!(
+                    "{} [default: {default}] [env: {variable}]",
+                    key.meaning
+                ));
+            command.arg(if key.form == Form::Switch {
+                flag.num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true")
+            } else {
+                // So that a negative number is refused with all else that is wrong.
+                flag.allow_hyphen_values(true)
+            })
         })
     }
 

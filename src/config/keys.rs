@@ -39,6 +39,19 @@ pub enum Form {
     Number,
     /// A number of bytes, or a string with a unit.
     Size,
+    /// True or false; the flag alone is true.
+    Switch,
+}
+
+impl Form {
+    /// Whether the file may hold a number.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        match self {
+            Self::Number | Self::Size => true,
+            Self::Text | Self::Switch => false,
+        }
+    }
 }
 
 /// Everything that can be configured, in the order in which it is shown.
@@ -60,12 +73,13 @@ static KEYS: [Key; 12] = [
         flag: "listen",
         value_name: "ADDR",
         form: Form::Text,
-        meaning: "Where the API is served. There is no authentication yet, so only loopback \
-                  addresses are allowed. Port 0 takes any free port; the log says which.",
-        expected: "a loopback address and a port, such as 127.0.0.1:7421 or [::1]:7421",
+        meaning: "Where the API is served. An address that others can reach needs TLS and \
+                  authentication, or to be told in so many words that they are not needed. Port 0 \
+                  takes any free port; the log says which.",
+        expected: "an address and a port, such as 127.0.0.1:7421 or [::1]:7421",
         show: |config| config.listen.to_string(),
         set: |config, text| {
-            config.listen = value::loopback(text)?;
+            config.listen = value::address(text)?;
             Ok(())
         },
     },
@@ -215,16 +229,17 @@ static KEYS: [Key; 12] = [
         flag: "metrics-listen",
         value_name: "ADDR",
         form: Form::Text,
-        meaning: "Where metrics are served over HTTP for Prometheus, at /metrics. Only loopback \
-                  addresses are allowed. Empty: nowhere.",
-        expected: "nothing, or a loopback address and a port, such as 127.0.0.1:7422",
+        meaning: "Where metrics are served over HTTP for Prometheus, at /metrics: to whoever can reach \
+                  it, unencrypted. They hold counts and names of calls, nothing of plans. Empty: \
+                  nowhere.",
+        expected: "nothing, or an address and a port, such as 127.0.0.1:7422",
         show: |config| {
             config
                 .metrics_listen
                 .map_or_else(String::new, |address| address.to_string())
         },
         set: |config, text| {
-            config.metrics_listen = value::loopback_or_none(text)?;
+            config.metrics_listen = value::address_or_none(text)?;
             Ok(())
         },
     },

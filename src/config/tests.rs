@@ -49,7 +49,7 @@ fn example() -> String {
     for key in keys::all() {
         let default = match key.form {
             Form::Text | Form::Size => format!("{:?}", key.default_text()),
-            Form::Number => key.default_text(),
+            Form::Number | Form::Switch => key.default_text(),
         };
         text.push('\n');
         text += &comment(key.meaning);

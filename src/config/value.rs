@@ -10,7 +10,10 @@ use std::{
 
 use tracing_subscriber::EnvFilter;
 
-use crate::telemetry::LogFormat;
+use crate::{
+    gateway::{cors::Origins, tls::ClientAuth},
+    telemetry::LogFormat,
+};
 
 /// The units in which a size may be written, the largest first.
 const UNITS: [(&str, u64); 4] = [
@@ -26,32 +29,84 @@ const SIZE_BYTES_MIN: u64 = 64 << 10;
 /// The largest cache: more than machines have, so that a slip of the unit is noticed.
 const SIZE_BYTES_MAX: u64 = 1 << 40;
 
-/// Reads an address that only this machine can reach.
-pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .trim()
+/// Reads an address.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.trim()
         .parse()
-        .map_err(|_| format!("{text:?} is not an IP address and a port"))?;
-    if address.ip().to_canonical().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!(
-            "{address} is not a loopback address, and without authentication the daemon binds \
-             loopback only"
-        ))
-    }
+        .map_err(|_| format!("{text:?} is not an IP address and a port"))
 }
 
-/// Reads such an address, or that there is none. Its port is for others to find, so it cannot be any.
-pub(super) fn loopback_or_none(text: &str) -> Result<Option<SocketAddr>, String> {
+/// Reads an address, or that there is none. Its port is for others to find, so it cannot be any.
+pub(super) fn address_or_none(text: &str) -> Result<Option<SocketAddr>, String> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let address = loopback(text)?;
+    let address = address(text)?;
     if address.port() == 0 {
         return Err(format!("{address} names no port"));
     }
     Ok(Some(address))
+}
+
+/// Reads the path of a file, or that there is none.
+pub(super) fn path_or_none(text: &str) -> Option<PathBuf> {
+    (!text.trim().is_empty()).then(|| PathBuf::from(text))
+}
+
+/// Writes it.
+pub(super) fn path_text(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
+}
+
+/// Reads whether something is so.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
+/// Reads whether clients need certificates.
+pub(super) fn client_auth(text: &str) -> Result<ClientAuth, String> {
+    ClientAuth::ALL
+        .into_iter()
+        .find(|it| it.name() == text.trim())
+        .ok_or_else(|| format!("{text:?} is neither"))
+}
+
+/// Reads origins of web pages, as browsers write them.
+pub(super) fn origins(text: &str) -> Result<Origins, String> {
+    let listed: Vec<_> = text.split(',').map(str::trim).collect();
+    match listed.as_slice() {
+        [""] => Ok(Origins::None),
+        ["*"] => Ok(Origins::Any),
+        _ => {
+            let origins = listed.into_iter().map(origin);
+            Ok(Origins::Listed(origins.collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+/// A scheme, a host and a port if it is not the usual one; nothing behind them.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = |why: &str| format!("{text:?} is not an origin: {why}");
+    if text == "*" {
+        return Err(wrong("* stands alone"));
+    }
+    let uri: http::Uri = text
+        .parse()
+        .map_err(|_| wrong("it begins with a scheme and a host"))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong("it begins with a scheme and a host"));
+    };
+    if format!("{scheme}://{authority}") != text || authority.as_str().contains('@') {
+        return Err(wrong(
+            "nothing comes behind the host and its port, not even /",
+        ));
+    }
+    if text.chars().any(|letter| letter.is_ascii_uppercase()) {
+        return Err(wrong("browsers write it in lower case"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads the path of a directory.
@@ -228,34 +283,42 @@ mod tests {
 
     #[test]
     fn an_address_may_be_left_out_where_there_need_be_none() {
-        assert_eq!(loopback_or_none(" "), Ok(None));
+        assert_eq!(address_or_none(" "), Ok(None));
         let address = "127.0.0.1:7422".parse().expect("an address");
-        assert_eq!(loopback_or_none("127.0.0.1:7422"), Ok(Some(address)));
-        assert!(loopback_or_none("127.0.0.1:0").is_err());
-        assert!(loopback_or_none("0.0.0.0:7422").is_err());
+        assert_eq!(address_or_none("127.0.0.1:7422"), Ok(Some(address)));
+        assert!(address_or_none("127.0.0.1:0").is_err());
     }
 
     #[test]
-    fn only_loopback_addresses_are_taken() {
-        for text in [
-            "127.0.0.1:7421",
-            "127.8.9.1:0",
-            "[::1]:7421",
-            "[::ffff:127.0.0.1]:1",
-        ] {
-            assert!(loopback(text).is_ok(), "{text}");
-        }
-        for text in [
-            "0.0.0.0:7421",
-            "[::]:7421",
-            "192.168.1.2:7421",
-            "[fe80::1]:7421",
-        ] {
-            let wrong = loopback(text).expect_err(text);
-            assert!(wrong.contains("loopback only"), "{wrong}");
+    fn what_is_no_address_is_refused() {
+        for text in ["127.0.0.1:7421", "0.0.0.0:0", "[::1]:7421"] {
+            assert!(address(text).is_ok(), "{text}");
         }
         for text in ["", "7421", "127.0.0.1", "localhost:7421", "127.0.0.1:99999"] {
-            assert!(loopback(text).is_err(), "{text}");
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_taken_as_browsers_write_them() {
+        assert_eq!(origins(" "), Ok(Origins::None));
+        assert_eq!(origins("*"), Ok(Origins::Any));
+        let two = "https://app.example.com, http://localhost:5173";
+        let listed = ["https://app.example.com", "http://localhost:5173"];
+        let listed = Origins::Listed(listed.map(str::to_owned).to_vec());
+        assert_eq!(origins(two), Ok(listed));
+        for text in [
+            "*,https://app.example.com",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/page",
+            "https://App.example.com",
+            "https://me@app.example.com",
+            "https://",
+            "null",
+            ",",
+        ] {
+            assert!(origins(text).is_err(), "{text}");
         }
     }
 }

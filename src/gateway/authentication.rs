@@ -1,0 +1,115 @@
+//! Who calls: every call is asked before anything of it is read. Health alone is open, for what
+//! watches over a daemon has no credentials. What was shown never goes further than here.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Request, Response, header};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{BoxFuture, Service},
+};
+use tower::Layer;
+
+use crate::{
+    access::{
+        ANONYMOUS, Principal, Rejected,
+        credentials::{self, Credentials},
+        door::Access,
+    },
+    gateway::peer::Peer,
+    rpc::status,
+};
+
+/// The calls that nobody is asked for: the paths below this one.
+const OPEN: &str = "/grpc.health.v1.Health/";
+
+/// The layer that puts a [`Principal`] into the extensions of every call, or refuses it.
+#[derive(Debug, Clone)]
+pub(super) struct AuthenticationLayer(pub(super) Arc<Access>);
+
+/// A service whose every call has a [`Principal`].
+#[derive(Debug, Clone)]
+pub(super) struct Authentication<S> {
+    access: Arc<Access>,
+    inner: S,
+}
+
+impl<S> Layer<S> for AuthenticationLayer {
+    type Service = Authentication<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Authentication {
+            access: self.0.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Authentication<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that was polled ready serves this call.
+        let spare = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, spare);
+        let access = self.access.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            let principal = if head.uri.path().starts_with(OPEN) {
+                // Known as little as a caller of a daemon that does not ask, and may do nothing else.
+                Ok(Principal::new(ANONYMOUS, Vec::new()))
+            } else {
+                who_calls(&access, &head.headers, head.extensions.get()).await
+            };
+            // No room behind this one sees it, by accident or otherwise.
+            head.headers.remove(header::AUTHORIZATION);
+            match principal {
+                Ok(principal) => {
+                    head.extensions.insert(principal.clone());
+                    let mut answer = inner.call(Request::from_parts(head, body)).await?;
+                    // For the layers around this one, which note who called.
+                    answer.extensions_mut().insert(principal);
+                    Ok(answer)
+                }
+                Err(refused) => Ok(refused.into_http()),
+            }
+        })
+    }
+}
+
+async fn who_calls(
+    access: &Access,
+    headers: &HeaderMap,
+    peer: Option<&Arc<Peer>>,
+) -> Result<Principal, Status> {
+    if !access.is_required() {
+        return Ok(Principal::anonymous());
+    }
+    let mut headers = headers.get_all(header::AUTHORIZATION).iter();
+    let rejected = |rejected| status::of_rejected(&rejected);
+    let bearer = match (headers.next(), headers.next()) {
+        (None, _) => None,
+        (Some(header), None) => Some(credentials::bearer(header.as_bytes()).map_err(rejected)?),
+        // Which of them counts is not for us to guess.
+        (Some(_), Some(_)) => return Err(rejected(Rejected::Malformed)),
+    };
+    let shown = Credentials {
+        bearer,
+        certificate: peer.and_then(|peer| peer.certificate.as_ref()),
+    };
+    access.authenticate(shown).await.map_err(rejected)
+}

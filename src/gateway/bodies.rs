@@ -1,0 +1,142 @@
+//! What a call may take: its deadline, and a bound on the time in which its message comes. A request
+//! that is begun and never ended would otherwise hold its stream and its buffers for ever.
+
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tokio::time::{Sleep, sleep, timeout};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{BoxFuture, Service},
+};
+use tower::Layer;
+
+use crate::rpc::{self, status};
+
+/// How long a message may take to come in whole: the largest, at 10 KiB a second.
+pub(super) const MESSAGE_TIME: Duration = Duration::from_secs(30);
+
+/// The layer that ends calls at their deadline, and those whose message does not come.
+#[derive(Debug, Clone)]
+pub(super) struct BodiesLayer {
+    /// The paths of calls that take many messages: a pause between two of them is no fault.
+    streaming: Arc<HashSet<String>>,
+}
+
+/// A service whose calls end.
+#[derive(Debug, Clone)]
+pub(super) struct Bodies<S> {
+    streaming: Arc<HashSet<String>>,
+    inner: S,
+}
+
+/// A body that comes in time or fails.
+struct Timely {
+    body: Body,
+    end: Pin<Box<Sleep>>,
+}
+
+impl BodiesLayer {
+    /// For the services that a set of descriptors describes, of which there may be several.
+    pub(super) fn new(encoded: &[&[u8]]) -> Self {
+        let sets = encoded
+            .iter()
+            .filter_map(|it| FileDescriptorSet::decode(*it).ok());
+        let mut streaming = HashSet::new();
+        for file in sets.flat_map(|set| set.file) {
+            for service in &file.service {
+                let many = service.method.iter().filter(|it| it.client_streaming());
+                streaming.extend(many.map(|method| {
+                    format!("/{}.{}/{}", file.package(), service.name(), method.name())
+                }));
+            }
+        }
+        Self {
+            streaming: Arc::new(streaming),
+        }
+    }
+}
+
+impl<S> Layer<S> for BodiesLayer {
+    type Service = Bodies<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Bodies {
+            streaming: self.streaming.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Bodies<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let deadline = rpc::timeout_of(request.headers());
+        let request = if self.streaming.contains(request.uri().path()) {
+            request
+        } else {
+            request.map(|body| {
+                Body::new(Timely {
+                    body,
+                    end: Box::pin(sleep(MESSAGE_TIME)),
+                })
+            })
+        };
+        let answer = self.inner.call(request);
+        let Some(deadline) = deadline else {
+            return Box::pin(answer);
+        };
+        Box::pin(async move {
+            match timeout(deadline, answer).await {
+                Ok(answer) => answer,
+                Err(_) => Ok(status::deadline_passed().into_http()),
+            }
+        })
+    }
+}
+
+impl http_body::Body for Timely {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        ready!(self.end.as_mut().poll(context));
+        Poll::Ready(Some(Err(status::message_did_not_come(MESSAGE_TIME))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

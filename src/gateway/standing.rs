@@ -1,0 +1,171 @@
+//! How connections stand: what each has under way and since when it has had nothing, so that the idle
+//! ones end, and make room when there is none.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body};
+
+/// How all connections stand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standings(Arc<Mutex<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    next: u64,
+    connections: HashMap<u64, Weak<Standing>>,
+}
+
+/// How a connection stands; out of the list when it is dropped.
+#[derive(Debug)]
+pub(super) struct Standing {
+    number: u64,
+    calls: watch::Sender<Calls>,
+    leave: CancellationToken,
+    all: Standings,
+}
+
+/// What a connection has under way.
+#[derive(Debug, Clone, Copy)]
+struct Calls {
+    open: usize,
+    /// Whether there ever was one: who has never called is the first to go.
+    were_any: bool,
+    /// When the last one began or ended.
+    changed_at: Instant,
+}
+
+/// A call under way, until it is dropped.
+#[derive(Debug)]
+pub(super) struct OpenCall(Arc<Standing>);
+
+/// The body of an answer, whose call is under way until it is sent or given up.
+#[derive(Debug)]
+pub(super) struct Held {
+    body: Body,
+    _call: OpenCall,
+}
+
+impl Standings {
+    /// A connection more.
+    pub(super) fn enter(&self) -> Arc<Standing> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.next += 1;
+        let number = all.next;
+        let (calls, _) = watch::channel(Calls {
+            open: 0,
+            were_any: false,
+            changed_at: Instant::now(),
+        });
+        let standing = Arc::new(Standing {
+            number,
+            calls,
+            leave: CancellationToken::new(),
+            all: self.clone(),
+        });
+        all.connections.insert(number, Arc::downgrade(&standing));
+        standing
+    }
+
+    /// Tells the connection to leave that has been idle longest, if one is.
+    pub(super) fn close_most_idle(&self) {
+        let standing: Vec<_> = {
+            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.connections.values().filter_map(Weak::upgrade).collect()
+        };
+        let idle = standing.iter().filter(|it| !it.leave.is_cancelled());
+        let idle = idle.filter(|it| it.calls.borrow().open == 0);
+        let most = idle.min_by_key(|it| {
+            let calls = it.calls.borrow();
+            (calls.were_any, calls.changed_at)
+        });
+        if let Some(most) = most {
+            most.leave.cancel();
+        }
+    }
+}
+
+impl Standing {
+    /// Completes when the connection is to make room.
+    pub(super) async fn told_to_leave(&self) {
+        self.leave.cancelled().await;
+    }
+
+    /// Completes when it has had no call under way for so long.
+    pub(super) async fn idle_for(&self, time: Duration) {
+        let mut calls = self.calls.subscribe();
+        loop {
+            // It cannot end while the sender is borrowed.
+            calls.wait_for(|calls| calls.open == 0).await.ok();
+            if timeout(time, calls.wait_for(|calls| calls.open > 0))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn begin_call(self: &Arc<Self>) -> OpenCall {
+        self.calls.send_modify(|calls| {
+            calls.open += 1;
+            calls.were_any = true;
+            calls.changed_at = Instant::now();
+        });
+        OpenCall(self.clone())
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.connections.remove(&self.number);
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.calls.send_modify(|calls| {
+            calls.open -= 1;
+            calls.changed_at = Instant::now();
+        });
+    }
+}
+
+impl Held {
+    pub(super) fn new(body: Body, call: OpenCall) -> Self {
+        Self { body, _call: call }
+    }
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

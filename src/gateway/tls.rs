@@ -1,0 +1,306 @@
+//! TLS: the certificate, its key and the authority of client certificates, read from files and read
+//! again when they change, so that a renewed certificate needs no restart.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{VerifierBuilderError, WebPkiClientVerifier},
+};
+use sha2::{Digest as _, Sha256};
+use tokio_rustls::TlsAcceptor;
+use x509_parser::parse_x509_certificate;
+
+/// What is offered in the handshake, the best first; gRPC-Web comes over HTTP/1.1 as well.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A certificate that ends sooner is warned of.
+const EXPIRES_SOON: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Where a daemon's identity is kept, and whose clients it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead from it to an authority, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// The authorities of client certificates, in PEM; nothing: clients are not asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is let in.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether a client needs a certificate, where clients are asked for one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// It may have one; without, it shows a token.
+    #[default]
+    Optional,
+    /// Without one there is no connection.
+    Required,
+}
+
+/// What handshakes are made with: always the last set of files that was whole.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    config: ArcSwap<ServerConfig>,
+    /// Of the files as they were last looked at, right or wrong: each is judged once.
+    seen: Mutex<[u8; 32]>,
+}
+
+/// Why the files of TLS cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}; see to the path and the rights of the file", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{} holds no {wanted} in PEM: put one there", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// Certificate and key do not work, or not together.
+    #[error("{} and {} cannot be used: {source}; put a certificate and its own key there",
+        certificate.display(), key.display())]
+    Pair {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What is wrong.
+        source: rustls::Error,
+    },
+    /// The authorities of clients do not work.
+    #[error("{} cannot be used: {reason}; put the certificates of authorities there", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The files as they were read together.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl ClientAuth {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Optional, Self::Required];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
+impl Tls {
+    /// Reads the files.
+    pub fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
+        let contents = Contents::read(&files)?;
+        let config = contents.config(&files)?;
+        contents.tell_of_expiry(&files);
+        Ok(Arc::new(Self {
+            config: ArcSwap::from(config),
+            seen: Mutex::new(contents.digest()),
+            files,
+        }))
+    }
+
+    /// What the next handshake is made with.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
+    }
+
+    /// Reads the files whenever they change, for ever.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let tls = self.clone();
+            // It ends badly only when the runtime goes down.
+            tokio::task::spawn_blocking(move || tls.look()).await.ok();
+        }
+    }
+
+    /// Takes the files if they have changed and are whole. What is wrong is said once: the files may
+    /// be on their way, one after the other.
+    fn look(&self) {
+        let contents = match Contents::read(&self.files) {
+            Ok(contents) => contents,
+            Err(error) => {
+                if self.is_new(Sha256::digest(error.to_string()).into()) {
+                    tracing::error!(%error, "the old certificate stays in use");
+                }
+                return;
+            }
+        };
+        if !self.is_new(contents.digest()) {
+            return;
+        }
+        match contents.config(&self.files) {
+            Ok(config) => {
+                self.config.store(config);
+                tracing::info!("the files of TLS have changed: new connections use them");
+                contents.tell_of_expiry(&self.files);
+            }
+            Err(error) => tracing::error!(%error, "the old certificate stays in use"),
+        }
+    }
+
+    fn is_new(&self, digest: [u8; 32]) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *seen, digest) != digest
+    }
+}
+
+impl Contents {
+    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| TlsError::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            certificate: read(&files.certificate)?,
+            key: read(&files.key)?,
+            client_ca: files.client_ca.as_deref().map(read).transpose()?,
+        })
+    }
+
+    /// What tells one state of the files from another.
+    fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let client_ca = self.client_ca.as_deref().unwrap_or_default();
+        for part in [&self.certificate, &self.key, client_ca] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    fn config(&self, files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+        let chain = certificates(&self.certificate, &files.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::Missing {
+            path: files.key.clone(),
+            wanted: "private key",
+        })?;
+        let unusable = |source| TlsError::Pair {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+            source,
+        };
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match (&self.client_ca, &files.client_ca) {
+            (Some(pem), Some(path)) => {
+                let mut roots = RootCertStore::empty();
+                let wrong = |reason: String| TlsError::Authorities {
+                    path: path.clone(),
+                    reason,
+                };
+                for authority in certificates(pem, path)? {
+                    roots.add(authority).map_err(|it| wrong(it.to_string()))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                let verifier = match files.client_auth {
+                    ClientAuth::Optional => verifier.allow_unauthenticated(),
+                    ClientAuth::Required => verifier,
+                };
+                let verifier = verifier
+                    .build()
+                    .map_err(|it: VerifierBuilderError| wrong(it.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Arc::new(config))
+    }
+
+    /// Says until when the certificate is good, to people and to whoever watches the metrics.
+    fn tell_of_expiry(&self, files: &TlsFiles) {
+        let Ok(chain) = certificates(&self.certificate, &files.certificate) else {
+            return;
+        };
+        let Some(expires_at) = chain.first().and_then(expires_at) else {
+            tracing::warn!("the certificate does not say until when it is good");
+            return;
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "exact for times below 2^53 seconds"
+        )]
+        metrics::gauge!("strata_tls_certificate_expires_at_seconds").set(expires_at as f64);
+        let expiry = prost_types::Timestamp {
+            seconds: expires_at,
+            nanos: 0,
+        };
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| {
+                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+            });
+        let left_seconds = expires_at.saturating_sub(now);
+        if left_seconds <= 0 {
+            tracing::error!(%expiry, "the certificate has expired: clients refuse it; renew it");
+        } else if left_seconds.unsigned_abs() < EXPIRES_SOON.as_secs() {
+            tracing::warn!(%expiry, "the certificate expires soon: renew it");
+        } else {
+            tracing::info!(%expiry, "the certificate is in use");
+        }
+    }
+}
+
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let missing = || TlsError::Missing {
+        path: path.to_owned(),
+        wanted: "certificate",
+    };
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| missing())?;
+    if found.is_empty() {
+        return Err(missing());
+    }
+    Ok(found)
+}
+
+/// In seconds since 1970.
+fn expires_at(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}

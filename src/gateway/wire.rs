@@ -1,0 +1,100 @@
+//! The bytes of a connection, with or without TLS, and whether anything has been said over it yet.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::oneshot,
+};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+/// The preface of HTTP/2 has as many bytes, and the head of every request over HTTP/1.1 more.
+const PREFACE_BYTES: usize = 24;
+
+/// The bytes of a connection.
+pub(super) struct Wire {
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    read_bytes: usize,
+    said: Option<oneshot::Sender<()>>,
+    spoken: Option<oneshot::Receiver<()>>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Either<TcpStream, Box<TlsStream<TcpStream>>>) -> Self {
+        let (said, spoken) = oneshot::channel();
+        Self {
+            stream,
+            read_bytes: 0,
+            said: Some(said),
+            spoken: Some(spoken),
+        }
+    }
+
+    /// Completes once enough was said to know which HTTP it is. To be asked once.
+    pub(super) fn spoken(&mut self) -> impl Future<Output = ()> + use<> {
+        let spoken = self.spoken.take();
+        async {
+            if let Some(spoken) = spoken {
+                // A connection that has ended says no more.
+                spoken.await.ok();
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.said.is_some() {
+            self.read_bytes += buffer.filled().len() - before;
+            if self.read_bytes >= PREFACE_BYTES
+                && let Some(said) = self.said.take()
+            {
+                // Nobody listens when the connection is about to end.
+                said.send(()).ok();
+            }
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
