@@ -17,6 +17,7 @@ pub mod progress;
 pub mod remote;
 pub mod restore;
 pub mod serve;
+pub mod token;
 pub mod verify;
 
 /// The exit status of a command that failed.
@@ -70,6 +71,9 @@ pub enum Command {
     /// Show the public key of a log, and keep its secret key safe.
     #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
     Key(key::Arguments),
+    /// Make, list and revoke the tokens by which callers are known.
+    #[command(long_about = token::LONG_ABOUT, after_help = token::AFTER_HELP)]
+    Token(token::Arguments),
     /// Prove that a log is whole, and what it was when you kept a checkpoint.
     #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
     Verify(verify::Arguments),
@@ -100,6 +104,9 @@ pub enum Failure {
     /// The key was not shown, copied or put back.
     #[error(transparent)]
     Key(#[from] key::KeyCommandError),
+    /// Tokens were not made, shown or revoked.
+    #[error(transparent)]
+    Token(#[from] token::TokenError),
     /// A log does not hold, or was not verified.
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
@@ -129,7 +136,8 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Serve(serve::ServeError::Config(_))
-            | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
+            | Self::Key(key::KeyCommandError::Config(_))
+            | Self::Token(token::TokenError::Config(_)) => EXIT_CONFIG,
             Self::Verify(error) if error.is_not_verified() => EXIT_USAGE,
             Self::Serve(_)
             | Self::Import(_)
@@ -138,6 +146,7 @@ impl Failure {
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
+            | Self::Token(_)
             | Self::Verify(_) => EXIT_FAILED,
         }
     }
@@ -153,6 +162,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,
+        Command::Token(arguments) => token::run(&arguments)?,
         Command::Verify(arguments) => verify::run(&arguments)?,
     }
     Ok(())
