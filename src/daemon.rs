@@ -42,9 +42,13 @@ use crate::{
         history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
     },
     rpc::{
-        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::{Admin, Process, Standing},
-        advice_service::Advice, audit_service::Audit, documented::Documented,
-        history_service::History, plan_service::Plans,
+        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX,
+        admin_service::{Admin, Process, Standing},
+        advice_service::Advice,
+        audit_service::Audit,
+        documented::Documented,
+        history_service::History,
+        plan_service::Plans,
     },
     telemetry::{
         figures::{self, FiguresError},

@@ -379,7 +379,11 @@ impl Shared {
         let told_of = self.first_match.load(Ordering::Acquire);
         // Told of something while it still reads: it comes to that by itself.
         let from = if reads_from > 0 { reads_from } else { told_of };
-        if from == 0 { 0 } else { (head + 1).saturating_sub(from) }
+        if from == 0 {
+            0
+        } else {
+            (head + 1).saturating_sub(from)
+        }
     }
 
     fn tell(&self, position: u64) {

@@ -12,8 +12,12 @@ use tonic_types::StatusExt as _;
 
 use super::{
     admin_service::{Process, Standing},
-    bookmark::Bookmark, history_service::History, log_stream::Start, plan_service::Plans,
-    query::Checks, *,
+    bookmark::Bookmark,
+    history_service::History,
+    log_stream::Start,
+    plan_service::Plans,
+    query::Checks,
+    *,
 };
 use crate::{
     domain::{given, value::Time},

@@ -55,12 +55,18 @@ impl Bridge {
     }
 
     fn describe(&self, name: &KeyName, unit: Option<Unit>, meaning: SharedString) {
-        let mut described = self.described.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut described = self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         described.insert(name.as_str().to_owned(), (unit, meaning));
     }
 
     fn described(&self, key: &Key) -> (&'static str, String) {
-        let described = self.described.lock().unwrap_or_else(PoisonError::into_inner);
+        let described = self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let known = described.get(key.name());
         let unit = known.and_then(|(unit, _)| *unit);
         let meaning = known.map_or_else(String::new, |(_, meaning)| meaning.to_string());

@@ -65,7 +65,10 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
         tokio::spawn(async move {
             tokio::time::sleep(lasts).await;
             if switch.lock().changes == changes && switch.set(&switch.configured).is_ok() {
-                tracing::info!(filter = switch.configured, "the configured log filter holds again");
+                tracing::info!(
+                    filter = switch.configured,
+                    "the configured log filter holds again"
+                );
             }
         });
     }

@@ -38,9 +38,7 @@ const CALL_SECONDS: [f64; 13] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
 /// A wait in the queue.
-const QUEUE_SECONDS: [f64; 9] = [
-    0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0,
-];
+const QUEUE_SECONDS: [f64; 9] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0];
 /// A group: from one commit to the most.
 const GROUP_COMMITS: [f64; 11] = [
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
@@ -77,12 +75,7 @@ pub static FIGURES: [Figure; 35] = [
         &[],
         "Calls that were waiting for their turn when their callers left",
     ),
-    gauge(
-        "strata_connections",
-        &[],
-        None,
-        "Connections that are open",
-    ),
+    gauge("strata_connections", &[], None, "Connections that are open"),
     gauge(
         "strata_tls_certificate_expires_timestamp_seconds",
         &[],
