@@ -18,7 +18,10 @@ use super::{WRITING_HEALTH_OF, notify};
 use crate::{
     journal::Syncing,
     rpc::Core,
-    telemetry::figures::{self, Figures},
+    telemetry::{
+        figures::{self, Look},
+        process,
+    },
     writer::{A_GROUP, clock::Leap},
 };
 
@@ -148,8 +151,21 @@ async fn say_returned(sync: &Syncing, health: &HealthReporter) {
 
 fn show(core: &Core, stalled: Option<&Syncing>) {
     let condition = core.guard.condition();
-    figures::show(Figures {
+    let view = core.view.stats();
+    let (recent, recent_max) = core.feed.recent_bytes();
+    process::show();
+    figures::show(&Look {
         head_position: core.feed.head(),
+        view_position: view.written_position,
+        search_lag_commits: view.search_lag,
+        watches: core.feed.watchers() as u64,
+        watch_lag_commits: core.feed.watch_lag(),
+        queue_requests: core.writer.queued() as u64,
+        queue_limit_requests: core.writer.queue_limit() as u64,
+        plans: view.plans as u64,
+        plans_bytes: (view.cached_bytes, core.plan_cache_bytes),
+        histories_bytes: view.histories_bytes,
+        recent_commits_bytes: (recent as u64, recent_max as u64),
         sync_stalled_seconds: stalled.map_or(0.0, |sync| sync.since.elapsed().as_secs_f64()),
         disk_free_bytes: condition.free_bytes,
         disk_reserve_bytes: condition.reserve_bytes,

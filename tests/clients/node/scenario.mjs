@@ -1,143 +1,26 @@
-// The scenario of ../README.md in Node.js, over gRPC with TLS, by @connectrpc/connect-node and the
-// code that protoc-gen-es makes of our protos.
+// The scenario of ../README.md in Node.js, over gRPC with TLS.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { rootCertificates } from "node:tls";
 import { promisify } from "node:util";
 import { fromJson } from "@bufbuild/protobuf";
-import { durationMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import {
-  BadRequestSchema,
-  ErrorInfoSchema,
-  RetryInfoSchema,
-} from "./generated/google/rpc/error_details_pb.js";
-import { AdviceService } from "./generated/strata/v1/advice_service_pb.js";
-import { HistoryService } from "./generated/strata/v1/history_service_pb.js";
 import { CommitmentState } from "./generated/strata/v1/plan_pb.js";
-import { ExecuteRequestSchema, PlanService } from "./generated/strata/v1/plan_service_pb.js";
+import { ExecuteRequestSchema } from "./generated/strata/v1/plan_service_pb.js";
+import { connect, execute, follow, refusal } from "./strata.mjs";
 
 const { STRATA_ADDRESS, STRATA_CA, STRATA_TOKEN, STRATA_READER_TOKEN } = process.env;
 const { STRATA_HISTORY, STRATA_RESTART } = process.env;
+const AUTHORITY = readFileSync(STRATA_CA);
 const PLAN = "smallpox-india";
 const STRATEGY = "stop-transmission";
 const RACE = "race-node";
-const CALL_MS = 30_000;
-const PAUSE_MS = 200;
-const TRIES_MAX = 100;
+const PATIENCE_MS = 30_000;
 
-/** The services, for who has the token, over a connection that believes the certificates of `ca`. */
-function connect(token, ca = readFileSync(STRATA_CA)) {
-  const authorize = (next) => (request) => {
-    if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
-    return next(request);
-  };
-  const transport = createGrpcTransport({
-    baseUrl: `https://${STRATA_ADDRESS}`,
-    nodeOptions: { ca },
-    interceptors: [authorize],
-    defaultTimeoutMs: CALL_MS,
-    // A connection that died in silence is noticed, also by a watch that waits.
-    pingIntervalMs: 10_000,
-  });
-  return {
-    plans: createClient(PlanService, transport),
-    history: createClient(HistoryService, transport),
-    advice: createClient(AdviceService, transport),
-  };
-}
-
-/**
- * Records a request once. When the answer is lost nobody knows whether it was recorded, so the same
- * request is sent again with the same `requestId`, and the daemon gives its first answer.
- */
-async function execute({ plans }, request) {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await plans.execute(request);
-    } catch (error) {
-      const ms = pauseMs(error);
-      if (tries === TRIES_MAX || ms === undefined) throw error;
-      await pause(ms);
-    }
-  }
-}
-
-/**
- * How long to wait before the same is tried again: as long as the daemon asks, or a little when it
- * is away or was not reached; undefined where it cannot help. Each refusal of the daemon has an
- * ErrorInfo, so what has none is from the connection.
- */
-function pauseMs(failure) {
-  const error = ConnectError.from(failure);
-  const [info] = error.findDetails(ErrorInfoSchema);
-  const [retry] = error.findDetails(RetryInfoSchema);
-  if (retry?.retryDelay) return durationMs(retry.retryDelay);
-  return !info || error.code === Code.Unavailable ? PAUSE_MS : undefined;
-}
-
-/**
- * Every commit from the first one on, each once, without end. When the daemon was away the watch
- * goes on behind what was seen: by the last bookmark, of which the daemon checks that it is of this
- * history, or by position while there is none. What came between the bookmark and the break comes
- * again and is passed over.
- */
-async function* follow({ history }, { signal, onCaughtUp, onCheckpoint, onBreak }) {
-  let next = 1n;
-  let bookmark;
-  for (;;) {
-    const start = bookmark
-      ? { case: "bookmark", value: bookmark }
-      : { case: "fromPosition", value: next };
-    try {
-      const watch = history.watch({ start }, { signal, timeoutMs: 0 });
-      for await (const { response } of watch) {
-        switch (response.case) {
-          case "entries":
-            for (const entry of response.value.entries.filter((it) => it.position >= next)) {
-              next = entry.position + 1n;
-              yield entry;
-            }
-            break;
-          case "checkpoint":
-            bookmark = response.value.bookmark;
-            onCheckpoint(response.value.position);
-            break;
-          case "caughtUp":
-            onCaughtUp(response.value.position);
-            break;
-        }
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      const ms = pauseMs(error);
-      if (ms === undefined) throw error;
-      onBreak(error);
-      await pause(ms);
-    }
-  }
-}
-
-/** A refusal as a program reads it: the code, and what the details say. */
-async function refusal(call) {
-  const error = await call.then(
-    () => assert.fail("it was not refused"),
-    (reason) => ConnectError.from(reason),
-  );
-  const [info] = error.findDetails(ErrorInfoSchema);
-  const [badRequest] = error.findDetails(BadRequestSchema);
-  return {
-    code: Code[error.code],
-    reason: info?.reason,
-    domain: info?.domain,
-    metadata: info?.metadata,
-    fields: badRequest?.fieldViolations.map((it) => it.field),
-    message: error.message,
-  };
+/** What a call is refused with. */
+async function refused(call) {
+  return call.then(() => assert.fail("it was not refused"), refusal);
 }
 
 function note(planId, requestId, text, more = {}) {
@@ -206,11 +89,11 @@ async function race(planner) {
   const late = note(RACE, "late", "Who was second decides again");
   let first;
   await check("who decided on an old revision is told the current one", async () => {
-    const refused = await refusal(execute(planner, { ...late, expectedRevision: 0n }));
-    assert.equal(refused.code, "Aborted");
-    assert.equal(refused.reason, "REVISION_CONFLICT");
-    assert.equal(refused.domain, "strata.v1");
-    const expectedRevision = BigInt(refused.metadata.current_revision);
+    const told = await refused(execute(planner, { ...late, expectedRevision: 0n }));
+    assert.equal(told.code, "ABORTED");
+    assert.equal(told.reason, "REVISION_CONFLICT");
+    assert.equal(told.domain, "strata.v1");
+    const expectedRevision = BigInt(told.metadata.current_revision);
     first = await execute(planner, { ...late, expectedRevision });
     assert.deepEqual([first.revision, first.replayed], [2n, false]);
   });
@@ -220,22 +103,22 @@ async function race(planner) {
     assert.equal(again.entry.position, first.entry.position);
   });
   await check("an id that was used is refused for other content", async () => {
-    const refused = await refusal(execute(planner, note(RACE, "late", "Something else")));
-    assert.deepEqual([refused.code, refused.reason], ["AlreadyExists", "REQUEST_ID_REUSED"]);
+    const told = await refused(execute(planner, note(RACE, "late", "Something else")));
+    assert.deepEqual([told.code, told.reason], ["ALREADY_EXISTS", "REQUEST_ID_REUSED"]);
   });
 }
 
 async function mistakes({ plans }) {
   await check("all mistakes of a request are listed with the paths of their fields", async () => {
     const kind = { case: "createPlan", value: { title: "" } };
-    const refused = await refusal(plans.execute({ planId: "No such id", commands: [{ kind }] }));
-    assert.deepEqual([refused.code, refused.reason], ["InvalidArgument", "MALFORMED_REQUEST"]);
-    assert.deepEqual(refused.fields, ["plan_id", "commands[0].create_plan.title"]);
+    const told = await refused(plans.execute({ planId: "No such id", commands: [{ kind }] }));
+    assert.deepEqual([told.code, told.reason], ["INVALID_ARGUMENT", "MALFORMED_REQUEST"]);
+    assert.deepEqual(told.violations.map((it) => it.field), ["plan_id", "commands[0].create_plan.title"]);
   });
   await check("a plan that does not exist is named", async () => {
-    const refused = await refusal(plans.getPlan({ planId: "nowhere" }));
-    assert.deepEqual([refused.code, refused.reason], ["NotFound", "PLAN_NOT_FOUND"]);
-    assert.equal(refused.metadata.plan_id, "nowhere");
+    const told = await refused(plans.getPlan({ planId: "nowhere" }));
+    assert.deepEqual([told.code, told.reason], ["NOT_FOUND", "PLAN_NOT_FOUND"]);
+    assert.equal(told.metadata.plan_id, "nowhere");
   });
 }
 
@@ -246,18 +129,17 @@ async function watch(planner) {
   const checkpoints = [];
   const breaks = [];
   const following = (async () => {
-    const options = {
-      signal: stop.signal,
-      onCaughtUp: (position) => caughtUp.push(position),
-      onCheckpoint: (position) => checkpoints.push(position),
-      onBreak: (error) => breaks.push(error),
+    const told = {
+      caughtUp: (position) => caughtUp.push(position),
+      checkpoint: (position) => checkpoints.push(position),
+      broke: (error) => breaks.push(error),
     };
-    for await (const entry of follow(planner, options)) seen.push(entry);
+    for await (const entry of follow(planner, told, stop.signal)) seen.push(entry);
   })();
   const until = async (holds) => {
     const began = Date.now();
     while (!holds()) {
-      assert.ok(Date.now() - began < CALL_MS, `waited in vain for ${holds}`);
+      assert.ok(Date.now() - began < PATIENCE_MS, `waited in vain for ${holds}`);
       await pause(10);
     }
   };
@@ -295,29 +177,29 @@ async function watch(planner) {
 async function whoCalls() {
   const ask = ({ plans }) => plans.getPlan({ planId: PLAN });
   await check("a daemon whose certificate nobody vouches for is not talked to", async () => {
-    const refused = await refusal(ask(connect(STRATA_TOKEN, rootCertificates)));
-    assert.match(refused.message, /certificate/);
+    const told = await refused(ask(connect(STRATA_ADDRESS, undefined, STRATA_TOKEN)));
+    assert.match(told.message, /certificate/);
   });
   await check("who shows no token is asked for one", async () => {
-    const refused = await refusal(ask(connect(undefined)));
-    assert.deepEqual([refused.code, refused.reason], ["Unauthenticated", "CREDENTIALS_REQUIRED"]);
+    const told = await refused(ask(connect(STRATA_ADDRESS, AUTHORITY)));
+    assert.deepEqual([told.code, told.reason], ["UNAUTHENTICATED", "CREDENTIALS_REQUIRED"]);
   });
   await check("a token that is not known is refused", async () => {
-    const refused = await refusal(ask(connect(`${STRATA_TOKEN}x`)));
-    assert.deepEqual([refused.code, refused.reason], ["Unauthenticated", "CREDENTIALS_INVALID"]);
+    const told = await refused(ask(connect(STRATA_ADDRESS, AUTHORITY, `${STRATA_TOKEN}x`)));
+    assert.deepEqual([told.code, told.reason], ["UNAUTHENTICATED", "CREDENTIALS_INVALID"]);
   });
-  const reader = connect(STRATA_READER_TOKEN);
+  const reader = connect(STRATA_ADDRESS, AUTHORITY, STRATA_READER_TOKEN);
   await check("a reader may read", async () => {
     const { plan } = await ask(reader);
     assert.equal(plan.planId, PLAN);
   });
   await check("a reader may not write", async () => {
-    const refused = await refusal(execute(reader, note(RACE, "reader", "Not mine to say")));
-    assert.deepEqual([refused.code, refused.reason], ["PermissionDenied", "NOT_PERMITTED"]);
+    const told = await refused(execute(reader, note(RACE, "reader", "Not mine to say")));
+    assert.deepEqual([told.code, told.reason], ["PERMISSION_DENIED", "NOT_PERMITTED"]);
   });
 }
 
-const planner = connect(STRATA_TOKEN);
+const planner = connect(STRATA_ADDRESS, AUTHORITY, STRATA_TOKEN);
 await load(planner);
 await ask(planner);
 await race(planner);
