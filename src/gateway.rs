@@ -9,14 +9,14 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::access::door::Access;
+use crate::{access::door::Access, config::limits::Limits};
 
 mod authentication;
 mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
-pub mod limits;
+mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
@@ -40,7 +40,7 @@ pub struct Gateway {
     /// What connections may take.
     pub bounds: Bounds,
     /// What callers may do at once.
-    pub limits: LimitsLayer,
+    pub limits: Limits,
 }
 
 impl Gateway {
@@ -66,8 +66,7 @@ impl Gateway {
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
             .layer(AuthenticationLayer(self.access))
-            // Innermost: it limits whom the layers before it let through.
-            .layer(self.limits)
+            .layer(LimitsLayer::new(&self.limits))
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {
