@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::net::TcpListener;
@@ -27,7 +27,9 @@ use crate::{
     feed::Feed,
     gateway::{
         Gateway,
+        calls::{Calls, Ended, Noting, Trace, open},
         connections::Bounds,
+        limits::LimitsLayer,
         tls::{Tls, TlsError},
     },
     journal::{
@@ -41,11 +43,20 @@ use crate::{
         history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
     },
     rpc::{
-        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
-        advice_service::Advice, audit_service::Audit, documented::Documented,
-        history_service::History, plan_service::Plans,
+        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX,
+        admin_service::{Admin, Process, Standing},
+        advice_service::Advice,
+        audit_service::Audit,
+        documented::Documented,
+        history_service::History,
+        plan_service::Plans,
     },
-    telemetry::figures::{self, FiguresError},
+    telemetry::{
+        figures::{self, FiguresError},
+        filter,
+        otlp::{Otlp, OtlpError},
+        process,
+    },
     view::{View, ViewError},
     writer::{
         WriteFailure, Writer,
@@ -54,6 +65,7 @@ use crate::{
 };
 
 mod lapses;
+mod notify;
 mod watchdog;
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
@@ -109,6 +121,9 @@ pub enum DaemonError {
     /// There is no place for the metrics.
     #[error(transparent)]
     Figures(#[from] FiguresError),
+    /// Nothing can be sent to the collector.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// The certificate of the daemon cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -130,8 +145,36 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    config.metrics_listen.map_or(Ok(()), figures::serve)?;
-    let gateway = gateway(&config).await?;
+    let seeing = &config.seeing;
+    let endpoint = (!seeing.otlp_endpoint.is_empty()).then_some(&seeing.otlp_endpoint);
+    let otlp = endpoint.map(|url| Otlp::start(url, seeing.trace_calls_in_a_million));
+    let otlp = otlp.transpose()?;
+    figures::start(config.metrics_listen, otlp.as_ref().map(Otlp::meter))?;
+    let calls = noting(&config, otlp.as_ref());
+    let ended = serve_until(config, listener, stop, calls).await;
+    if let Some(otlp) = otlp {
+        otlp.stop().await;
+    }
+    ended
+}
+
+async fn serve_until(
+    config: Config,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+    calls: Calls,
+) -> Result<(), DaemonError> {
+    let gateway = gateway(&config, calls.clone()).await?;
+    let tls = gateway.tls.clone();
+    let process = Process {
+        set_log_filter: filter::set,
+        look: Box::new(move || Standing {
+            log_filter: filter::in_force(),
+            connections: open::connections(),
+            calls_under_way: calls.under_way(),
+            certificate_expires_at: tls.as_ref().and_then(|tls| tls.expires_at()),
+        }),
+    };
     let gate = Gate::default();
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -147,8 +190,12 @@ pub async fn run(
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
     let interrupt = stop.clone();
-    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
-    let engine = match opening.await {
+    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt, process));
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = notify::starting() => return Err(DaemonError::Thread("start")),
+    };
+    let engine = match opened {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
         Ok(Err(error)) => return Err(error),
@@ -157,6 +204,7 @@ pub async fn run(
     gate.open(engine.core.clone());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
+    notify::ready();
 
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -168,6 +216,7 @@ pub async fn run(
     };
 
     tracing::info!("stopping");
+    notify::stopping();
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();
@@ -221,13 +270,22 @@ struct Engine {
 
 impl Engine {
     /// Opens the log, brings the view up to it and starts the threads. Takes as long as recovery.
-    fn start(config: &Config, interrupt: &CancellationToken) -> Result<Self, DaemonError> {
+    fn start(
+        config: &Config,
+        interrupt: &CancellationToken,
+        process: Process,
+    ) -> Result<Self, DaemonError> {
+        let (began, started_at) = (Instant::now(), SystemTime::now());
+        process::show_start(started_at);
         let options = SledOptions {
             cache_bytes: config.journal_cache_bytes,
         };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
+        figures::show_phase("log", began.elapsed());
         let signing_key = signing_key(&config.data_dir, journal.as_ref())?;
+        let view_began = Instant::now();
         let view = Arc::new(open_view(config, &journal, interrupt)?);
+        figures::show_phase("view", view_began.elapsed());
         let machine =
             Machine::with_disk_of(&config.data_dir).map_err(|source| DaemonError::Disk {
                 dir: config.data_dir.clone(),
@@ -260,9 +318,12 @@ impl Engine {
             signing_key,
             guard,
             sync_stall: Duration::from_secs(config.sync_stall_seconds),
-            started_at: SystemTime::now(),
+            started_at,
             plan_cache_bytes: config.plan_cache_bytes,
+            process,
         };
+        figures::show_phase("all", began.elapsed());
+        figures::show_journal_cache(config.journal_cache_bytes);
         Ok(Self {
             core: Arc::new(core),
             writer: writer_thread,
@@ -343,11 +404,26 @@ fn spawn(
         .map_err(|_| DaemonError::Thread(name))
 }
 
+/// What is noted of calls.
+fn noting(config: &Config, otlp: Option<&Otlp>) -> Calls {
+    let slow = config.seeing.slow_call_milliseconds;
+    let noting = Noting {
+        log: config.seeing.call_log,
+        slow: (slow > 0).then(|| Duration::from_millis(slow)),
+    };
+    let trace = otlp.map(|otlp| {
+        let tracer = otlp.tracer();
+        Box::new(move |call: &Ended| tracer.trace(call)) as Trace
+    });
+    Calls::new(noting, trace)
+}
+
 /// What calls come through. Reads the files that it needs.
-async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
+async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> {
     let access = config.access.settings();
     let opening = tokio::task::spawn_blocking(move || Access::open(&access));
     Ok(Gateway {
+        calls,
         tls: config.serving.tls_files().map(Tls::open).transpose()?,
         access: opening.await.map_err(|_| DaemonError::Thread("start"))??,
         origins: config.serving.cors_origins.clone(),
@@ -355,6 +431,7 @@ async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
+        limits: LimitsLayer::new(&config.limits),
     })
 }
 

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     commit::{self, NotACommit},
-    domain::value::Id,
+    domain::{permits::Permits, value::Id},
     journal::{Journal, JournalError},
     proto::LogEntry,
 };
@@ -40,23 +39,6 @@ pub struct Recent {
     pub commit: Bytes,
 }
 
-/// Says of each plan whether a reader may see it.
-#[derive(Clone)]
-pub struct Permits(Arc<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl Permits {
-    /// The plans of which that is true.
-    pub fn of(sees: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(sees))
-    }
-}
-
-impl fmt::Debug for Permits {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Permits")
-    }
-}
-
 /// Which commits a reader wants and may see: of these plans (none named: of all) and with an event of
 /// these kinds.
 #[derive(Debug, Clone)]
@@ -65,8 +47,8 @@ pub struct Filter {
     pub plan_ids: Vec<Id>,
     /// The kinds, a bit each; all bits: any.
     pub kinds: u64,
-    /// Which plans the reader may see; none: all.
-    pub permits: Option<Permits>,
+    /// The plans that the reader may see.
+    pub permits: Permits,
 }
 
 impl Filter {
@@ -75,13 +57,7 @@ impl Filter {
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
-            && self.permits(plan_id)
-    }
-
-    fn permits(&self, plan_id: &str) -> bool {
-        self.permits
-            .as_ref()
-            .is_none_or(|Permits(sees)| sees(plan_id))
+            && self.permits.hold(plan_id)
     }
 
     fn takes_kinds(&self, kinds: u64) -> bool {
@@ -90,7 +66,7 @@ impl Filter {
     }
 
     fn takes_all(&self) -> bool {
-        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_none()
+        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_all()
     }
 }
 
@@ -131,6 +107,9 @@ struct Shared {
     bell: Notify,
     /// The position of the first matching commit the watcher was told of and has not read; 0: none.
     first_match: AtomicU64,
+    /// The position from which the watcher reads what it missed; 0: it has looked at everything that
+    /// it was not told of.
+    reads_from: AtomicU64,
 }
 
 /// The feed of one log.
@@ -186,6 +165,20 @@ impl Feed {
         self.lock().watchers
     }
 
+    /// How many commits the slowest watcher has still to look at.
+    pub fn watch_lag(&self) -> u64 {
+        let state = self.lock();
+        let head = self.head();
+        let of_plans = state.of_plans.values().flatten();
+        let watchers = state.of_all.iter().chain(of_plans);
+        watchers.map(|it| it.lag(head)).max().unwrap_or_default()
+    }
+
+    /// How much memory the recent commits take, and how much they may.
+    pub fn recent_bytes(&self) -> (usize, usize) {
+        (self.lock().ring_bytes, self.ring_bytes_max)
+    }
+
     /// Shows a group of durable commits and tells the watchers that want one of them.
     pub fn publish(&self, group: Vec<Recent>) {
         let Some(head) = group.last().map(|recent| recent.position) else {
@@ -206,6 +199,7 @@ impl Feed {
             filter,
             bell: Notify::new(),
             first_match: AtomicU64::new(0),
+            reads_from: AtomicU64::new(0),
         });
         let mut state = self.lock();
         state.watchers += 1;
@@ -343,7 +337,7 @@ impl State {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
             let filter = &watcher.filter;
-            if filter.takes_kinds(recent.kinds) && filter.permits(&recent.plan_id) {
+            if filter.takes_kinds(recent.kinds) && filter.permits.hold(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
         }
@@ -384,6 +378,18 @@ impl Recent {
 }
 
 impl Shared {
+    fn lag(&self, head: u64) -> u64 {
+        let reads_from = self.reads_from.load(Ordering::Relaxed);
+        let told_of = self.first_match.load(Ordering::Acquire);
+        // Told of something while it still reads: it comes to that by itself.
+        let from = if reads_from > 0 { reads_from } else { told_of };
+        if from == 0 {
+            0
+        } else {
+            (head + 1).saturating_sub(from)
+        }
+    }
+
     fn tell(&self, position: u64) {
         // Told already and not read yet: one ring of the bell is enough.
         if self
@@ -397,6 +403,12 @@ impl Shared {
 }
 
 impl Watcher {
+    /// Notes where the watcher stands: `next` is the first position that it has not looked at.
+    pub fn stands_at(&self, next: u64) {
+        let reads_from = if next > self.feed.head() { 0 } else { next };
+        self.shared.reads_from.store(reads_from, Ordering::Relaxed);
+    }
+
     /// Returns once a matching commit was published that the watcher has not been told of before.
     pub async fn told(&self) {
         self.shared.bell.notified().await;

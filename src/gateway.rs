@@ -13,21 +13,24 @@ use crate::access::door::Access;
 
 mod authentication;
 mod bodies;
+pub mod calls;
 pub mod connections;
 pub mod cors;
+pub mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
 mod wire;
 
 use self::{
-    authentication::AuthenticationLayer, bodies::BodiesLayer, connections::Bounds, cors::Origins,
-    tls::Tls,
+    authentication::AuthenticationLayer, bodies::BodiesLayer, calls::Calls, connections::Bounds,
+    cors::Origins, limits::LimitsLayer, tls::Tls,
 };
 
 /// What calls come through before they reach the services.
-#[derive(Debug)]
 pub struct Gateway {
+    /// What is noted of calls.
+    pub calls: Calls,
     /// What is said is kept from others; nothing: it can be read on its way.
     pub tls: Option<Arc<Tls>>,
     /// Who calls.
@@ -36,6 +39,8 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
+    /// What callers may do at once.
+    pub limits: LimitsLayer,
 }
 
 impl Gateway {
@@ -50,6 +55,8 @@ impl Gateway {
     ) {
         // The way of a call, from the socket inwards. The order matters:
         let service = ServiceBuilder::new()
+            // First, so that what is refused behind it is noted as well.
+            .layer(self.calls)
             // A browser's question whether a page may call has no credentials, and its page must be
             // able to read every answer, refusals too.
             .option_layer(cors::layer(&self.origins))
@@ -59,6 +66,8 @@ impl Gateway {
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
             .layer(AuthenticationLayer(self.access))
+            // Innermost: it limits whom the layers before it let through.
+            .layer(self.limits)
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

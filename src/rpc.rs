@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status};
 
 use crate::{
@@ -26,19 +27,22 @@ mod as_of;
 pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;
+pub mod call;
 pub mod documented;
 mod gate;
 pub mod history_service;
 mod log_stream;
+pub mod noted;
 pub mod page;
 pub mod plan_service;
 mod query;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use self::gate::Gate;
-use self::{gate::Permitted, status::refuse};
+use self::{call::Call, gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.
 pub const REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -70,6 +74,8 @@ pub struct Core {
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.
     pub plan_cache_bytes: u64,
+    /// What the daemon knows of itself that stands above the services.
+    pub process: admin_service::Process,
 }
 
 impl Core {
@@ -101,15 +107,30 @@ impl Core {
     }
 }
 
-/// Runs what reads disks on a thread that may block.
+/// Runs what reads disks on a thread that may block. What its caller does not wait for any more when
+/// the thread comes to it is not begun.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
 ) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(read).await {
+    let call = Call::current();
+    let read = move || call::within(call, read);
+    match AbortOnDropHandle::new(tokio::task::spawn_blocking(read)).await {
         Ok(outcome) => outcome.map_err(|error| status::of_view(&error)),
         // The runtime is going down.
         Err(_) => Err(stopping()),
     }
+}
+
+/// The same for what takes long: in its turn.
+async fn working<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, Status> {
+    let turn = turns::take().await?;
+    blocking(move || {
+        let _turn = turn;
+        read()
+    })
+    .await
 }
 
 fn stopping() -> Status {
@@ -119,28 +140,8 @@ fn stopping() -> Status {
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
-    let timeout = timeout_of(request.metadata().as_ref())
-        .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
+    let headers = request.metadata().as_ref();
+    let timeout =
+        call::timeout_of(headers).map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
-}
-
-/// How long the caller waits, if it says so.
-#[must_use]
-pub fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
-    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
-}
-
-/// `grpc-timeout`: at most 8 digits and a unit.
-fn parse_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3_600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
 }

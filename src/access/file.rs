@@ -11,13 +11,21 @@ use toml::{
 
 pub mod edit;
 
-use super::{Grant, Principal, check_name, pattern::Pattern, rights::Role, token::TokenHash};
+use super::{
+    Grant, Principal, check_name,
+    pattern::Pattern,
+    rights::Role,
+    token::{TokenHash, without_tokens},
+};
 
 /// The largest access file. Ten thousand principals take less.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// How many mistakes are told at once.
 const PROBLEMS_MAX: usize = 50;
+
+/// The longest name in a certificate by which a principal is known: a URI.
+const CERTIFICATE_NAME_BYTES_MAX: usize = 2_048;
 
 /// The keys of a principal.
 const KEYS_OF_PRINCIPAL: [&str; 6] = [
@@ -93,7 +101,7 @@ impl Directory {
     /// Reads an access file.
     pub fn parse(text: &str) -> Result<Self, FileProblems> {
         let mut reader = Reader {
-            text,
+            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             problems: Vec::new(),
             directory: Self::default(),
             lines: HashMap::new(),
@@ -107,10 +115,11 @@ impl Directory {
             }
         }
         if reader.problems.is_empty() {
-            Ok(reader.directory)
-        } else {
-            Err(FileProblems(reader.problems))
+            return Ok(reader.directory);
         }
+        reader.problems.sort_by_key(|problem| problem.line);
+        reader.problems.truncate(PROBLEMS_MAX);
+        Err(FileProblems(reader.problems))
     }
 
     /// The principal of a name.
@@ -141,8 +150,9 @@ impl Directory {
 }
 
 /// What was read so far.
-struct Reader<'t> {
-    text: &'t str,
+struct Reader {
+    /// Where the lines end, in bytes.
+    line_ends: Vec<usize>,
     problems: Vec<Problem>,
     directory: Directory,
     /// Where a name, a hash or a certificate was first given, by what it is and its text.
@@ -151,7 +161,7 @@ struct Reader<'t> {
 
 type Value<'t> = Spanned<DeValue<'t>>;
 
-impl Reader<'_> {
+impl Reader {
     fn file(&mut self, table: &DeTable<'_>) {
         for (key, value) in table {
             if key.get_ref() != "principal" {
@@ -202,11 +212,11 @@ impl Reader<'_> {
         let tokens = self.tokens(table);
         let certificate = table.get("certificate").and_then(|value| {
             let text = self.text_of(value, "certificate")?;
-            if text.trim().is_empty() {
-                self.wrong(
-                    &value.span(),
-                    "certificate is empty: remove it, or name one".to_owned(),
-                );
+            let is_long = text.len() > CERTIFICATE_NAME_BYTES_MAX;
+            if text.trim().is_empty() || is_long || text.chars().any(char::is_control) {
+                let wrong = "certificate is empty, or no name on one line: name the principal as \
+                             its certificate does, or remove it";
+                self.wrong(&value.span(), wrong.to_owned());
             }
             self.once("certificate", text, &value.span());
             Some(text.to_owned())
@@ -429,14 +439,12 @@ impl Reader<'_> {
 
     fn wrong(&mut self, span: &Range<usize>, wrong: String) {
         let line = self.line(span);
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { line, wrong });
-        }
+        let wrong = without_tokens(&wrong);
+        self.problems.push(Problem { line, wrong });
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        before.matches('\n').count() + 1
+        self.line_ends.partition_point(|end| *end < span.start) + 1
     }
 }
 
@@ -466,3 +474,6 @@ impl fmt::Display for FileProblems {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

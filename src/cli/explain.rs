@@ -54,21 +54,11 @@ pub struct Arguments {
     #[arg(long, value_name = "POINT", value_parser = asked::point)]
     pub as_of: Option<Point>,
     /// How many steps to follow causes back, and effects forward: 1 to 64 [default: 32].
-    #[arg(
-        long,
-        value_name = "STEPS",
-        hide_default_value = true,
-        default_value_t = 0
-    )]
-    pub max_depth: u32,
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub max_depth: Option<u32>,
     /// How many events to show: 1 to 1,000 [default: 256].
-    #[arg(
-        long,
-        value_name = "EVENTS",
-        hide_default_value = true,
-        default_value_t = 0
-    )]
-    pub max_events: u32,
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub max_events: Option<u32>,
 }
 
 /// How an explanation is written.
@@ -164,8 +154,8 @@ async fn ask(arguments: &Arguments) -> Result<ExplainResponse, ExplainError> {
         plan_id: arguments.plan.clone(),
         target: Some(target),
         as_of: arguments.as_of,
-        max_depth: arguments.max_depth,
-        max_events: arguments.max_events,
+        max_depth: arguments.max_depth.unwrap_or_default(),
+        max_events: arguments.max_events.unwrap_or_default(),
         min_position: 0,
     };
     let answer = client.history().explain(request).await;

@@ -264,6 +264,15 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
+    tokio::spawn(async move {
+        // Otherwise it would end the process without a word. Files that may change are followed anyway.
+        while hangup.recv().await.is_some() {
+            let outcome = telemetry::filter::set("", None);
+            let filter = outcome.map_or_else(|wrong| wrong, |changed| changed.filter);
+            info!(signal = "SIGHUP", filter, "logging as configured");
+        }
+    });
     let (told, stop) = oneshot::channel();
     tokio::spawn(async move {
         let name = either(&mut terminate, &mut interrupt).await;

@@ -113,13 +113,15 @@ fn every_mistake_of_every_layer_is_reported_at_once_with_its_place() {
             "queue_limit = 0\nlog = 5\nplan_cache_byte = 1\ncolour = true",
         )),
     );
+    let names: Vec<_> = keys::all().map(|key| key.name).collect();
+    let no_such_key = format!(
+        "strata.toml: colour: there is no such key; expected one of {}",
+        names.join(", ")
+    );
     assert_eq!(
         found,
         [
-            "strata.toml: colour: there is no such key; expected one of listen, data_dir, log, \
-             log_format, queue_limit, plan_cache_bytes, journal_cache_bytes, \
-             recent_commits_bytes, drain_seconds, disk_reserve_bytes, sync_stall_seconds, \
-             metrics_listen",
+            no_such_key.as_str(),
             "strata.toml: log: 5 is of type integer; expected a filter such as info, warn or \
              info,strata=debug",
             "strata.toml: plan_cache_byte: there is no such key; expected plan_cache_bytes, \
@@ -213,4 +215,38 @@ fn the_example_file_names_every_key_and_means_the_defaults() {
             key.name
         );
     }
+}
+
+#[test]
+fn whose_tokens_are_believed_is_said_whole_or_not_at_all() {
+    let keys = ("jwt_keys", "https://id.example.org/keys");
+    let found = mistakes(&flags(&[keys]), &env(&[("STRATA_JWT_AUDIENCE", " ")]), None);
+    assert_eq!(
+        found,
+        [
+            "jwt_issuer: jwt_keys is https://id.example.org/keys, and this is not set; expected the \
+             issuer as it stands in the tokens, such as https://id.example.org/",
+            "jwt_audience: jwt_keys is https://id.example.org/keys, and this is not set; expected \
+             the audience as it stands in the tokens, such as strata",
+        ]
+    );
+    let whole = [
+        keys,
+        ("jwt_issuer", "https://id.example.org/"),
+        ("jwt_audience", "strata"),
+    ];
+    let config = resolve(&flags(&whole), &env(&[]), None).expect("it is whole");
+    assert!(config.access.is_required());
+    let jwt = config.access.settings().jwt.expect("there is an issuer");
+    assert_eq!(
+        (&*jwt.issuer, &*jwt.audience),
+        ("https://id.example.org/", "strata")
+    );
+    assert_eq!(jwt.leeway_seconds, 60);
+    let found = mistakes(
+        &flags(&[("jwt_keys", "http://id.example.org/")]),
+        &env(&[]),
+        None,
+    );
+    assert!(found[0].contains("https only"), "{found:?}");
 }

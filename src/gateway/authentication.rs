@@ -21,7 +21,7 @@ use crate::{
         door::Access,
     },
     gateway::peer::Peer,
-    rpc::status,
+    rpc::{noted, status},
 };
 
 /// The calls that nobody is asked for: the paths below this one.
@@ -79,6 +79,7 @@ where
             head.headers.remove(header::AUTHORIZATION);
             match principal {
                 Ok(principal) => {
+                    noted::caller(principal.name());
                     head.extensions.insert(principal.clone());
                     let mut answer = inner.call(Request::from_parts(head, body)).await?;
                     // For the layers around this one, which note who called.

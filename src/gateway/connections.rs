@@ -24,6 +24,7 @@ use tonic::{body::Body, codegen::Service};
 use tower::{ServiceExt as _, service_fn};
 
 use crate::gateway::{
+    calls::open::Open,
     peer::Peer,
     standing::{Held, Standing, Standings},
     tls::Tls,
@@ -116,6 +117,7 @@ pub(super) async fn serve<S>(
         let standing = standings.enter();
         let door = door.clone();
         connections.spawn(async move {
+            let _open = Open::default();
             door.serve(socket, address, &standing).await;
             drop(place);
         });

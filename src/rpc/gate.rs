@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     access::{Principal, rights::Rpc},
-    domain::{shape::command_field, value::Id},
+    domain::{permits::Permits, shape::command_field, value::Id},
     proto::{Command, ErrorReason, ExecuteRequest, command::Kind},
 };
 
@@ -113,6 +113,16 @@ impl<'a> Caller<'a> {
         Ok(core)
     }
 
+    /// The plans that may be shown to them in the answer.
+    pub(super) fn permits(&self) -> Permits {
+        let Rights { principal, rpc } = self.rights.clone();
+        if principal.may_with_all(rpc) {
+            Permits::all()
+        } else {
+            Permits::only(move |plan_id| principal.may(rpc, plan_id))
+        }
+    }
+
     /// A plan that the request names, if they may make the call with it.
     pub(super) fn plan<'p>(&self, plan_id: &'p str) -> Result<Permitted<'p>, Status> {
         self.rights.plan(plan_id)
@@ -131,18 +141,8 @@ impl Rights {
         self.principal.name().clone()
     }
 
-    /// Whether they may make the call with every plan there can be.
-    pub(super) fn hold_all(&self) -> bool {
-        self.principal.may_with_all(self.rpc)
-    }
-
-    /// Whether they may make the call with a plan: of others nothing is shown.
-    pub(super) fn hold(&self, plan_id: &str) -> bool {
-        self.principal.may(self.rpc, plan_id)
-    }
-
     fn plan<'p>(&self, plan_id: &'p str) -> Result<Permitted<'p>, Status> {
-        if self.hold(plan_id) {
+        if self.principal.may(self.rpc, plan_id) {
             Ok(Permitted(plan_id))
         } else {
             let caller = self.principal.name();

@@ -8,23 +8,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    BATCH_BYTES, Core, Gate, as_of, blocking,
+    BATCH_BYTES, Core, Gate, as_of,
+    call::{self, Call},
     gate::Rights,
-    page,
+    noted, page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
-    stopping,
+    stopping, working,
 };
 use crate::{
     access::rights::Rpc,
-    domain::{plan::Plan, show, value::Id},
+    domain::{permits::Permits, plan::Plan, show, value::Id},
     proto::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
-    view::{View, directory::DirectoryEntry},
+    view::{View, ViewError, directory::DirectoryEntry},
     writer::{Answer, ExecuteError, Pending},
 };
 
@@ -72,12 +73,13 @@ impl PlanService for Plans {
         let caller = self.gate.caller(&request, Rpc::Execute)?;
         let rights = caller.rights();
         let core = caller.core()?;
-        rights.check_execute(request.get_ref())?;
         let deadline = queue_deadline(&request);
-        let pending = core
-            .writer
-            .submit(request.into_inner(), rights.actor(), deadline)
-            .await;
+        let request = request.into_inner();
+        noted::plan(&request.plan_id);
+        noted::request_id(&request.request_id);
+        rights.check_execute(&request)?;
+        let pending = core.writer.submit(request, rights.actor(), deadline).await;
+        noted::course(pending.course());
         Ok(Response::new(respond(pending.answer().await)?))
     }
 
@@ -95,6 +97,7 @@ impl PlanService for Plans {
         tokio::spawn(take_requests(
             gate,
             core,
+            Call::current(),
             rights,
             request.into_inner(),
             steps,
@@ -170,11 +173,11 @@ impl PlanService for Plans {
             query,
             filter,
             page_size,
-            rights: caller.rights().clone(),
+            permits: caller.permits(),
         };
         // Thousands of texts may be searched: not on a thread that serves others.
         let view = core.view.clone();
-        let response = blocking(move || Ok(listing.read(&view, after))).await?;
+        let response = working(move || listing.read(&view, after)).await?;
         Ok(Response::new(response))
     }
 }
@@ -185,11 +188,11 @@ struct Listing {
     query: ListPlansRequest,
     filter: ListFilter,
     page_size: usize,
-    rights: Rights,
+    permits: Permits,
 }
 
 impl Listing {
-    fn read(&self, view: &View, mut after: Option<Id>) -> ListPlansResponse {
+    fn read(&self, view: &View, mut after: Option<Id>) -> Result<ListPlansResponse, ViewError> {
         // What the first plans show is what the whole answer is sure to reflect.
         let (mut plans, position) = view.page(after.as_ref(), SCAN_PLANS);
         let mut response = ListPlansResponse {
@@ -198,17 +201,18 @@ impl Listing {
         };
         let (mut scanned, mut bytes) = (0, 0);
         while let Some((last, _)) = plans.last() {
+            call::go_on()?;
             let last = last.clone();
             for (plan_id, entry) in plans {
                 // Walked past uncounted: no token may name a plan that is hidden.
-                if !self.rights.hold(&plan_id) {
+                if !self.permits.hold(&plan_id) {
                     continue;
                 }
                 let full = response.plans.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_PLANS_MAX {
                     let place = after.as_deref().unwrap_or_default();
                     response.next_page_token = page::token(&self.query, place.as_bytes());
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 if self.filter.takes(&plan_id, &entry) {
@@ -220,7 +224,7 @@ impl Listing {
             }
             (plans, _) = view.page(Some(&last), SCAN_PLANS);
         }
-        response
+        Ok(response)
     }
 }
 
@@ -228,6 +232,7 @@ impl Listing {
 async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
+    call: Call,
     rights: Rights,
     mut requests: Streaming<ExecuteStreamRequest>,
     steps: mpsc::Sender<Step>,
@@ -235,8 +240,16 @@ async fn take_requests(
     let mut lane = core.writer.lane();
     let shares = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_BYTES as usize));
     loop {
+        let next = async {
+            let message = requests.message().await.map_err(status::documented)?;
+            // A stream whose caller sends too much is taken from at the rate that it may have.
+            if message.is_some() {
+                call.paced().await;
+            }
+            Ok(message)
+        };
         let message = tokio::select! {
-            message = requests.message() => message.map_err(status::documented),
+            message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
         };
         let step = match message {

@@ -12,8 +12,14 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
-    bookmark::Bookmark, gate::Caller, history_service::History, log_stream::Start,
-    plan_service::Plans, query::Checks, *,
+    admin_service::{Process, Standing},
+    bookmark::Bookmark,
+    gate::Caller,
+    history_service::History,
+    log_stream::Start,
+    plan_service::Plans,
+    query::Checks,
+    *,
 };
 use crate::{
     access::{Principal, rights::Rpc},
@@ -65,6 +71,10 @@ impl World {
             sync_stall: Duration::ZERO,
             started_at: SystemTime::UNIX_EPOCH,
             plan_cache_bytes: 1 << 20,
+            process: Process {
+                set_log_filter: |filter, _| Err(filter.to_owned()),
+                look: Box::new(Standing::default),
+            },
         });
         gate.open(core.clone());
         let world = Self {
@@ -539,13 +549,16 @@ async fn a_query_waits_for_the_position_it_asks_for_until_the_daemon_stops() {
 
 #[test]
 fn a_calls_timeout_is_read_in_every_unit() {
-    assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
-    assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
+    assert_eq!(call::parse_timeout("5S"), Some(Duration::from_secs(5)));
     assert_eq!(
-        parse_timeout("99999999H"),
+        call::parse_timeout("100m"),
+        Some(Duration::from_millis(100))
+    );
+    assert_eq!(
+        call::parse_timeout("99999999H"),
         Some(Duration::from_secs(99_999_999 * 3_600))
     );
     for bad in ["", "S", "5", "5s", "-5S", "123456789S", "5é"] {
-        assert_eq!(parse_timeout(bad), None, "{bad}");
+        assert_eq!(call::parse_timeout(bad), None, "{bad}");
     }
 }
