@@ -29,7 +29,6 @@ use crate::{
         Gateway,
         calls::{Calls, Ended, Noting, Trace, open},
         connections::Bounds,
-        limits::LimitsLayer,
         tls::{Tls, TlsError},
     },
     journal::{
@@ -431,7 +430,7 @@ async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> 
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
-        limits: LimitsLayer::new(&config.limits),
+        limits: config.limits.clone(),
     })
 }
 

@@ -9,14 +9,14 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::access::door::Access;
+use crate::{access::door::Access, config::limits::Limits};
 
 mod authentication;
 mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
-pub mod limits;
+mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
@@ -40,7 +40,7 @@ pub struct Gateway {
     /// What connections may take.
     pub bounds: Bounds,
     /// What callers may do at once.
-    pub limits: LimitsLayer,
+    pub limits: Limits,
 }
 
 impl Gateway {
@@ -65,12 +65,17 @@ impl Gateway {
             // All that comes behind is within the caller's deadline.
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
+<<<<<<< HEAD
             .layer(AuthenticationLayer {
                 access: self.access,
                 origins: self.origins,
             })
             // Innermost: it limits whom the layers before it let through.
             .layer(self.limits)
+=======
+            .layer(AuthenticationLayer(self.access))
+            .layer(LimitsLayer::new(&self.limits))
+>>>>>>> int
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

@@ -140,8 +140,28 @@ fn stopping() -> Status {
 /// Until when a call may wait in the queue: a little less than its caller waits, so that the answer
 /// says why.
 fn queue_deadline<T>(request: &Request<T>) -> Instant {
-    let headers = request.metadata().as_ref();
-    let timeout =
-        call::timeout_of(headers).map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
+    let timeout = timeout_of(request.metadata().as_ref())
+        .map_or(QUEUE_WAIT, |timeout| (timeout / 10 * 9).min(QUEUE_WAIT));
     Instant::now() + timeout
+}
+
+/// How long the caller waits, if it says so.
+#[must_use]
+pub fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3_600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
 }

@@ -22,7 +22,7 @@ use tonic::{
 };
 use tower::Layer;
 
-use crate::rpc::{call, status};
+use crate::rpc::{self, status};
 
 /// How long a message may take to come in whole: the largest, at 10 KiB a second.
 pub(super) const MESSAGE_TIME: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let deadline = call::timeout_of(request.headers());
+        let deadline = rpc::timeout_of(request.headers());
         let request = if self.streaming.contains(request.uri().path()) {
             request
         } else {

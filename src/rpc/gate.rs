@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 
 use super::{
     Core, MIN_POSITION_WAIT,
-    status::{self, refuse},
+    status::{self, not_permitted, refuse},
     stopping,
 };
 use crate::{
@@ -49,12 +49,12 @@ impl Gate {
     /// Who makes a call, if they may make it at all.
     pub(super) fn caller<T>(&self, request: &Request<T>, rpc: Rpc) -> Result<Caller<'_>, Status> {
         let principal = request.extensions().get::<Principal>();
-        let principal = principal.ok_or_else(|| status::no_caller(rpc))?;
+        let principal = principal.ok_or_else(|| not_permitted::no_caller(rpc))?;
         if !principal.may_call(rpc) {
-            return Err(status::not_permitted(principal.name(), rpc));
+            return Err(not_permitted::call(principal.name(), rpc));
         }
         if rpc.needs_all_plans() && !principal.may_with_all(rpc) {
-            return Err(status::not_permitted_with_all(principal.name(), rpc));
+            return Err(not_permitted::all_plans(principal.name(), rpc));
         }
         let principal = principal.clone();
         Ok(Caller {
@@ -146,7 +146,7 @@ impl Rights {
             Ok(Permitted(plan_id))
         } else {
             let caller = self.principal.name();
-            Err(status::not_permitted_with(caller, self.rpc, plan_id))
+            Err(not_permitted::plan(caller, self.rpc, plan_id))
         }
     }
 
@@ -164,7 +164,7 @@ impl Rights {
             let name = command_field(command);
             if !self.principal.may_command(name, plan_id) {
                 let rpc = self.rpc;
-                return Err(status::command_not_permitted(caller, rpc, plan_id, name));
+                return Err(not_permitted::command(caller, rpc, plan_id, name));
             }
         }
         let cited = request.because.iter().map(|cause| cause.plan_id.as_str());
@@ -174,7 +174,7 @@ impl Rights {
             *other != plan_id && Id::is_valid(other) && !self.principal.may(Rpc::GetPlan, other)
         });
         match hidden {
-            Some(other) => Err(status::not_permitted_to_name(caller, self.rpc, other)),
+            Some(other) => Err(not_permitted::to_name(caller, self.rpc, other)),
             None => Ok(()),
         }
     }

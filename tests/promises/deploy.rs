@@ -2,18 +2,21 @@
 //! are right.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
+    fs,
     os::unix::net::UnixDatagram,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::tempdir;
 
 use crate::{
     daemon::{Daemon, PATIENCE, create_plan, request, serve_arguments},
     language::execute,
+    metrics::free_address,
 };
 
 /// Stands where systemd does: what the daemon says of itself comes here.
@@ -113,4 +116,87 @@ async fn systemd_is_not_told_that_a_daemon_is_ready_that_does_not_start() {
         assert_ne!(line, "WATCHDOG=1");
     }
     running.stop().await;
+}
+
+/// A file of `deploy/`.
+fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
+    fs::read_to_string(path).expect("it is shipped")
+}
+
+/// The configuration in the manifest for Kubernetes: the lines that are set in below its name.
+fn configuration_of_the_pods() -> String {
+    let manifest = shipped("kubernetes/configmap.yaml");
+    let (_, block) = manifest
+        .split_once("  strata.toml: |\n")
+        .expect("it is there");
+    let lines: Option<Vec<_>> = block.lines().map(|it| it.strip_prefix("    ")).collect();
+    lines.expect("it is the last in its file").join("\n")
+}
+
+/// Starts a daemon by a configuration as it is shipped, but for the places of files and ports, which
+/// variables say: `paths` are those that it names.
+async fn start_by(configuration: &str, paths: &[&str]) -> (Daemon, tempfile::TempDir) {
+    let dir = tempdir().expect("a directory");
+    for path in paths {
+        assert!(configuration.contains(path), "it names {path}");
+    }
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    };
+    let names = vec!["localhost".to_owned()];
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a pair");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    command
+        .args(["serve", "--config"])
+        .arg(file("strata.toml", configuration))
+        .env("STRATA_LISTEN", "0.0.0.0:0")
+        .env("STRATA_DATA_DIR", dir.path().join("data"))
+        .env("STRATA_METRICS_LISTEN", free_address().to_string())
+        .env("STRATA_TLS_CERT_FILE", file("tls.crt", &cert.pem()))
+        .env("STRATA_TLS_KEY_FILE", file("tls.key", &signing_key.serialize_pem()))
+        .env("STRATA_ACCESS_FILE", file("access.toml", ""));
+    (Daemon::spawn(command).await, dir)
+}
+
+#[tokio::test]
+async fn the_configurations_that_are_shipped_for_callers_from_elsewhere_serve() {
+    let keys = ["tls_cert_file = ", "tls_key_file = ", "access_file = "];
+    for configuration in [shipped("production.toml"), configuration_of_the_pods()] {
+        let (daemon, dir) = start_by(&configuration, &keys).await;
+        let port = daemon.address().rsplit(':').next().expect("a port");
+        let began = Instant::now();
+        loop {
+            let mut health = Command::new(env!("CARGO_BIN_EXE_stratad"));
+            health
+                .args(["health", &format!("https://localhost:{port}"), "--ca-file"])
+                .arg(dir.path().join("tls.crt"));
+            let answer = health.output().expect("stratad runs");
+            if answer.status.success() {
+                break;
+            }
+            let said = String::from_utf8_lossy(&answer.stderr);
+            assert!(began.elapsed() < PATIENCE, "{said}{}", daemon.log());
+        }
+        daemon.stop().await;
+    }
+}
+
+#[test]
+fn what_to_do_about_each_alert_is_written() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operate.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let rules = shipped("alerts.yaml");
+    let alerts: BTreeSet<_> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let written: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    assert_eq!(alerts, written);
 }

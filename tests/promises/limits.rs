@@ -3,7 +3,9 @@
 
 use std::{
     net::SocketAddr,
-    time::{Duration, Instant},
+    path::Path,
+    process::Command as Process,
+    time::{Duration, Instant, SystemTime},
 };
 
 use strata::proto::{
@@ -201,7 +203,12 @@ async fn watches_have_a_bound_of_their_own() {
 async fn what_nobody_waits_for_is_not_worked_out() {
     let (_dir, daemon, metrics) = limited(&[]).await;
     let question = long_question(&daemon).await;
-    let mut asked = ask_at_once(&daemon, &question, 4 * CALLS_A_CONNECTION).await;
+    let mut asked = ask_at_once(
+        &daemon,
+        &Request::new(question.clone()),
+        4 * CALLS_A_CONNECTION,
+    )
+    .await;
     let began = "strata_questions_begun_total";
     wait_for_figure(metrics, began, |begun| begun >= 1.0).await;
     asked.abort_all();
@@ -255,7 +262,7 @@ async fn more_than_can_be_done_in_time_is_refused_at_once_and_the_rest_is_answer
     let (_dir, daemon, metrics) = limited(&[]).await;
     let question = long_question(&daemon).await;
     let all = CONNECTIONS * CALLS_A_CONNECTION;
-    let mut asked = ask_at_once(&daemon, &question, all).await;
+    let mut asked = ask_at_once(&daemon, &Request::new(question.clone()), all).await;
     let (mut answered, mut shed) = (0, 0);
     while let Some(ended) = asked.join_next().await {
         match ended.expect("asked") {
@@ -275,16 +282,78 @@ async fn more_than_can_be_done_in_time_is_refused_at_once_and_the_rest_is_answer
     daemon.plans().get_plan(question).await.expect("room again");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_much_waits_behind_itself_and_not_before_others() {
+    const ASKED: usize = 4 * CALLS_A_CONNECTION;
+    const MODEST: usize = 5;
+    let dir = tempdir().expect("a directory");
+    let access = dir.path().join("access.toml");
+    let [greedy, modest] = ["greedy", "modest"].map(|name| token(&access, name));
+    let metrics = free_address();
+    let arguments = [
+        "--metrics-listen",
+        &metrics.to_string(),
+        "--access-file",
+        access.to_str().expect("a path in UTF-8"),
+    ];
+    let data = dir.path().join("data");
+    let daemon = Daemon::start_with(&data, &arguments).await;
+    let question = long_question_by(&daemon, Some(&modest)).await;
+    let greedy = by(Some(&greedy), question.clone());
+    let asked = ask_at_once(&daemon, &greedy, ASKED).await;
+    let begun = "strata_questions_begun_total";
+    wait_for_figure(metrics, begun, |it| it >= 1.0).await;
+    for _ in 0..MODEST {
+        let question = by(Some(&modest), question.clone());
+        daemon.plans().get_plan(question).await.expect("answered");
+    }
+    let begun = figure(metrics, begun).expect("a figure");
+    assert!(begun < ASKED as f64 / 2.0, "{begun} were begun meanwhile");
+    drop(asked);
+}
+
+/// The token of a principal that is added to an access file.
+fn token(access_file: &Path, name: &str) -> String {
+    let mut stratad = Process::new(env!("CARGO_BIN_EXE_stratad"));
+    stratad
+        .args(["token", "add", "--name", name, "--role", "planner"])
+        .arg("--access-file")
+        .arg(access_file);
+    let made = stratad.output().expect("stratad runs");
+    assert!(made.status.success(), "{made:?}");
+    let token = String::from_utf8(made.stdout).expect("text");
+    token.trim().to_owned()
+}
+
+/// A call by whoever has a token.
+fn by<T>(token: Option<&String>, message: T) -> Request<T> {
+    let mut call = Request::new(message);
+    if let Some(token) = token {
+        let bearer = format!("Bearer {token}").parse().expect("a header");
+        call.metadata_mut().insert("authorization", bearer);
+    }
+    call
+}
+
 /// A question that takes a while: a plan as of a time, which is folded from its first event on.
 async fn long_question(daemon: &Daemon) -> GetPlanRequest {
-    execute(daemon, request("growth", "create", create_plan())).await;
+    long_question_by(daemon, None).await
+}
+
+/// The same about a plan of somebody's who has a token.
+async fn long_question_by(daemon: &Daemon, token: Option<&String>) -> GetPlanRequest {
+    let record = async |request| {
+        let answer = daemon.plans().execute(by(token, request)).await;
+        answer.expect("recorded");
+    };
+    record(request("growth", "create", create_plan())).await;
     for number in 0..60 {
         let notes = std::iter::repeat_n(note("Noted"), 64);
         let mut many = request("growth", &format!("notes-{number}"), note(""));
         many.commands = notes.map(|kind| Command { kind: Some(kind) }).collect();
-        execute(daemon, many).await;
+        record(many).await;
     }
-    let now = std::time::SystemTime::now();
+    let now = SystemTime::now();
     GetPlanRequest {
         plan_id: "growth".to_owned(),
         as_of: Some(Point {
@@ -297,7 +366,7 @@ async fn long_question(daemon: &Daemon) -> GetPlanRequest {
 /// Asks often, all at once, over connections of their own.
 async fn ask_at_once(
     daemon: &Daemon,
-    question: &GetPlanRequest,
+    question: &Request<GetPlanRequest>,
     times: usize,
 ) -> JoinSet<Result<(), Status>> {
     let mut asked = JoinSet::new();
@@ -305,8 +374,9 @@ async fn ask_at_once(
         let channel = connection(daemon.url()).await;
         for _ in 0..CALLS_A_CONNECTION {
             let mut plans = PlanServiceClient::new(channel.clone());
-            let question = question.clone();
-            asked.spawn(async move { plans.get_plan(question).await.map(|_| ()) });
+            let mut call = Request::new(question.get_ref().clone());
+            *call.metadata_mut() = question.metadata().clone();
+            asked.spawn(async move { plans.get_plan(call).await.map(|_| ()) });
         }
     }
     asked

@@ -10,6 +10,7 @@ mod backup;
 mod bad_input;
 mod beginning;
 mod browser;
+mod calls;
 mod certificates;
 mod chance;
 #[cfg(feature = "ci")]
@@ -63,6 +64,7 @@ mod suggest;
 mod time_travel;
 mod tls;
 mod token;
+mod traces;
 mod verify;
 mod view;
 mod views;
