@@ -47,7 +47,7 @@ const LEAD_MAX: Duration = Duration::from_millis(50);
 
 /// Limits the calls to the services behind it.
 #[derive(Clone)]
-pub struct LimitsLayer(Arc<Shared>);
+pub(super) struct LimitsLayer(Arc<Shared>);
 
 /// Services whose calls are limited.
 #[derive(Clone)]

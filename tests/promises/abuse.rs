@@ -273,9 +273,9 @@ async fn answers_that_nobody_takes_are_not_gathered() {
     let mut builder = client::Builder::new();
     builder.initial_window_size(0);
     let mut held = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..2 {
         let connection = raw::connect_with(&daemon, &builder).await;
-        for _ in 0..100 {
+        for _ in 0..250 {
             let mut sender = connection.clone().ready().await.expect("ready");
             let head = raw::head("/strata.v1.HistoryService/ReadLog", GRPC, &[]);
             let (answer, mut message) = sender.send_request(head, false).expect("sent");
