@@ -3,9 +3,8 @@
 //! gets no more until it does, and when all have much, each gets little.
 
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -29,7 +28,7 @@ pub(super) struct Untaken {
     bytes: AtomicUsize,
     all: AllUntaken,
     /// Calls that have more to say.
-    waiting: Mutex<VecDeque<Waker>>,
+    waiting: Mutex<Vec<Waker>>,
 }
 
 /// Bytes that wait; taken, or given up, when they are dropped.
@@ -54,7 +53,12 @@ impl Untaken {
         if self.has_room() {
             return Poll::Ready(());
         }
-        self.waiters().push_back(context.waker().clone());
+        let mut waiters = self.waiters();
+        // Each waits once, however often it is asked.
+        if !waiters.iter().any(|it| it.will_wake(context.waker())) {
+            waiters.push(context.waker().clone());
+        }
+        drop(waiters);
         // What was taken meanwhile woke nobody.
         if self.has_room() {
             return Poll::Ready(());
@@ -82,7 +86,7 @@ impl Untaken {
         })
     }
 
-    fn waiters(&self) -> std::sync::MutexGuard<'_, VecDeque<Waker>> {
+    fn waiters(&self) -> MutexGuard<'_, Vec<Waker>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
