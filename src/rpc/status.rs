@@ -142,7 +142,14 @@ pub(super) fn documented(status: Status) -> Status {
 pub fn of_rejected(rejected: &Rejected) -> Status {
     let reason = match rejected {
         Rejected::Missing => ErrorReason::CredentialsRequired,
-        _ => ErrorReason::CredentialsInvalid,
+        Rejected::Malformed
+        | Rejected::NoToken(_)
+        | Rejected::UnknownToken
+        | Rejected::Expired
+        | Rejected::UnknownCertificate
+        | Rejected::AmbiguousCertificate
+        | Rejected::NoIssuer
+        | Rejected::Jwt(_) => ErrorReason::CredentialsInvalid,
     };
     refuse(reason, rejected.to_string())
 }
