@@ -165,6 +165,22 @@ impl Called {
     }
 }
 
+impl Ended {
+    /// Whether the daemon is to blame, rather than what the caller asked for.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(
+            self.code,
+            Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::Unavailable
+                | Code::DataLoss
+        )
+    }
+}
+
 impl Calls {
     /// The layer. Make it when the recorder of the metrics is there, for it keeps its figures at hand.
     #[must_use]

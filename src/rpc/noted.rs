@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The longest `request_id` that is noted, in bytes.
-const REQUEST_ID_BYTES_MAX: usize = 128;
+const REQUEST_ID_BYTES_MAX: usize = 200;
 
 tokio::task_local! {
     /// The slip of the call that this task answers.

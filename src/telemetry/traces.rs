@@ -17,7 +17,6 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider},
 };
-use tonic::Code;
 
 use crate::gateway::calls::{Called, Ended};
 
@@ -70,7 +69,7 @@ impl Tracer {
             return None;
         }
         span.set_attributes(attributes(call));
-        if is_fault(call.code) {
+        if call.is_fault() {
             span.set_status(Status::error(call.notes.reason.unwrap_or_default()));
         }
         let trace_id = span.span_context().trace_id().to_string();
@@ -118,19 +117,6 @@ fn attributes(call: &Ended) -> Vec<KeyValue> {
         attributes.push(KeyValue::new("client.address", peer.ip().to_string()));
     }
     attributes
-}
-
-/// Whether the daemon is to blame: what callers do wrong is no error of the span that serves them.
-fn is_fault(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-    )
 }
 
 /// A moment of a call by the clock.

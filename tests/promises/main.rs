@@ -8,6 +8,7 @@ mod backup;
 mod bad_input;
 mod beginning;
 mod browser;
+mod calls;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
@@ -57,6 +58,7 @@ mod stopping;
 mod suggest;
 mod time_travel;
 mod token;
+mod traces;
 mod verify;
 mod view;
 mod views;

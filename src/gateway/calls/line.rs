@@ -119,7 +119,7 @@ impl Lines {
         let count = |counted: u64| {
             begins = counted >> 32 != second;
             Some(if begins {
-                second << 32 | 1
+                (second << 32) | 1
             } else {
                 counted + 1
             })
