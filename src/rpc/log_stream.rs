@@ -42,6 +42,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
 const ANY: Filter = Filter {
     plan_ids: Vec::new(),
     kinds: u64::MAX,
+    permits: Permits::all(),
 };
 /// How many commits of the filter's plans are looked at in one go.
 const POSITIONS_MAX: usize = 4_096;
