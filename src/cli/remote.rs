@@ -150,6 +150,10 @@ pub fn words(refusal: &Refusal) -> impl fmt::Display {
                 .to_owned()
         }
         Some(ErrorReason::NotPermitted) => roles_for(refusal),
+        // Over TLS 1.3 a certificate is refused only after the handshake.
+        None if refusal.is_broken_connection && refusal.message.contains("alert: Certificate") => {
+            "\nsay who calls: --client-cert-file and --client-key-file".to_owned()
+        }
         // All others say themselves what to do.
         _ => String::new(),
     };

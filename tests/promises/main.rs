@@ -11,6 +11,7 @@ mod browser;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
+mod client;
 mod commitments;
 mod crash;
 mod daemon;
