@@ -399,10 +399,7 @@ async fn a_command_says_what_is_missing_until_the_daemon_lets_it_in() {
         .await;
     refused(&unknown, &["server.pem", "no token"]);
     let may_not = guarded.run(&import, &[ca, reader]).await;
-    refused(
-        &may_not,
-        &["NOT_PERMITTED", "it takes the role planner for plan"],
-    );
+    refused(&may_not, &["NOT_PERMITTED", "it takes the role planner\n"]);
     let imported = guarded.run(&import, &[ca, planner]).await;
     let said = String::from_utf8_lossy(&imported.stdout);
     assert!(said.starts_with("40 recorded"), "{imported:?}");
