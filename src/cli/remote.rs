@@ -150,6 +150,10 @@ pub fn words(refusal: &Refusal) -> impl fmt::Display {
                 .to_owned()
         }
         Some(ErrorReason::NotPermitted) => roles_for(refusal),
+        // Over TLS 1.3 a certificate is refused only after the handshake.
+        None if refusal.is_broken_connection && refusal.message.contains("alert: Certificate") => {
+            "\nsay who calls: --client-cert-file and --client-key-file".to_owned()
+        }
         // All others say themselves what to do.
         _ => String::new(),
     };
@@ -161,7 +165,11 @@ fn roles_for(refusal: &Refusal) -> String {
     let rpc = refusal
         .value("rpc")
         .and_then(|name| Rpc::ALL.into_iter().find(|rpc| rpc.name() == name));
-    let command = refusal.value("command");
+    // Where it is not about one command, those that people send count, and not those of the clock.
+    let records = matches!(rpc, Some(Rpc::Execute | Rpc::ExecuteStream));
+    let command = refusal
+        .value("command")
+        .or(records.then_some("create_plan"));
     let may = |role: &Role| {
         rpc.is_some_and(|rpc| role.may_call(rpc)) && command.is_none_or(|it| role.may_command(it))
     };
@@ -236,6 +244,12 @@ mod tests {
         assert!(
             told_of_note.ends_with("it takes the role planner for plan \"growth\""),
             "{told_of_note}"
+        );
+        let rpc = ("rpc", "ExecuteStream");
+        let told_of_import = told(Code::PermissionDenied, "NOT_PERMITTED", &[rpc]);
+        assert!(
+            told_of_import.ends_with("it takes the role planner"),
+            "{told_of_import}"
         );
     }
 }
