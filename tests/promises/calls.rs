@@ -185,7 +185,12 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
     };
     assert_eq!(status(&daemon).await.log_filter, "info");
     let refuse = async || {
-        refused(daemon.plans().execute(request("growth", "1", note("?"))).await);
+        refused(
+            daemon
+                .plans()
+                .execute(request("growth", "1", note("?")))
+                .await,
+        );
     };
     refuse().await;
     assert_eq!(refusals(&daemon), 0, "{}", daemon.log());
