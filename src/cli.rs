@@ -11,12 +11,14 @@ pub mod backup;
 pub mod data_dir;
 pub mod explain;
 pub mod export;
+pub mod health;
 pub mod import;
 pub mod key;
 pub mod progress;
 pub mod remote;
 pub mod restore;
 pub mod serve;
+pub mod token;
 pub mod verify;
 
 /// The exit status of a command that failed.
@@ -61,6 +63,9 @@ pub enum Command {
     /// Tell why something in a plan is as it is.
     #[command(long_about = explain::LONG_ABOUT, after_help = explain::AFTER_HELP)]
     Explain(explain::Arguments),
+    /// Ask a running daemon whether it serves.
+    #[command(long_about = health::LONG_ABOUT, after_help = health::AFTER_HELP)]
+    Health(health::Arguments),
     /// Take a backup from a running daemon.
     #[command(long_about = backup::LONG_ABOUT, after_help = backup::AFTER_HELP)]
     Backup(backup::Arguments),
@@ -70,6 +75,9 @@ pub enum Command {
     /// Show the public key of a log, and keep its secret key safe.
     #[command(long_about = key::LONG_ABOUT, after_help = key::AFTER_HELP)]
     Key(key::Arguments),
+    /// Make, list and revoke the tokens by which callers are known.
+    #[command(long_about = token::LONG_ABOUT, after_help = token::AFTER_HELP)]
+    Token(token::Arguments),
     /// Prove that a log is whole, and what it was when you kept a checkpoint.
     #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
     Verify(verify::Arguments),
@@ -91,6 +99,9 @@ pub enum Failure {
     /// Nothing was explained.
     #[error(transparent)]
     Explain(#[from] explain::ExplainError),
+    /// The daemon does not serve, or cannot be asked.
+    #[error(transparent)]
+    Health(#[from] health::HealthError),
     /// There is no backup.
     #[error(transparent)]
     Backup(#[from] backup::BackupError),
@@ -100,6 +111,9 @@ pub enum Failure {
     /// The key was not shown, copied or put back.
     #[error(transparent)]
     Key(#[from] key::KeyCommandError),
+    /// Tokens were not made, shown or revoked.
+    #[error(transparent)]
+    Token(#[from] token::TokenError),
     /// A log does not hold, or was not verified.
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
@@ -129,15 +143,18 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Serve(serve::ServeError::Config(_))
-            | Self::Key(key::KeyCommandError::Config(_)) => EXIT_CONFIG,
+            | Self::Key(key::KeyCommandError::Config(_))
+            | Self::Token(token::TokenError::Config(_)) => EXIT_CONFIG,
             Self::Verify(error) if error.is_not_verified() => EXIT_USAGE,
             Self::Serve(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Explain(_)
+            | Self::Health(_)
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
+            | Self::Token(_)
             | Self::Verify(_) => EXIT_FAILED,
         }
     }
@@ -150,9 +167,11 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
         Command::Explain(arguments) => explain::run(&arguments)?,
+        Command::Health(arguments) => health::run(&arguments)?,
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,
+        Command::Token(arguments) => token::run(&arguments)?,
         Command::Verify(arguments) => verify::run(&arguments)?,
     }
     Ok(())

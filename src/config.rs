@@ -165,6 +165,7 @@ pub fn resolve(
         apply(&mut config, key, text, origin, &mut problems);
     }
     serving::check(&config, &mut problems);
+    config.access.check(&mut problems);
     if problems.is_empty() {
         Ok(config)
     } else {

@@ -64,6 +64,7 @@ use crate::{
 };
 
 mod lapses;
+mod notify;
 mod watchdog;
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
@@ -189,7 +190,11 @@ async fn serve_until(
     let stop = stop_token(stop);
     let interrupt = stop.clone();
     let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt, process));
-    let engine = match opening.await {
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = notify::starting() => return Err(DaemonError::Thread("start")),
+    };
+    let engine = match opened {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
         Ok(Err(error)) => return Err(error),
@@ -198,6 +203,7 @@ async fn serve_until(
     gate.open(engine.core.clone());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
+    notify::ready();
 
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -209,6 +215,7 @@ async fn serve_until(
     };
 
     tracing::info!("stopping");
+    notify::stopping();
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();
@@ -423,6 +430,7 @@ async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> 
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
+        limits: config.limits.clone(),
     })
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     commit::{self, NotACommit},
-    domain::value::Id,
+    domain::{permits::Permits, value::Id},
     journal::{Journal, JournalError},
     proto::LogEntry,
 };
@@ -39,14 +39,16 @@ pub struct Recent {
     pub commit: Bytes,
 }
 
-/// Which commits a reader wants: of these plans (none named: of all) and with an event of these
-/// kinds.
+/// Which commits a reader wants and may see: of these plans (none named: of all) and with an event of
+/// these kinds.
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// The plans; empty: all.
     pub plan_ids: Vec<Id>,
     /// The kinds, a bit each; all bits: any.
     pub kinds: u64,
+    /// The plans that the reader may see.
+    pub permits: Permits,
 }
 
 impl Filter {
@@ -55,6 +57,7 @@ impl Filter {
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
+            && self.permits.hold(plan_id)
     }
 
     fn takes_kinds(&self, kinds: u64) -> bool {
@@ -63,7 +66,7 @@ impl Filter {
     }
 
     fn takes_all(&self) -> bool {
-        self.plan_ids.is_empty() && self.kinds == u64::MAX
+        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_all()
     }
 }
 
@@ -333,7 +336,8 @@ impl State {
     fn tell(&self, recent: &Recent) {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
-            if watcher.filter.takes_kinds(recent.kinds) {
+            let filter = &watcher.filter;
+            if filter.takes_kinds(recent.kinds) && filter.permits.hold(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
         }

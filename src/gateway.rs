@@ -9,21 +9,23 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::access::door::Access;
+use crate::{access::door::Access, config::limits::Limits};
 
 mod authentication;
 mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
+mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
+mod untaken;
 mod wire;
 
 use self::{
     authentication::AuthenticationLayer, bodies::BodiesLayer, calls::Calls, connections::Bounds,
-    cors::Origins, tls::Tls,
+    cors::Origins, limits::LimitsLayer, tls::Tls,
 };
 
 /// What calls come through before they reach the services.
@@ -38,6 +40,8 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
+    /// What callers may do at once.
+    pub limits: Limits,
 }
 
 impl Gateway {
@@ -62,7 +66,12 @@ impl Gateway {
             // All that comes behind is within the caller's deadline.
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
-            .layer(AuthenticationLayer(self.access))
+            .layer(AuthenticationLayer {
+                access: self.access,
+                origins: self.origins,
+            })
+            // Innermost: it limits whom the layers before it let through.
+            .layer(LimitsLayer::new(&self.limits))
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

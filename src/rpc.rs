@@ -1,14 +1,14 @@
 //! The services: each call is checked, handed to the room that knows, and answered. No rule of the
-//! domain lives here. This file holds what they share: the gate that is closed before recovery has
-//! ended and while the daemon stops, and the limits of messages and waits.
+//! domain lives here. This file holds what they share: the core behind the gate, and the limits of
+//! messages and waits.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status};
 
 use crate::{
@@ -27,7 +27,9 @@ mod as_of;
 pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;
+pub mod call;
 pub mod documented;
+mod gate;
 pub mod history_service;
 mod log_stream;
 pub mod noted;
@@ -37,8 +39,10 @@ mod query;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
-use self::status::refuse;
+pub use self::gate::Gate;
+use self::{call::Call, gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.
 pub const REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -49,8 +53,6 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 pub const BATCH_BYTES: usize = 512 << 10;
 /// How long a query waits for `min_position` at most.
 const MIN_POSITION_WAIT: Duration = Duration::from_secs(5);
-/// The sender of a call on a daemon without authentication.
-pub const ANONYMOUS: &str = "anonymous";
 
 /// What the services work with once recovery has ended.
 pub struct Core {
@@ -76,57 +78,6 @@ pub struct Core {
     pub process: admin_service::Process,
 }
 
-/// The way to the core, closed before recovery has ended and while the daemon stops.
-#[derive(Clone, Default)]
-pub struct Gate {
-    core: Arc<OnceLock<Arc<Core>>>,
-    stopping: CancellationToken,
-}
-
-impl Gate {
-    /// Lets calls through from now on.
-    pub fn open(&self, core: Arc<Core>) {
-        // Opened once, at the end of the start; a second time would change nothing.
-        drop(self.core.set(core));
-    }
-
-    /// Lets no more calls through and ends the streams.
-    pub fn stop(&self) {
-        self.stopping.cancel();
-    }
-
-    /// Cancelled when the daemon stops.
-    #[must_use]
-    pub fn stopping(&self) -> &CancellationToken {
-        &self.stopping
-    }
-
-    fn core(&self) -> Result<&Arc<Core>, Status> {
-        if self.stopping.is_cancelled() {
-            return Err(stopping());
-        }
-        self.core.get().ok_or_else(|| {
-            refuse(
-                ErrorReason::Starting,
-                "The daemon is starting and recovers its log: try again.",
-            )
-        })
-    }
-
-    /// The core, once it has reached a position that the query asks for.
-    async fn core_at(&self, min_position: u64) -> Result<&Arc<Core>, Status> {
-        let core = self.core()?;
-        if min_position > core.feed.head() {
-            let reached = tokio::time::timeout(MIN_POSITION_WAIT, core.feed.reached(min_position));
-            tokio::select! {
-                reached = reached => reached.map_err(|_| status::not_reached(min_position))?,
-                () = self.stopping.cancelled() => return Err(stopping()),
-            }
-        }
-        Ok(core)
-    }
-}
-
 impl Core {
     /// The sync or write of the disk that is held up, if one is: the one that began first of those
     /// of a file, and the writer's group only where no file says what it waits for.
@@ -143,7 +94,8 @@ impl Core {
     }
 
     /// The plan, from memory or disk, and the position it is shown at.
-    async fn plan(&self, plan_id: &str) -> Result<(Arc<Folded>, u64), Status> {
+    async fn plan(&self, plan: Permitted<'_>) -> Result<(Arc<Folded>, u64), Status> {
+        let plan_id = plan.id();
         if let Some(found) = self.view.in_memory(plan_id) {
             return Ok(found);
         }
@@ -155,15 +107,30 @@ impl Core {
     }
 }
 
-/// Runs what reads disks on a thread that may block.
+/// Runs what reads disks on a thread that may block. What its caller does not wait for any more when
+/// the thread comes to it is not begun.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
 ) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(read).await {
+    let call = Call::current();
+    let read = move || call::within(call, read);
+    match AbortOnDropHandle::new(tokio::task::spawn_blocking(read)).await {
         Ok(outcome) => outcome.map_err(|error| status::of_view(&error)),
         // The runtime is going down.
         Err(_) => Err(stopping()),
     }
+}
+
+/// The same for what takes long: in its turn.
+async fn working<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, Status> {
+    let turn = turns::take().await?;
+    blocking(move || {
+        let _turn = turn;
+        read()
+    })
+    .await
 }
 
 fn stopping() -> Status {

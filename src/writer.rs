@@ -49,7 +49,7 @@ use self::{
 const ROUNDS_MAX: usize = 64;
 
 /// What the writer waits for when it is held up and no file is.
-const A_GROUP: &str = "the disk, for a group of commits";
+pub const A_GROUP: &str = "the disk, for a group of commits";
 
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    cli::import::{ImportError, lines::Source},
+    cli::{
+        import::{ImportError, lines::Source},
+        remote,
+    },
     config::{
         self, Config, ConfigError,
         keys::{self, Form, VARIABLE_PREFIX},
@@ -173,6 +176,8 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        // A shell in which clients are run may also start a daemon.
+        .filter(|(name, _)| !remote::VARIABLES.contains(&name.as_str()))
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
     telemetry::init(&config.log, config.log_format);

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Gate, backup_stream, query::Checks, status};
 use crate::{
+    access::rights::Rpc,
     domain::shape::TEXT_CHARS_MAX,
     proto::{
         BackupRequest, BackupResponse, ConfirmClockRequest, ConfirmClockResponse, ErrorReason,
@@ -73,9 +74,10 @@ impl Admin {
 impl AdminService for Admin {
     async fn get_status(
         &self,
-        _: Request<GetStatusRequest>,
+        request: Request<GetStatusRequest>,
     ) -> Result<Response<GetStatusResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::GetStatus)?;
+        let core = caller.core()?;
         let view = core.view.stats();
         let machine = core.guard.condition();
         let refused = machine.hindrance.map(status::reason_of);
@@ -116,7 +118,8 @@ impl AdminService for Admin {
         &self,
         request: Request<ConfirmClockRequest>,
     ) -> Result<Response<ConfirmClockResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::ConfirmClock)?;
+        let core = caller.core()?;
         let reason = request.into_inner().reason;
         if reason.chars().count() > TEXT_CHARS_MAX {
             return Err(status::malformed_field(
@@ -139,7 +142,8 @@ impl AdminService for Admin {
         &self,
         request: Request<SetLogFilterRequest>,
     ) -> Result<Response<SetLogFilterResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::SetLogFilter)?;
+        let core = caller.core()?;
         let SetLogFilterRequest { filter, r#for } = request.into_inner();
         let mut check = Checks::default();
         if filter.chars().count() > FILTER_CHARS_MAX {
@@ -171,8 +175,9 @@ impl AdminService for Admin {
         &self,
         request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::Backup)?;
         let from = request.into_inner().from_position.max(1);
-        let core = self.gate.core()?.clone();
+        let core = caller.core()?.clone();
         let head = core.feed.head();
         if from > head + 1 {
             return Err(status::beyond_head("position", from, head));

@@ -6,8 +6,9 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{Core, Gate, blocking, log_stream::stored, query::Checks, status};
+use super::{Core, Gate, call::Call, log_stream::stored, query::Checks, status, working};
 use crate::{
+    access::rights::Rpc,
     journal::Entry,
     merkle::Hash,
     notary::Checkpoint,
@@ -39,8 +40,9 @@ impl AuditService for Audit {
         &self,
         request: Request<ReadRawRequest>,
     ) -> Result<Response<Self::ReadRawStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ReadRaw)?;
         let request = request.into_inner();
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let core = caller.core_at(request.min_position).await?.clone();
         let head = core.feed.head();
         let from = request.from_position.max(1);
         if from > head + 1 {
@@ -48,7 +50,7 @@ impl AuditService for Audit {
         }
         within([("position", request.to_position)], head)?;
         let to = or_head(request.to_position, head);
-        let stream = read_raw(self.gate.clone(), core, from, to);
+        let stream = read_raw(self.gate.clone(), core, Call::current(), from, to);
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -56,7 +58,8 @@ impl AuditService for Audit {
         &self,
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
-        let core = self.gate.core_at(request.into_inner().min_position).await?;
+        let caller = self.gate.caller(&request, Rpc::GetCheckpoint)?;
+        let core = caller.core_at(request.into_inner().min_position).await?;
         // The view takes in what is durable and nothing else.
         let frontier = core.view.frontier();
         let checkpoint = Checkpoint {
@@ -76,6 +79,7 @@ impl AuditService for Audit {
         &self,
         request: Request<ProveInclusionRequest>,
     ) -> Result<Response<ProveInclusionResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ProveInclusion)?;
         let request = request.into_inner();
         let position = request.position;
         let mut check = Checks::default();
@@ -88,8 +92,8 @@ impl AuditService for Audit {
             check.fault("tree_size", wrong);
         }
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
-        blocking(move || {
+        let core = caller.core_at(request.min_position).await?.clone();
+        working(move || {
             let tree = core.view.tree();
             let head = tree.size();
             let asked = [("position", position), ("size", request.tree_size)];
@@ -114,6 +118,7 @@ impl AuditService for Audit {
         &self,
         request: Request<ProveConsistencyRequest>,
     ) -> Result<Response<ProveConsistencyResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ProveConsistency)?;
         let request = request.into_inner();
         let old_size = request.old_tree_size;
         let mut check = Checks::default();
@@ -123,8 +128,8 @@ impl AuditService for Audit {
             check.fault("new_tree_size", wrong);
         }
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
-        blocking(move || {
+        let core = caller.core_at(request.min_position).await?.clone();
+        working(move || {
             let tree = core.view.tree();
             let head = tree.size();
             let asked = [("size", old_size), ("size", request.new_tree_size)];
@@ -166,12 +171,13 @@ fn bytes(hash: Hash) -> bytes::Bytes {
 fn read_raw(
     gate: Gate,
     core: Arc<Core>,
+    call: Call,
     mut next: u64,
     to: u64,
 ) -> impl Stream<Item = Result<ReadRawResponse, Status>> {
     async_stream::try_stream! {
         while next <= to {
-            let entries = stored(&gate, &core, next, to).await?;
+            let entries = stored(&gate, &core, &call, next, to).await?;
             next += entries.len() as u64;
             let raw = |Entry { position, commit }| RawEntry { position, commit };
             yield ReadRawResponse { entries: entries.into_iter().map(raw).collect() };

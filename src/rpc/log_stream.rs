@@ -10,12 +10,17 @@ use tonic::Status;
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
+    call::Call,
+    gate::Caller,
     query::Checks,
-    status, stopping,
+    status, stopping, turns,
 };
 use crate::{
     commit,
-    domain::value::{Id, Time},
+    domain::{
+        permits::Permits,
+        value::{Id, Time},
+    },
     feed::{Filter, Stretch},
     journal::{Entry, JournalError},
     proto::{
@@ -119,7 +124,20 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     let mut plan_ids: Vec<Id> = plan_ids.iter().map(|id| Id::from(id.as_str())).collect();
     plan_ids.sort_unstable();
     plan_ids.dedup();
-    Filter { plan_ids, kinds }
+    Filter {
+        plan_ids,
+        kinds,
+        permits: Permits::all(),
+    }
+}
+
+/// The filter narrowed to what the caller may see. Plans that it names must be among that.
+pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
+    caller.plans(&filter.plan_ids)?;
+    Ok(Filter {
+        permits: caller.permits(),
+        ..filter
+    })
 }
 
 /// Commits from `next` to `to`, then the end.
@@ -130,12 +148,13 @@ pub(super) fn read_log(
     mut next: u64,
     to: u64,
 ) -> impl Stream<Item = Result<ReadLogResponse, Status>> {
+    let call = Call::current();
     async_stream::try_stream! {
         while next <= to {
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
             }
-            let stretch = read(&core, &filter, next, to).await?;
+            let stretch = read(&core, &call, &filter, next, to).await?;
             next = stretch.next;
             // Without a match the position is said all the same: the reader sees that it goes on.
             yield ReadLogResponse { entries: stretch.entries, position: next - 1 };
@@ -150,6 +169,7 @@ pub(super) fn watch(
     filter: Filter,
     mut next: u64,
 ) -> impl Stream<Item = Result<WatchResponse, Status>> {
+    let call = Call::current();
     async_stream::try_stream! {
         let watcher = core.feed.watch(filter.clone());
         // What is added while the watch reads up to here is live already.
@@ -167,7 +187,7 @@ pub(super) fn watch(
             }
             let head = core.feed.head();
             if next <= head {
-                let stretch = read(&core, &filter, next, head).await?;
+                let stretch = read(&core, &call, &filter, next, head).await?;
                 next = stretch.next;
                 watcher.stands_at(next);
                 if !stretch.entries.is_empty() {
@@ -195,14 +215,17 @@ pub(super) fn watch(
 pub(super) async fn stored(
     gate: &Gate,
     core: &Arc<Core>,
+    call: &Call,
     from: u64,
     to: u64,
 ) -> Result<Vec<Entry>, Status> {
     if gate.stopping().is_cancelled() {
         return Err(stopping());
     }
+    let turn = turns::take_for_step(call).await?;
     let core = core.clone();
     let read = move || {
+        let _turn = turn;
         let mut entries = core.journal.read(from, BATCH_BYTES)?;
         let wanted = entries.partition_point(|entry| entry.position <= to);
         entries.truncate(wanted);
@@ -217,16 +240,32 @@ pub(super) async fn stored(
     blocking(read).await
 }
 
-async fn read(core: &Arc<Core>, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {
-    if filter.plan_ids.is_empty() {
-        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
-        return stretch.map_err(|error| status::of_feed(&error));
-    }
+/// Reads on: from memory at once, from the disk in a turn, so that who reads a long log does not hold
+/// up others.
+async fn read(
+    core: &Arc<Core>,
+    call: &Call,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> Result<Stretch, Status> {
     if let Some(stretch) = core.feed.read_recent(filter, from, to, BATCH_BYTES) {
+        // A reader that finds nothing reads on at once, and others want the thread too.
+        tokio::task::coop::consume_budget().await;
         return Ok(stretch);
     }
+    let turn = turns::take_for_step(call).await?;
+    if filter.plan_ids.is_empty() {
+        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
+        drop(turn);
+        return stretch.map_err(|error| status::of_feed(&error));
+    }
     let (core, filter) = (core.clone(), filter.clone());
-    blocking(move || read_of_plans(&core, &filter, from, to)).await
+    blocking(move || {
+        let _turn = turn;
+        read_of_plans(&core, &filter, from, to)
+    })
+    .await
 }
 
 /// Reads the commits of the filter's plans alone: their indexes know where they are, however long

@@ -126,6 +126,17 @@ fn describe() {
     for reason in ["DISK_RESERVE", "CLOCK_LEAPT"] {
         counter!("strata_writes_refused_total", "reason" => reason).absolute(0);
     }
+    for reason in [
+        "RATE_LIMIT",
+        "CONCURRENCY_LIMIT",
+        "WATCH_LIMIT",
+        "OVERLOADED",
+        "TIMED_OUT",
+    ] {
+        counter!("strata_calls_refused_total", "reason" => reason).absolute(0);
+    }
+    counter!("strata_calls_abandoned_total").absolute(0);
+    counter!("strata_questions_begun_total").absolute(0);
     gauge!("strata_connections").set(0);
     gauge!("strata_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     // So that they are there before the first group.

@@ -41,8 +41,8 @@ pub(super) async fn record(requests: &Source, address: SocketAddr) -> Result<(),
 /// Returns once the daemon serves, which takes as long as its recovery.
 async fn until_serving(remote: &Remote) {
     loop {
-        if let Ok(channel) = remote.connect().await
-            && let Ok(answer) = HealthClient::new(channel)
+        if let Ok(client) = remote.connect().await
+            && let Ok(answer) = HealthClient::new(client.connection())
                 .watch(HealthCheckRequest::default())
                 .await
         {

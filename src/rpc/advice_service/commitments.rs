@@ -10,6 +10,7 @@ use tonic::{Response, Status};
 
 use crate::{
     domain::{
+        permits::Permits,
         reliability::Reliability,
         value::{Id, Time},
     },
@@ -17,9 +18,9 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, Gate, as_of, blocking, page, query::Checks},
+    rpc::{BATCH_BYTES, as_of, call, gate::Caller, page, query::Checks, working},
     view::{
-        View,
+        View, ViewError,
         commitments::{CommitmentKey, Due},
     },
 };
@@ -32,7 +33,7 @@ const SCANNED_ASSIGNEES: usize = 64;
 const ASSIGNEE_CHARS_MAX: usize = 200;
 
 pub(super) async fn list(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: ListCommitmentsRequest,
 ) -> Result<Response<ListCommitmentsResponse>, Status> {
     let mut check = Checks::default();
@@ -44,7 +45,8 @@ pub(super) async fn list(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    caller.plans(&query.plan_ids)?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, due_of)?,
         None => (as_of::position(core, as_of).await?, None),
@@ -52,16 +54,17 @@ pub(super) async fn list(
     let listing = Listing {
         query,
         filter,
+        permits: caller.permits(),
         page_size,
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(listing.read(&view, after))).await?;
+    let response = working(move || listing.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
 pub(super) async fn reliability(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetReliabilityRequest,
 ) -> Result<Response<GetReliabilityResponse>, Status> {
     let mut check = Checks::default();
@@ -74,7 +77,8 @@ pub(super) async fn reliability(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    caller.plans(&query.plan_ids)?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
         None => (as_of::position(core, as_of).await?, None),
@@ -82,11 +86,12 @@ pub(super) async fn reliability(
     let counting = Counting {
         query,
         plan_ids,
+        permits: caller.permits(),
         page_size,
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(counting.read(&view, after))).await?;
+    let response = working(move || counting.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
@@ -207,45 +212,52 @@ struct Listing {
     /// The query that its token is bound to.
     query: ListCommitmentsRequest,
     filter: ListFilter,
+    permits: Permits,
     page_size: usize,
     position: u64,
 }
 
 impl Listing {
-    fn read(&self, view: &View, after: Option<Due>) -> ListCommitmentsResponse {
+    fn read(&self, view: &View, after: Option<Due>) -> Result<ListCommitmentsResponse, ViewError> {
         let mut response = ListCommitmentsResponse {
             position: self.position,
             ..ListCommitmentsResponse::default()
         };
         let (mut scanned, mut bytes) = (0, 0);
-        let mut last = after;
+        let (mut looked_at, mut last) = (after.clone(), after);
         let first = Due {
             due: self.filter.due_from.unwrap_or(EARLIEST),
             plan_id: Id::from(""),
             commitment_id: Id::from(""),
         };
         loop {
-            let start = last
+            let start = looked_at
                 .as_ref()
                 .map_or(Bound::Included(&first), Bound::Excluded);
+            call::go_on()?;
             let found = view.commitments_by_due(self.position, start);
-            if found.is_empty() {
-                return response;
-            }
+            let Some((end, _)) = found.last() else {
+                return Ok(response);
+            };
+            looked_at = Some(end.clone());
             for (due, commitment) in found {
                 if self
                     .filter
                     .due_before
                     .is_some_and(|before| due.due >= before)
                 {
-                    return response;
+                    return Ok(response);
+                }
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&due.plan_id) {
+                    continue;
                 }
                 let full = response.commitments.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_COMMITMENTS_MAX {
                     let last = last.as_ref().map(due_bytes).unwrap_or_default();
                     let place = page::pinned_place(self.position, &last);
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 let shown = commitment.and_then(|it| self.filter.shown(&due, it));
@@ -270,43 +282,73 @@ struct Counting {
     /// The query that its token is bound to.
     query: GetReliabilityRequest,
     plan_ids: Vec<Id>,
+    permits: Permits,
     page_size: usize,
     position: u64,
 }
 
 impl Counting {
-    fn read(&self, view: &View, after: Option<String>) -> GetReliabilityResponse {
+    fn read(
+        &self,
+        view: &View,
+        after: Option<String>,
+    ) -> Result<GetReliabilityResponse, ViewError> {
         let mut response = GetReliabilityResponse {
             position: self.position,
             ..GetReliabilityResponse::default()
         };
         let mut scanned = 0;
         if !self.query.assignee.is_empty() {
-            let counted = self.count(view, &self.query.assignee, &mut scanned);
+            let counted = self.count(view, &self.query.assignee, &mut scanned)?;
             response.assignees.extend(counted);
-            return response;
+            return Ok(response);
         }
-        let mut last = after;
+        let (mut looked_at, mut last) = (after.clone(), after);
         loop {
-            let holders = view.holders(last.as_deref(), SCANNED_ASSIGNEES);
-            if holders.is_empty() {
-                return response;
-            }
+            call::go_on()?;
+            let holders = view.holders(looked_at.as_deref(), SCANNED_ASSIGNEES);
+            let Some(end) = holders.last() else {
+                return Ok(response);
+            };
+            looked_at = Some(end.to_string());
             for holder in holders {
+                // Walked past uncounted: no token may name somebody of hidden plans only.
+                if !self.is_shown(view, &holder) {
+                    continue;
+                }
                 let full = response.assignees.len() == self.page_size;
                 if full || scanned >= SCANNED_COMMITMENTS_MAX {
                     let last = last.unwrap_or_default();
                     let place = page::pinned_place(self.position, last.as_bytes());
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 // Whoever is passed over costs a look too.
                 scanned += 1;
                 response
                     .assignees
-                    .extend(self.count(view, &holder, &mut scanned));
+                    .extend(self.count(view, &holder, &mut scanned)?);
                 last = Some(holder.to_string());
             }
+        }
+    }
+
+    /// Whether somebody is known from a plan that may be shown.
+    fn is_shown(&self, view: &View, assignee: &str) -> bool {
+        if self.permits.is_all() {
+            return true;
+        }
+        let mut after: Option<CommitmentKey> = None;
+        loop {
+            let held = view.held_by(assignee, self.position, after.as_ref());
+            let mut plan_ids = held.iter().map(|(key, _)| &key.plan_id);
+            if plan_ids.any(|plan_id| self.permits.hold(plan_id)) {
+                return true;
+            }
+            let Some((last, _)) = held.last() else {
+                return false;
+            };
+            after = Some(last.clone());
         }
     }
 
@@ -318,18 +360,22 @@ impl Counting {
         view: &View,
         assignee: &str,
         scanned: &mut usize,
-    ) -> Option<proto::Reliability> {
+    ) -> Result<Option<proto::Reliability>, ViewError> {
         let mut reliability = Reliability::default();
         let mut held_one = false;
         let mut after: Option<CommitmentKey> = None;
         loop {
+            call::go_on()?;
             let held = view.held_by(assignee, self.position, after.as_ref());
             let Some((last, _)) = held.last() else {
                 break;
             };
             after = Some(last.clone());
-            *scanned += held.len();
             for (key, holding) in held {
+                if !self.permits.hold(&key.plan_id) {
+                    continue;
+                }
+                *scanned += 1;
                 let asked_for = is_asked_for(&self.plan_ids, &key.plan_id);
                 if let Some(holding) = holding.filter(|_| asked_for) {
                     held_one = true;
@@ -337,7 +383,7 @@ impl Counting {
                 }
             }
         }
-        held_one.then(|| shown(assignee, &reliability))
+        Ok(held_one.then(|| shown(assignee, &reliability)))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         history::Moment,
         outcomes::{self, Tally},
+        permits::Permits,
         stats::{self, Group, Grouping},
         value::Id,
     },
@@ -17,20 +18,22 @@ use crate::{
         GetTacticStatsRequest, GetTacticStatsResponse, StatsGrouping, TacticStats, point::Point,
     },
     rpc::{
-        Core, Gate,
+        Core,
         as_of::{self, Asked},
-        blocking, page,
+        call,
+        gate::{Caller, Permitted},
+        page,
         query::Checks,
-        status,
+        status, working,
     },
-    view::{View, outcomes::CellKey},
+    view::{View, ViewError, outcomes::CellKey},
 };
 
 /// How many cells, or kinds, one page looks through before it ends early.
 const SCANNED_CELLS_MAX: usize = 100_000;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetTacticStatsRequest,
 ) -> Result<Response<GetTacticStatsResponse>, Status> {
     let mut check = Checks::default();
@@ -41,7 +44,10 @@ pub(super) async fn answer(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    let plan_id = query.plan_id.clone();
+    let plan = filter.plan_id.is_some().then(|| caller.plan(&plan_id));
+    let plan = plan.transpose()?;
+    let core = caller.core_at(min_position).await?;
     let (pinned, after) = match place {
         Some(place) => {
             let (position, after) = page::pinned(core, &place, cell_of)?;
@@ -52,18 +58,19 @@ pub(super) async fn answer(
     let page = Page {
         query,
         filter,
+        permits: caller.permits(),
         size: page_size,
         after,
     };
-    let response = if page.filter.plan_id.is_some() {
-        page.of_plan(core, as_of, pinned).await?
+    let response = if let Some(plan) = plan {
+        page.of_plan(core, plan, as_of, pinned).await?
     } else {
         let position = match pinned {
             Some(position) => position,
             None => as_of::position(core, as_of).await?,
         };
         let view = core.view.clone();
-        blocking(move || Ok(page.of_all(&view, position))).await?
+        working(move || page.of_all(&view, position)).await?
     };
     Ok(Response::new(response))
 }
@@ -136,6 +143,7 @@ struct Page {
     /// The query that its token is bound to.
     query: GetTacticStatsRequest,
     filter: Filter,
+    permits: Permits,
     /// How many rows it may have.
     size: usize,
     /// Where the page before ended: its last row as a cell, or the last cell that it looked at.
@@ -147,12 +155,12 @@ impl Page {
     async fn of_plan(
         self,
         core: &Arc<Core>,
+        plan: Permitted<'_>,
         as_of: Option<Point>,
         pinned: Option<u64>,
     ) -> Result<GetTacticStatsResponse, Status> {
-        let plan_id = self.query.plan_id.clone();
         let point = as_of.or(pinned.map(Point::Position));
-        let answer = as_of::ask(core, &plan_id, point, move |_, asked| {
+        let answer = as_of::ask(core, plan, point, move |_, asked| {
             let Asked {
                 moment, position, ..
             } = asked;
@@ -184,7 +192,7 @@ impl Page {
     }
 
     /// Rows of all plans.
-    fn of_all(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn of_all(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         match self.filter.grouping {
             Grouping::Kind => self.kinds(view, position),
             Grouping::Strategy | Grouping::Plan => self.groups(view, position),
@@ -192,26 +200,35 @@ impl Page {
     }
 
     /// Kinds over all plans.
-    fn kinds(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn kinds(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
+        if !self.permits.is_all() {
+            let totals = view.kind_totals(position, |plan_id| self.permits.hold(plan_id));
+            let rows = totals.into_iter().filter(|(kind, _)| {
+                self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
+            });
+            let rows = rows.take(self.size + 1).map(of_kind).collect();
+            return Ok(self.shown(rows, position));
+        }
         if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
             let counted = behind.map(|kind| (kind.clone(), view.kind_total(kind, position)));
             let counted = counted.filter(|(_, tally)| !tally.is_empty());
-            return self.shown(counted.map(of_kind).collect(), position);
+            return Ok(self.shown(counted.map(of_kind).collect(), position));
         }
         let mut rows = Vec::new();
         let (mut after, mut scanned) = (self.after.clone(), 0);
         loop {
+            call::go_on()?;
             let kinds = view.kinds(position, after.as_ref().map(|it| it.kind.as_str()));
             if kinds.is_empty() {
-                return self.page(rows, position, None);
+                return Ok(self.page(rows, position, None));
             }
             for (kind, tally) in kinds {
                 let full = rows.len() == self.size && !tally.is_empty();
                 if full || scanned >= SCANNED_CELLS_MAX {
-                    return self.page(rows, position, after.as_ref());
+                    return Ok(self.page(rows, position, after.as_ref()));
                 }
                 scanned += 1;
                 let (key, row) = of_kind((kind, tally));
@@ -223,25 +240,31 @@ impl Page {
 
     /// Strategies or plans over all plans. The cells of one stand together, so a row is whole when the
     /// next begins; a page ends only there, or where nothing of a row was counted yet.
-    fn groups(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn groups(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let grouping = self.filter.grouping;
         let mut rows = Vec::new();
         let mut open: Option<(Group, Tally)> = None;
-        let (mut after, mut scanned) = (self.after.clone(), 0);
+        let (mut looked_at, mut after, mut scanned) = (self.after.clone(), self.after.clone(), 0);
         loop {
-            let cells = view.cells(position, after.as_ref());
-            if cells.is_empty() {
+            call::go_on()?;
+            let cells = view.cells(position, looked_at.as_ref());
+            let Some((end, _)) = cells.last() else {
                 rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
-                return self.page(rows, position, None);
-            }
+                return Ok(self.page(rows, position, None));
+            };
+            looked_at = Some(end.clone());
             for (key, tally) in cells {
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&key.plan_id) {
+                    continue;
+                }
                 let group = grouping.group(&key.plan_id, key.strategy_id.as_ref(), &key.kind);
                 if let Some((whole, total)) = open.take_if(|(of, _)| *of != group) {
                     rows.push(stats::row(&whole, total));
                 }
                 let full = rows.len() == self.size && !tally.is_empty();
                 if open.is_none() && (full || scanned >= SCANNED_CELLS_MAX) {
-                    return self.page(rows, position, after.as_ref());
+                    return Ok(self.page(rows, position, after.as_ref()));
                 }
                 scanned += 1;
                 if !tally.is_empty() && self.filter.takes_kind(&key.kind) {

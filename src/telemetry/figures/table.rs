@@ -45,7 +45,7 @@ const GROUP_COMMITS: [f64; 11] = [
 ];
 
 /// All figures, in the order in which they are told of.
-pub static FIGURES: [Figure; 35] = [
+pub static FIGURES: [Figure; 36] = [
     counter(
         "strata_calls_total",
         &["rpc", "code"],
@@ -73,7 +73,12 @@ pub static FIGURES: [Figure; 35] = [
     counter(
         "strata_calls_abandoned_total",
         &[],
-        "Calls that were waiting for their turn when their callers left",
+        "Calls whose callers had gone before the answer was sent",
+    ),
+    counter(
+        "strata_questions_begun_total",
+        &[],
+        "Questions that take long and had their turn",
     ),
     gauge("strata_connections", &[], None, "Connections that are open"),
     gauge(

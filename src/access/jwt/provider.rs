@@ -1,0 +1,287 @@
+//! Who signs tokens for callers: its keys as they are now, and what they have verified. A thread of its
+//! own fetches keys; whoever calls with a key that is not known yet waits for it.
+
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use super::{
+    Refused, Settings, Source, Verified,
+    keys::{KeySet, SET_BYTES_MAX},
+    verify,
+};
+use crate::access::follow::{FileError, Followed, Reading};
+
+/// When keys are fetched.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How often in any case, so that one that was withdrawn is believed no longer.
+    every: Duration,
+    /// How soon again when a fetch failed.
+    retry: Duration,
+    /// How soon after a fetch a key that is not known leads to another, whatever callers send.
+    ask: Duration,
+    /// How long a fetch may take.
+    timeout: Duration,
+}
+
+const PACE: Pace = Pace {
+    every: Duration::from_secs(600),
+    retry: Duration::from_secs(30),
+    ask: Duration::from_secs(10),
+    timeout: Duration::from_secs(10),
+};
+
+/// How many verified tokens are remembered: the callers of some minutes.
+const VERIFIED_MAX: usize = 10_000;
+
+/// Who signs tokens for callers.
+#[derive(Debug)]
+pub struct Provider {
+    settings: Settings,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
+    InFile(Followed<InForce>),
+    Fetched(Fetched),
+}
+
+/// Keys, and the tokens whose signatures they have verified, by the hashes of those.
+struct InForce {
+    bytes_hash: [u8; 32],
+    set: KeySet,
+    verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    shared: Arc<Shared>,
+    /// Asks the thread to fetch. Dropped, it ends the thread.
+    asks: mpsc::SyncSender<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: String,
+    pace: Pace,
+    current: ArcSwap<InForce>,
+    state: Mutex<State>,
+    /// How many fetches have ended.
+    rounds: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    is_under_way: bool,
+    ended: Instant,
+}
+
+impl Provider {
+    /// Reads the keys, or begins to fetch them.
+    pub fn open(settings: Settings) -> Result<Self, FileError> {
+        Self::open_at(settings, PACE)
+    }
+
+    fn open_at(settings: Settings, pace: Pace) -> Result<Self, FileError> {
+        let keys = match &settings.keys {
+            Source::File(path) => Keys::InFile(Followed::open(Reading {
+                path: path.clone(),
+                what: "the JWK set",
+                bytes_max: SET_BYTES_MAX,
+                parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
+            })?),
+            Source::Url(url) => {
+                let thread = |source| FileError::Unreadable {
+                    path: url.into(),
+                    source,
+                };
+                Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
+            }
+        };
+        Ok(Self { settings, keys })
+    }
+
+    /// Verifies a token now. Waits for keys only where it names one that is not known, seconds at most.
+    pub async fn verify(&self, token: &str, now_seconds: u64) -> Result<Arc<Verified>, Refused> {
+        match self.verify_with_keys_at_hand(token, now_seconds) {
+            Err(Refused::UnknownKey) if self.fetch_again().await => {
+                self.verify_with_keys_at_hand(token, now_seconds)
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_with_keys_at_hand(
+        &self,
+        token: &str,
+        now_seconds: u64,
+    ) -> Result<Arc<Verified>, Refused> {
+        let keys = match &self.keys {
+            Keys::InFile(followed) => followed.current(),
+            Keys::Fetched(fetched) => fetched.shared.current.load_full(),
+        };
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if let Some(verified) = keys.verified.get(&hash) {
+            // `nbf` is past, for time only goes on; a clock that was put back makes no difference.
+            if now_seconds < verified.until_seconds {
+                return Ok(verified);
+            }
+            keys.verified.remove(&hash);
+            return Err(Refused::Expired);
+        }
+        let verified = Arc::new(verify(token, &keys.set, &self.settings, now_seconds)?);
+        keys.verified.insert(hash, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// Waits until keys were fetched after this was called; whether they were.
+    async fn fetch_again(&self) -> bool {
+        match &self.keys {
+            // It is looked at every second anyway.
+            Keys::InFile(_) => false,
+            Keys::Fetched(fetched) => fetched.again().await,
+        }
+    }
+}
+
+impl InForce {
+    fn parse(bytes: &[u8]) -> Result<Self, super::keys::BadKeySet> {
+        Ok(Self::of(KeySet::parse(bytes)?, bytes))
+    }
+
+    fn of(set: KeySet, bytes: &[u8]) -> Self {
+        Self {
+            bytes_hash: Sha256::digest(bytes).into(),
+            set,
+            verified: Cache::new(VERIFIED_MAX),
+        }
+    }
+}
+
+impl Fetched {
+    fn begin(url: &str, pace: Pace) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            url: url.to_owned(),
+            pace,
+            current: ArcSwap::from_pointee(InForce::of(KeySet::default(), &[])),
+            state: Mutex::new(State {
+                // Whoever calls before the first fetch has ended waits for it.
+                is_under_way: true,
+                ended: Instant::now(),
+            }),
+            rounds: watch::Sender::new(0),
+        });
+        let (asks, asked) = mpsc::sync_channel(1);
+        let of_thread = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("access-keys".to_owned())
+            .spawn(move || of_thread.run(&asked))?;
+        Ok(Self { shared, asks })
+    }
+
+    async fn again(&self) -> bool {
+        let mut rounds = self.shared.rounds.subscribe();
+        {
+            let mut state = self.shared.state();
+            if !state.is_under_way {
+                if state.ended.elapsed() < self.shared.pace.ask {
+                    return false;
+                }
+                state.is_under_way = true;
+                // There is room, for whoever asked before is answered; and the thread lives.
+                self.asks.try_send(()).ok();
+            }
+        }
+        let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
+        matches!(ended.await, Ok(Ok(())))
+    }
+}
+
+impl Shared {
+    fn run(&self, asked: &mpsc::Receiver<()>) {
+        loop {
+            self.state().is_under_way = true;
+            let fetched = self.fetch();
+            let wait = if fetched.is_ok() {
+                self.pace.every
+            } else {
+                self.pace.retry
+            };
+            if let Err(error) = fetched {
+                tracing::error!(
+                    "cannot fetch the keys by which tokens are checked from {}: {error}; those \
+                     fetched before stay in force",
+                    self.url
+                );
+            }
+            {
+                let mut state = self.state();
+                state.is_under_way = false;
+                state.ended = Instant::now();
+            }
+            self.rounds.send_modify(|rounds| *rounds += 1);
+            if asked.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
+    }
+
+    fn fetch(&self) -> Result<(), FetchError> {
+        let bytes = get(&self.url, self.pace.timeout)?;
+        let fetched = InForce::parse(&bytes)?;
+        // The same keys have verified what they have verified.
+        if self.current.load().bytes_hash != fetched.bytes_hash {
+            tracing::info!("the keys {:?} of {} are in force", fetched.set, self.url);
+            self.current.store(Arc::new(fetched));
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there are no new keys.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Http(#[from] Box<ureq::Error>),
+    #[error(transparent)]
+    Keys(#[from] super::keys::BadKeySet),
+}
+
+fn get(url: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> {
+    let is_https = url.starts_with("https:");
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(timeout))
+        // One that leads elsewhere could lead to what is not protected.
+        .max_redirects(0)
+        .https_only(is_https);
+    // This machine is reached without one.
+    let config = if is_https { config } else { config.proxy(None) };
+    let agent = config.build().new_agent();
+    let mut response = agent.get(url).call().map_err(Box::new)?;
+    let body = response.body_mut().with_config().limit(SET_BYTES_MAX);
+    Ok(body.read_to_vec().map_err(Box::new)?)
+}
+
+/// Without the tokens.
+impl fmt::Debug for InForce {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "InForce({:?})", self.set)
+    }
+}
+
+#[cfg(test)]
+mod tests;
