@@ -20,6 +20,7 @@ mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
+mod untaken;
 mod wire;
 
 use self::{
@@ -65,7 +66,11 @@ impl Gateway {
             // All that comes behind is within the caller's deadline.
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
-            .layer(AuthenticationLayer(self.access))
+            .layer(AuthenticationLayer {
+                access: self.access,
+                origins: self.origins,
+            })
+            // Innermost: it limits whom the layers before it let through.
             .layer(LimitsLayer::new(&self.limits))
             .service(services.prepare());
         let follow = async {

@@ -147,6 +147,19 @@ pub fn of_rejected(rejected: &Rejected) -> Status {
     refuse(reason, rejected.to_string())
 }
 
+/// A page of another origin calls a daemon that does not ask who calls.
+#[must_use]
+pub fn of_page(origin: &http::HeaderValue) -> Status {
+    let origin = quoted(&String::from_utf8_lossy(origin.as_bytes()));
+    refuse(
+        ErrorReason::NotPermitted,
+        format!(
+            "Pages of {origin} may not call this daemon, which does not ask who calls: its operator \
+             can list the origin in cors_origins."
+        ),
+    )
+}
+
 /// The caller's own deadline has passed. It is told for the record: the caller has gone.
 #[must_use]
 pub fn deadline_passed() -> Status {

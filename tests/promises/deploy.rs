@@ -120,7 +120,9 @@ async fn systemd_is_not_told_that_a_daemon_is_ready_that_does_not_start() {
 
 /// A file of `deploy/`.
 fn shipped(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(name);
     fs::read_to_string(path).expect("it is shipped")
 }
 
@@ -156,7 +158,10 @@ async fn start_by(configuration: &str, paths: &[&str]) -> (Daemon, tempfile::Tem
         .env("STRATA_DATA_DIR", dir.path().join("data"))
         .env("STRATA_METRICS_LISTEN", free_address().to_string())
         .env("STRATA_TLS_CERT_FILE", file("tls.crt", &cert.pem()))
-        .env("STRATA_TLS_KEY_FILE", file("tls.key", &signing_key.serialize_pem()))
+        .env(
+            "STRATA_TLS_KEY_FILE",
+            file("tls.key", &signing_key.serialize_pem()),
+        )
         .env("STRATA_ACCESS_FILE", file("access.toml", ""));
     (Daemon::spawn(command).await, dir)
 }

@@ -284,8 +284,8 @@ async fn more_than_can_be_done_in_time_is_refused_at_once_and_the_rest_is_answer
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_much_waits_behind_itself_and_not_before_others() {
-    const ASKED: usize = 4 * CALLS_A_CONNECTION;
-    const MODEST: usize = 5;
+    const ASKED: usize = 6 * CALLS_A_CONNECTION;
+    const MODEST: usize = 3;
     let dir = tempdir().expect("a directory");
     let access = dir.path().join("access.toml");
     let [greedy, modest] = ["greedy", "modest"].map(|name| token(&access, name));
@@ -307,8 +307,10 @@ async fn who_asks_much_waits_behind_itself_and_not_before_others() {
         let question = by(Some(&modest), question.clone());
         daemon.plans().get_plan(question).await.expect("answered");
     }
+    // In one line for all, the last of them would have come behind every other question, or been sent
+    // away with them.
     let begun = figure(metrics, begun).expect("a figure");
-    assert!(begun < ASKED as f64 / 2.0, "{begun} were begun meanwhile");
+    assert!(begun < ASKED as f64, "{begun} were begun meanwhile");
     drop(asked);
 }
 
