@@ -21,7 +21,7 @@ use crate::{
     raw::{self, GRPC, WEB},
 };
 
-/// A daemon that asks who calls, and the token of an operator.
+/// A daemon that asks who calls, and the token of one who may both plan and operate.
 async fn asking() -> (TempDir, Daemon, String) {
     asking_with(&[]).await
 }
@@ -29,7 +29,7 @@ async fn asking() -> (TempDir, Daemon, String) {
 async fn asking_with(arguments: &[&str]) -> (TempDir, Daemon, String) {
     let dir = tempdir().expect("a directory");
     let access = AccessFile::new(dir.path());
-    let token = access.grant("ops", "operator", "*");
+    let token = access.grant("ops", "operator\", \"planner", "*");
     let given = access.arguments();
     let mut all: Vec<_> = given.iter().map(String::as_str).collect();
     all.extend(arguments);
