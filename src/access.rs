@@ -21,7 +21,7 @@ use self::{
 /// The name of the caller of a daemon that does not ask who calls.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// The name under which the daemon's own clock records.
+/// The name under which the daemon itself records: its clock, and what it is to begin with.
 pub const CLOCK: &str = "stratad";
 
 /// The longest name of a principal, in characters: that of an actor.
@@ -95,11 +95,21 @@ impl Principal {
     /// Whoever calls a daemon that does not ask: may do all.
     #[must_use]
     pub fn anonymous() -> Self {
+        Self::of_everything(ANONYMOUS)
+    }
+
+    /// The daemon itself: may do all.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self::of_everything(CLOCK)
+    }
+
+    fn of_everything(name: &str) -> Self {
         let everything = |role| Grant {
             role,
             plans: vec![Pattern::all()],
         };
-        Self::new(ANONYMOUS, Role::ALL.map(everything).into())
+        Self::new(name, Role::ALL.map(everything).into())
     }
 
     /// Its name: the actor of what it records.

@@ -17,9 +17,16 @@
 //! # }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use http::{Request, Response};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{Service, StdError},
+    service::interceptor::InterceptedService,
+};
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
 use self::{
     address::{Address, BadAddress},
@@ -42,10 +49,13 @@ pub mod watch;
 
 /// The connection that the generated clients stand on: each call carries the credentials, and a
 /// connection that broke is made again by the next call.
-pub type Connection = InterceptedService<Channel, Credentials>;
+pub type Connection = InterceptedService<Carrier, Credentials>;
+
+/// What carries a call to the services.
+pub type Carrier = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
 /// A client of one daemon. Cheap to clone; clones share the connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     address: Arc<Address>,
     connection: Connection,
@@ -64,6 +74,18 @@ impl Client {
     /// The same with an address that was read before.
     pub fn to(address: Address) -> Builder {
         Builder::new(address)
+    }
+
+    /// A client of services that are in this process, as a daemon's own are and those of a test.
+    pub fn over<S>(service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
+        S::Error: Into<StdError>,
+        S::Future: Send + 'static,
+    {
+        let carrier = carrier(service);
+        Builder::new(Address::inside())
+            .client(InterceptedService::new(carrier, Credentials::none()))
     }
 
     /// Where the daemon is.
@@ -107,4 +129,20 @@ impl Client {
     pub fn admin(&self) -> AdminServiceClient<Connection> {
         AdminServiceClient::new(self.connection())
     }
+}
+
+/// Where the daemon is; never who calls.
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Client({})", self.address)
+    }
+}
+
+fn carrier<S>(service: S) -> Carrier
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
+    S::Error: Into<StdError>,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service.map_err(|error| Status::from_error(error.into())))
 }

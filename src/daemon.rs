@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_health::{
@@ -138,10 +138,12 @@ pub enum DaemonError {
 }
 
 /// Serves `listener` from the data directory of `config` until `stop` completes, then drains and
-/// returns.
+/// returns. The services themselves are handed to `inside`: whoever calls them there has passed nothing
+/// that asks, and must say who calls.
 pub async fn run(
     config: Config,
     listener: TcpListener,
+    inside: oneshot::Sender<Routes>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     let seeing = &config.seeing;
@@ -150,7 +152,7 @@ pub async fn run(
     let otlp = otlp.transpose()?;
     figures::start(config.metrics_listen, otlp.as_ref().map(Otlp::meter))?;
     let calls = noting(&config, otlp.as_ref());
-    let ended = serve_until(config, listener, stop, calls).await;
+    let ended = serve_until(config, listener, inside, stop, calls).await;
     if let Some(otlp) = otlp {
         otlp.stop().await;
     }
@@ -160,6 +162,7 @@ pub async fn run(
 async fn serve_until(
     config: Config,
     listener: TcpListener,
+    inside: oneshot::Sender<Routes>,
     stop: impl Future<Output = ()> + Send + 'static,
     calls: Calls,
 ) -> Result<(), DaemonError> {
@@ -178,13 +181,10 @@ async fn serve_until(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let mut server = tokio::spawn(serve(
-        &gate,
-        health_service,
-        gateway,
-        listener,
-        close.clone(),
-    )?);
+    let services = services(&gate, health_service)?;
+    // Nobody is there unless something is to be recorded to begin with.
+    drop(inside.send(services.clone()));
+    let mut server = tokio::spawn(gateway.serve(listener, services, &DESCRIPTORS, close.clone()));
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
@@ -435,13 +435,7 @@ async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> 
 }
 
 /// Serves all services until `close` is cancelled and the calls under way have ended.
-fn serve<H: Health>(
-    gate: &Gate,
-    health: HealthServer<H>,
-    gateway: Gateway,
-    listener: TcpListener,
-    close: CancellationToken,
-) -> Result<impl Future<Output = ()> + use<H>, DaemonError> {
+fn services<H: Health>(gate: &Gate, health: HealthServer<H>) -> Result<Routes, DaemonError> {
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure();
         DESCRIPTORS
@@ -474,15 +468,14 @@ fn serve<H: Health>(
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
-    let services = Routes::new(health)
+    Ok(Routes::new(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
         .add_service(Documented(advice))
         .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    Ok(gateway.serve(listener, services, &DESCRIPTORS, close))
+        .add_service(reflection().build_v1alpha()?))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -125,9 +125,10 @@ pub(crate) fn crowd(address: &str, token_of_greedy: &str, count: usize) -> Crowd
         let client = Bad {
             kind,
             address: address.to_owned(),
-            token: match kind {
-                Kind::Greedy => token_of_greedy.to_owned(),
-                _ => format!("strata_{:072}", 0),
+            token: if kind == Kind::Greedy {
+                token_of_greedy.to_owned()
+            } else {
+                format!("strata_{:072}", 0)
             },
             tries: tries.clone(),
         };

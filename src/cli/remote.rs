@@ -26,8 +26,15 @@ const TOKEN_FILE_VARIABLE: &str = "STRATA_TOKEN_FILE";
 /// A daemon, and how it is reached.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    address: Address,
-    way: Way,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// At an address.
+    At(Address, Way),
+    /// In this process.
+    Inside(Client),
 }
 
 /// How a daemon is reached: whom to trust there, and who calls.
@@ -58,49 +65,61 @@ impl Remote {
     /// Reads a URL with a port; `http://` may be left out.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
         let address = Address::parse(text)?;
-        let way = Way::default();
-        Ok(Self { address, way })
+        let place = Place::At(address, Way::default());
+        Ok(Self { place })
+    }
+
+    /// The daemon that runs in this process.
+    #[must_use]
+    pub fn inside(client: Client) -> Self {
+        let place = Place::Inside(client);
+        Self { place }
     }
 
     /// The same daemon, reached in the way that the flags say or else the variables.
     #[must_use]
     pub fn by(&self, way: &Way) -> Self {
-        Self {
-            address: self.address.clone(),
-            way: way.completed(self.address.is_secure()),
-        }
+        let place = match &self.place {
+            Place::At(address, _) => Place::At(address.clone(), way.completed(address.is_secure())),
+            Place::Inside(client) => Place::Inside(client.clone()),
+        };
+        Self { place }
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        self.address.to_string()
+        match &self.place {
+            Place::At(address, _) => address.to_string(),
+            Place::Inside(_) => "the daemon itself".to_owned(),
+        }
     }
 
     /// Opens a connection.
     pub async fn connect(&self) -> Result<Client, Unreachable> {
-        Ok(self.builder().connect().await?)
-    }
-
-    fn builder(&self) -> Builder {
-        // Who asks at a terminal sees that it takes long, and can end it.
-        let mut builder = Client::to(self.address.clone()).call_timeout(Duration::MAX);
-        if let Some(path) = &self.way.ca_file {
-            builder = builder.authority_file(path);
+        match &self.place {
+            Place::At(address, way) => Ok(way.to(address).connect().await?),
+            Place::Inside(client) => Ok(client.clone()),
         }
-        if let Some(path) = &self.way.token_file {
-            builder = builder.token_file(path);
-        }
-        if let (Some(certificate), Some(key)) =
-            (&self.way.client_cert_file, &self.way.client_key_file)
-        {
-            builder = builder.identity_files(certificate, key);
-        }
-        builder
     }
 }
 
 impl Way {
+    fn to(&self, address: &Address) -> Builder {
+        // Who asks at a terminal sees that it takes long, and can end it.
+        let mut builder = Client::to(address.clone()).call_timeout(Duration::MAX);
+        if let Some(path) = &self.ca_file {
+            builder = builder.authority_file(path);
+        }
+        if let Some(path) = &self.token_file {
+            builder = builder.token_file(path);
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
+            builder = builder.identity_files(certificate, key);
+        }
+        builder
+    }
+
     /// With the variables where there are no flags; that of authorities counts where there is TLS.
     fn completed(&self, is_secure: bool) -> Self {
         let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
@@ -131,6 +150,10 @@ pub fn words(refusal: &Refusal) -> impl fmt::Display {
                 .to_owned()
         }
         Some(ErrorReason::NotPermitted) => roles_for(refusal),
+        // Over TLS 1.3 a certificate is refused only after the handshake.
+        None if refusal.is_broken_connection && refusal.message.contains("alert: Certificate") => {
+            "\nsay who calls: --client-cert-file and --client-key-file".to_owned()
+        }
         // All others say themselves what to do.
         _ => String::new(),
     };
@@ -142,7 +165,11 @@ fn roles_for(refusal: &Refusal) -> String {
     let rpc = refusal
         .value("rpc")
         .and_then(|name| Rpc::ALL.into_iter().find(|rpc| rpc.name() == name));
-    let command = refusal.value("command");
+    // Where it is not about one command, those that people send count, and not those of the clock.
+    let records = matches!(rpc, Some(Rpc::Execute | Rpc::ExecuteStream));
+    let command = refusal
+        .value("command")
+        .or(records.then_some("create_plan"));
     let may = |role: &Role| {
         rpc.is_some_and(|rpc| role.may_call(rpc)) && command.is_none_or(|it| role.may_command(it))
     };
@@ -217,6 +244,12 @@ mod tests {
         assert!(
             told_of_note.ends_with("it takes the role planner for plan \"growth\""),
             "{told_of_note}"
+        );
+        let rpc = ("rpc", "ExecuteStream");
+        let told_of_import = told(Code::PermissionDenied, "NOT_PERMITTED", &[rpc]);
+        assert!(
+            told_of_import.ends_with("it takes the role planner"),
+            "{told_of_import}"
         );
     }
 }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    access::Principal,
     cli::{
         import::{ImportError, lines::Source},
         remote,
@@ -209,27 +210,36 @@ async fn serve(config: Config, beginning: Option<Source>) -> Result<(), ServeErr
         )
         .ok();
     }
-    run_until(stop, beginning, address, config, listener).await
+    run_until(stop, beginning, config, listener).await
 }
 
 /// Runs the daemon until `stop` completes or what it was to begin with is refused.
 async fn run_until(
     stop: impl Future<Output = ()>,
     beginning: Option<Source>,
-    address: SocketAddr,
     config: Config,
     listener: TcpListener,
 ) -> Result<(), ServeError> {
     let stopping = CancellationToken::new();
+    let principal = if config.access.is_required() {
+        Principal::daemon()
+    } else {
+        Principal::anonymous()
+    };
+    let (inside, services) = oneshot::channel();
     let mut running = pin!(daemon::run(
         config,
         listener,
+        inside,
         stopping.clone().cancelled_owned()
     ));
     let begun = async {
-        match beginning {
-            Some(requests) => beginning::record(&requests, address).await,
-            None => Ok(()),
+        match (beginning, services.await) {
+            (Some(requests), Ok(services)) => {
+                beginning::record(&requests, services, principal).await
+            }
+            // Nothing to record, or a daemon that did not start, which says so itself.
+            (None, _) | (_, Err(_)) => Ok(()),
         }
     };
     let outcome = tokio::select! {

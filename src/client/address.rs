@@ -54,6 +54,14 @@ impl Address {
         Ok(Self { uri, is_secure })
     }
 
+    /// Where services are that are reached without a network.
+    pub(super) fn inside() -> Self {
+        Self {
+            uri: Uri::from_static("http://inside:0"),
+            is_secure: false,
+        }
+    }
+
     /// Whether it is spoken to over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {

@@ -17,8 +17,9 @@ use tonic::{
 };
 
 use super::{
-    Client,
+    Client, Connection,
     address::Address,
+    carrier,
     credentials::{BadToken, Credentials},
     refusal::innermost,
 };
@@ -234,17 +235,17 @@ impl Builder {
             .connect()
             .await
             .map_err(|error| self.cannot_connect(&error))?;
-        Ok(self.client(InterceptedService::new(channel, credentials)))
+        Ok(self.client(InterceptedService::new(carrier(channel), credentials)))
     }
 
     /// The same, but the connection is made by the first call.
     pub fn connect_lazy(self) -> Result<Client, ConnectError> {
         let (endpoint, credentials) = self.prepare()?;
         let channel = endpoint.connect_lazy();
-        Ok(self.client(InterceptedService::new(channel, credentials)))
+        Ok(self.client(InterceptedService::new(carrier(channel), credentials)))
     }
 
-    fn client(self, connection: super::Connection) -> Client {
+    pub(super) fn client(self, connection: Connection) -> Client {
         Client {
             address: Arc::new(self.address),
             connection,

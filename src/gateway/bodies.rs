@@ -178,7 +178,8 @@ mod tests {
     async fn call(path: &str, timeout: Option<&str>) -> Status {
         let service = service_fn(|request: Request<Body>| async {
             let mut body = request.into_body();
-            let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+            let frame =
+                poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await;
             let failed = frame.and_then(Result::err);
             let status = failed.unwrap_or_else(|| Status::ok("the message came"));
             Ok::<_, Infallible>(status.into_http::<Body>())

@@ -198,7 +198,7 @@ fn is_stream(rpc: Rpc) -> bool {
 /// A little less than how long the caller waits, if it says so.
 fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
     let timeout = rpc::timeout_of(headers)?;
-    Some(timeout - (timeout / 20).min(LEAD_MAX))
+    Some(timeout.saturating_sub((timeout / 20).min(LEAD_MAX)))
 }
 
 impl<S> Layer<S> for LimitsLayer {
@@ -243,13 +243,11 @@ where
         let answer = call::within(call.clone(), || self.inner.call(request));
         let answer = call::answering(call, answer);
         Box::pin(async move {
-            match tokio::time::timeout(time_max, answer).await {
-                Ok(answered) => Ok(held.until_sent(answered?)),
-                Err(_) => {
-                    held.finished();
-                    Ok(status::timed_out(time_max).into_http())
-                }
+            if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
+                return Ok(held.until_sent(answered?));
             }
+            held.finished();
+            Ok(status::timed_out(time_max).into_http())
         })
     }
 }

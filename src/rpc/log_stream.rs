@@ -1,7 +1,13 @@
 //! Reading the log as a stream: where it starts, what it takes, and the two streams themselves, one
 //! that ends at the head and one that goes on. Both pull: a stream that is not read reads nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::Stream;
 use tokio::time::Instant;
@@ -32,6 +38,12 @@ use crate::{
 
 /// How often a watch is told where it stands, at least: every 10 seconds, with room for delays.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
+/// Takes every commit.
+const ANY: Filter = Filter {
+    plan_ids: Vec::new(),
+    kinds: u64::MAX,
+    permits: Permits::all(),
+};
 /// How many commits of the filter's plans are looked at in one go.
 const POSITIONS_MAX: usize = 4_096;
 
@@ -175,7 +187,7 @@ pub(super) fn watch(
         // What is added while the watch reads up to here is live already.
         let behind = core.feed.head();
         let mut caught_up = false;
-        let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
+        let mut checkpoint_due = first_checkpoint();
         loop {
             watcher.stands_at(next);
             if gate.stopping().is_cancelled() {
@@ -301,10 +313,26 @@ fn read_of_plans(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Str
     Ok(stretch)
 }
 
+/// When a watch that begins now is told first where it stands: those that begin together, as after a
+/// start of the daemon, are not all told at once for ever after.
+fn first_checkpoint() -> Instant {
+    static WATCHES: AtomicU32 = AtomicU32::new(0);
+    // The golden ratio of all numbers spreads them evenly, however many there are.
+    let spread = WATCHES
+        .fetch_add(1, Ordering::Relaxed)
+        .wrapping_mul(0x9E37_79B9);
+    Instant::now() + CHECKPOINT_INTERVAL / 256 * (spread >> 24)
+}
+
+/// Where a watch stands: by memory if it is there, as it is for those who wait for what comes next.
 async fn checkpoint(core: &Arc<Core>, position: u64) -> Result<Checkpoint, Status> {
-    let reader = core.clone();
-    let bookmark =
-        blocking(move || Bookmark::at(&reader, position).map_err(ViewError::from)).await?;
+    let recent = core.feed.read_recent(&ANY, position, position, 0);
+    let bookmark = if let Some(entry) = recent.and_then(|it| it.entries.into_iter().next()) {
+        Bookmark::of(core.journal.log_id(), position, &entry.commit)
+    } else {
+        let reader = core.clone();
+        blocking(move || Bookmark::at(&reader, position).map_err(ViewError::from)).await?
+    };
     Ok(Checkpoint {
         position,
         bookmark: bookmark.to_bytes().into(),

@@ -60,11 +60,11 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
     } else {
         filter
     };
-    let (changed, changes) = switch.set(filter)?;
+    let (changed, count) = switch.set(filter)?;
     if let Some(lasts) = lasts {
         tokio::spawn(async move {
             tokio::time::sleep(lasts).await;
-            if switch.lock().changes == changes && switch.set(&switch.configured).is_ok() {
+            if switch.lock().changes == count && switch.set(&switch.configured).is_ok() {
                 tracing::info!(
                     filter = switch.configured,
                     "the configured log filter holds again"

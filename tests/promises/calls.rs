@@ -184,8 +184,15 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
             .count()
     };
     assert_eq!(status(&daemon).await.log_filter, "info");
-    let asked = || daemon.plans().execute(request("growth", "1", note("?")));
-    refused(asked().await);
+    let refuse = async || {
+        refused(
+            daemon
+                .plans()
+                .execute(request("growth", "1", note("?")))
+                .await,
+        );
+    };
+    refuse().await;
     assert_eq!(refusals(&daemon), 0, "{}", daemon.log());
 
     let filter = "info,strata=debug";
@@ -194,7 +201,7 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
     assert_eq!(changed.previous_filter, "info");
     assert_eq!(changed.filter, filter);
     assert_eq!(status(&daemon).await.log_filter, filter);
-    refused(asked().await);
+    refuse().await;
     let waiting_since = Instant::now();
     while refusals(&daemon) == 0 {
         assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());

@@ -7,6 +7,8 @@ use std::{
 };
 
 use tempfile::tempdir;
+use tonic::transport::{Server, server::TcpIncoming};
+use tonic_health::ServingStatus;
 
 use crate::daemon::{Daemon, PATIENCE, serve_arguments};
 
@@ -37,6 +39,23 @@ async fn a_daemon_that_serves_is_well_as_a_whole_and_by_service() {
     let words = said(&answer);
     assert!(words.contains("no service \"strata.v1.Plans\""), "{words}");
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_says_it_does_not_serve_is_not_well() {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = Server::builder().add_service(service);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let answer = health(&address, &[]);
+    assert_eq!(answer.status.code(), Some(1));
+    let words = said(&answer);
+    assert!(words.contains("NOT_SERVING"), "{words}");
 }
 
 #[tokio::test]

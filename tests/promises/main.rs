@@ -15,6 +15,7 @@ mod certificates;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
+mod client;
 mod commitments;
 mod crash;
 mod daemon;

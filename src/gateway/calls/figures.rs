@@ -22,9 +22,9 @@ const SHOWN: [Code; 5] = [
 
 /// The figures of all that can be called.
 pub(super) struct Figures {
-    of_rpcs: Vec<OfOne>,
-    of_health: OfOne,
-    of_other: OfOne,
+    rpcs: Vec<OfOne>,
+    health: OfOne,
+    other: OfOne,
 }
 
 struct OfOne {
@@ -38,9 +38,9 @@ impl Figures {
     pub(super) fn new() -> Self {
         let of = |called: Called| OfOne::new(called.name());
         Self {
-            of_rpcs: Rpc::ALL.map(|rpc| of(Called::Rpc(rpc))).into(),
-            of_health: of(Called::Health),
-            of_other: of(Called::Other),
+            rpcs: Rpc::ALL.map(|rpc| of(Called::Rpc(rpc))).into(),
+            health: of(Called::Health),
+            other: of(Called::Other),
         }
     }
 
@@ -58,9 +58,9 @@ impl Figures {
     fn of(&self, called: Called) -> &OfOne {
         match called {
             // The table is in the order of the variants; see the test below.
-            Called::Rpc(rpc) => self.of_rpcs.get(rpc as usize).unwrap_or(&self.of_other),
-            Called::Health => &self.of_health,
-            Called::Other => &self.of_other,
+            Called::Rpc(rpc) => self.rpcs.get(rpc as usize).unwrap_or(&self.other),
+            Called::Health => &self.health,
+            Called::Other => &self.other,
         }
     }
 }

@@ -47,8 +47,8 @@ impl http_body::Body for Never {
     }
 }
 
-fn limited(limits: Limits) -> Limited<Endless> {
-    LimitsLayer::new(&limits).layer(Endless)
+fn limited(limits: &Limits) -> Limited<Endless> {
+    LimitsLayer::new(limits).layer(Endless)
 }
 
 /// The answer to a call, with what it holds; or why it was refused.
@@ -73,7 +73,7 @@ async fn call(
 
 #[track_caller]
 fn reason(refused: Result<http::Response<Body>, Status>) -> String {
-    let refused = refused.err().expect("refused");
+    let refused = refused.expect_err("refused");
     assert_eq!(refused.code(), Code::ResourceExhausted);
     let info = refused.get_details_error_info().expect("an ErrorInfo");
     info.reason
@@ -81,7 +81,7 @@ fn reason(refused: Result<http::Response<Body>, Status>) -> String {
 
 #[tokio::test]
 async fn a_caller_has_so_many_calls_under_way_and_others_have_theirs() {
-    let services = limited(Limits {
+    let services = limited(&Limits {
         calls_at_once: 2,
         watches_at_once: 1,
         ..Limits::default()
@@ -100,7 +100,7 @@ async fn a_caller_has_so_many_calls_under_way_and_others_have_theirs() {
 
 #[tokio::test]
 async fn a_rate_is_each_callers_own_and_says_when_it_has_room_again() {
-    let services = limited(Limits {
+    let services = limited(&Limits {
         calls_per_second: 1,
         calls_burst: 3,
         ..Limits::default()
@@ -127,7 +127,7 @@ async fn a_rate_is_each_callers_own_and_says_when_it_has_room_again() {
 
 #[tokio::test]
 async fn who_takes_much_leaves_room_for_others_and_operators_always_have_some() {
-    let services = limited(Limits {
+    let services = limited(&Limits {
         calls_at_once: u32::MAX,
         ..Limits::default()
     });
@@ -160,7 +160,7 @@ async fn who_takes_much_leaves_room_for_others_and_operators_always_have_some() 
 #[tokio::test]
 async fn a_stream_ends_at_the_deadline_of_its_caller() {
     use http_body::Body as _;
-    let services = limited(Limits::default());
+    let services = limited(&Limits::default());
     let mut request = http::Request::new(());
     *request.uri_mut() = WATCH.parse().expect("a path");
     let timeout = http::HeaderValue::from_static("10m");
@@ -176,7 +176,7 @@ async fn a_stream_ends_at_the_deadline_of_its_caller() {
 
 #[tokio::test]
 async fn callers_at_rest_are_forgotten_and_those_who_call_are_not() {
-    let services = limited(Limits {
+    let services = limited(&Limits {
         calls_per_second: 1_000,
         ..Limits::default()
     });
