@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod backup;
+mod gate;
 
 struct World {
     journal: Arc<FakeJournal>,
