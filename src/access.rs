@@ -58,6 +58,9 @@ pub enum Rejected {
     /// The certificate is of nobody known here.
     #[error("no principal has the name that is in the client certificate")]
     UnknownCertificate,
+    /// The certificate is of more than one.
+    #[error("the names in the client certificate are those of more than one principal")]
+    AmbiguousCertificate,
     /// Signed tokens are not taken.
     #[error("this daemon takes no JWT: it has no jwt_keys")]
     NoIssuer,
@@ -211,5 +214,70 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
 impl fmt::Debug for Principal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Principal({:?}, {:?})", self.name, self.grants)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn grant(role: Role, plans: &[&str]) -> Grant {
+        let plans = plans.iter().map(|text| text.parse().expect("a pattern"));
+        Grant {
+            role,
+            plans: plans.collect(),
+        }
+    }
+
+    #[test]
+    fn a_role_counts_for_its_own_plans_and_no_others() {
+        let ana = Principal::new(
+            "ana",
+            vec![
+                grant(Role::Planner, &["growth-*"]),
+                grant(Role::Auditor, &["*"]),
+            ],
+        );
+        assert!(ana.scope(Rpc::Execute).holds("growth-1"));
+        assert!(!ana.scope(Rpc::Execute).holds("ops") && !ana.scope(Rpc::Execute).is_all());
+        assert!(ana.scope(Rpc::GetPlan).is_all() && ana.scope(Rpc::ReadRaw).is_all());
+        assert!(!ana.may_call(Rpc::Backup) && !ana.scope(Rpc::Backup).holds("growth-1"));
+        assert!(ana.scope_of_command("record_note").holds("growth-1"));
+        assert!(!ana.scope_of_command("lapse_commitment").holds("growth-1"));
+    }
+
+    #[test]
+    fn nobody_asked_may_do_everything() {
+        let anyone = Principal::anonymous();
+        for rpc in Rpc::ALL {
+            assert!(anyone.scope(rpc).is_all(), "{rpc:?}");
+        }
+        for command in ["create_plan", "lapse_commitment"] {
+            assert!(anyone.scope_of_command(command).is_all());
+        }
+    }
+
+    #[test]
+    fn a_principal_without_roles_may_do_nothing() {
+        let nobody = Principal::new("ben", Vec::new());
+        for rpc in Rpc::ALL {
+            assert!(
+                !nobody.may_call(rpc) && !nobody.scope(rpc).holds("growth"),
+                "{rpc:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_good_name_is_one_line_of_what_can_be_seen(name in "\\PC{0,30}|[a-z \\n\\t]{0,9}") {
+            if check_name(&name).is_ok() {
+                prop_assert_eq!(name.trim(), &name);
+                prop_assert!(!name.is_empty() && !name.chars().any(char::is_control));
+                prop_assert!(name.chars().count() <= NAME_CHARS_MAX);
+            }
+        }
     }
 }

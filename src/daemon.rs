@@ -355,6 +355,7 @@ async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
             connections_max: config.serving.max_connections,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
+        limits: config.limits.clone(),
     })
 }
 

@@ -9,12 +9,13 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::access::door::Access;
+use crate::{access::door::Access, config::limits::Limits};
 
 mod authentication;
 mod bodies;
 pub mod connections;
 pub mod cors;
+mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
@@ -22,7 +23,7 @@ mod wire;
 
 use self::{
     authentication::AuthenticationLayer, bodies::BodiesLayer, connections::Bounds, cors::Origins,
-    tls::Tls,
+    limits::LimitsLayer, tls::Tls,
 };
 
 /// What calls come through before they reach the services.
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub origins: Origins,
     /// What connections may take.
     pub bounds: Bounds,
+    /// What callers may do at once.
+    pub limits: Limits,
 }
 
 impl Gateway {
@@ -59,6 +62,7 @@ impl Gateway {
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
             .layer(AuthenticationLayer(self.access))
+            .layer(LimitsLayer::new(&self.limits))
             .service(services.prepare());
         let follow = async {
             if let Some(tls) = self.tls.clone() {

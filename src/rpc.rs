@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status};
 
 use crate::{
@@ -26,6 +27,7 @@ mod as_of;
 pub mod audit_service;
 mod backup_stream;
 pub mod bookmark;
+pub mod call;
 pub mod documented;
 mod gate;
 pub mod history_service;
@@ -36,9 +38,10 @@ mod query;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use self::gate::Gate;
-use self::{gate::Permitted, status::refuse};
+use self::{call::Call, gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.
 pub const REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -101,15 +104,30 @@ impl Core {
     }
 }
 
-/// Runs what reads disks on a thread that may block.
+/// Runs what reads disks on a thread that may block. What its caller does not wait for any more when
+/// the thread comes to it is not begun.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
 ) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(read).await {
+    let call = Call::current();
+    let read = move || call::within(call, read);
+    match AbortOnDropHandle::new(tokio::task::spawn_blocking(read)).await {
         Ok(outcome) => outcome.map_err(|error| status::of_view(&error)),
         // The runtime is going down.
         Err(_) => Err(stopping()),
     }
+}
+
+/// The same for what takes long: in its turn.
+async fn working<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, Status> {
+    let turn = turns::take().await?;
+    blocking(move || {
+        let _turn = turn;
+        read()
+    })
+    .await
 }
 
 fn stopping() -> Status {

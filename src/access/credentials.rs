@@ -91,3 +91,53 @@ impl fmt::Debug for Credentials<'_> {
         write!(formatter, "Credentials({bearer:?}, {:?})", self.certificate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_header_is_bearer_and_a_token() {
+        for header in ["Bearer abc.d-e_f", "bearer abc.d-e_f", "BEARER  abc.d-e_f "] {
+            assert_eq!(bearer(header.as_bytes()), Ok("abc.d-e_f"), "{header}");
+        }
+        let long = format!("Bearer {}", "a".repeat(HEADER_BYTES_MAX));
+        for header in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer ä",
+            "Basic YTpi",
+            " Bearer a",
+            "Bearer\ta",
+            "Bearerabc",
+            "Bearer a\n",
+            &long,
+        ] {
+            assert_eq!(
+                bearer(header.as_bytes()),
+                Err(Rejected::Malformed),
+                "{header}"
+            );
+        }
+        assert_eq!(bearer(b"Bearer \xff"), Err(Rejected::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_a_token_or_refused(header: Vec<u8>, token in "[A-Za-z0-9._~+/=-]{1,60}") {
+            bearer(&header).ok();
+            let header = format!("Bearer {token}");
+            prop_assert_eq!(bearer(header.as_bytes()), Ok(&*token));
+        }
+
+        #[test]
+        fn any_bytes_are_a_certificate_or_refused(der: Vec<u8>) {
+            prop_assert_eq!(CertificateNames::from_der(&der), Err(NoNames));
+        }
+    }
+}

@@ -113,10 +113,12 @@ impl Access {
         let directory = self.directory();
         let directory = directory.as_ref().ok_or(Rejected::UnknownCertificate)?;
         let mut principals = names.iter().filter_map(|name| directory.certified(name));
-        principals
-            .next()
-            .cloned()
-            .ok_or(Rejected::UnknownCertificate)
+        let first = principals.next().ok_or(Rejected::UnknownCertificate)?;
+        // Whose calls these are must not hang on the order of names.
+        if principals.any(|other| other != first) {
+            return Err(Rejected::AmbiguousCertificate);
+        }
+        Ok(first.clone())
     }
 
     async fn signed(&self, token: &str) -> Result<Principal, Rejected> {
@@ -147,54 +149,4 @@ fn now_seconds() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::access::{rights::Rpc, token::Token};
-
-    #[tokio::test]
-    async fn a_daemon_that_is_told_of_nobody_asks_nobody() {
-        let access = Access::open(&Settings::default()).expect("nothing to read");
-        assert!(!access.is_required());
-        let principal = access.authenticate(Credentials::default()).await;
-        assert_eq!(principal, Ok(Principal::anonymous()));
-    }
-
-    #[tokio::test]
-    async fn whoever_holds_a_token_is_its_principal() {
-        let token = Token::random().expect("random bytes");
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("access.toml");
-        let text = format!(
-            "[[principal]]\nname = \"ana\"\nroles = [\"planner\"]\nplans = [\"growth-*\"]\n\
-             token_sha256 = [\"{}\"]\n",
-            token.hash()
-        );
-        fs::write(&path, text).expect("a file");
-        let access = Access::open(&Settings {
-            access_file: Some(path),
-            jwt: None,
-        })
-        .expect("a good file");
-        assert!(access.is_required());
-        let shown = Credentials {
-            bearer: Some(token.reveal()),
-            certificate: None,
-        };
-        let ana = access.authenticate(shown).await.expect("her token");
-        assert_eq!(&**ana.name(), "ana");
-        assert!(ana.scope(Rpc::Execute).holds("growth-1") && !ana.scope(Rpc::Execute).holds("ops"));
-        let nobody = access.authenticate(Credentials::default()).await;
-        assert_eq!(nobody, Err(Rejected::Missing));
-        let other = Token::random().expect("random bytes");
-        let shown = Credentials {
-            bearer: Some(other.reveal()),
-            certificate: None,
-        };
-        assert_eq!(
-            access.authenticate(shown).await,
-            Err(Rejected::UnknownToken)
-        );
-    }
-}
+mod tests;

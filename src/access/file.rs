@@ -11,7 +11,12 @@ use toml::{
 
 pub mod edit;
 
-use super::{Grant, Principal, check_name, pattern::Pattern, rights::Role, token::TokenHash};
+use super::{
+    Grant, Principal, check_name,
+    pattern::Pattern,
+    rights::Role,
+    token::{TokenHash, without_tokens},
+};
 
 /// The largest access file. Ten thousand principals take less.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -93,7 +98,7 @@ impl Directory {
     /// Reads an access file.
     pub fn parse(text: &str) -> Result<Self, FileProblems> {
         let mut reader = Reader {
-            text,
+            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             problems: Vec::new(),
             directory: Self::default(),
             lines: HashMap::new(),
@@ -107,10 +112,11 @@ impl Directory {
             }
         }
         if reader.problems.is_empty() {
-            Ok(reader.directory)
-        } else {
-            Err(FileProblems(reader.problems))
+            return Ok(reader.directory);
         }
+        reader.problems.sort_by_key(|problem| problem.line);
+        reader.problems.truncate(PROBLEMS_MAX);
+        Err(FileProblems(reader.problems))
     }
 
     /// The principal of a name.
@@ -141,8 +147,9 @@ impl Directory {
 }
 
 /// What was read so far.
-struct Reader<'t> {
-    text: &'t str,
+struct Reader {
+    /// Where the lines end, in bytes.
+    line_ends: Vec<usize>,
     problems: Vec<Problem>,
     directory: Directory,
     /// Where a name, a hash or a certificate was first given, by what it is and its text.
@@ -151,7 +158,7 @@ struct Reader<'t> {
 
 type Value<'t> = Spanned<DeValue<'t>>;
 
-impl Reader<'_> {
+impl Reader {
     fn file(&mut self, table: &DeTable<'_>) {
         for (key, value) in table {
             if key.get_ref() != "principal" {
@@ -429,14 +436,12 @@ impl Reader<'_> {
 
     fn wrong(&mut self, span: &Range<usize>, wrong: String) {
         let line = self.line(span);
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { line, wrong });
-        }
+        let wrong = without_tokens(&wrong);
+        self.problems.push(Problem { line, wrong });
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        before.matches('\n').count() + 1
+        self.line_ends.partition_point(|end| *end < span.start) + 1
     }
 }
 
@@ -466,3 +471,6 @@ impl fmt::Display for FileProblems {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

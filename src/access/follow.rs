@@ -191,3 +191,6 @@ impl<T> Reading<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

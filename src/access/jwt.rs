@@ -312,3 +312,9 @@ impl fmt::Display for Source {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;

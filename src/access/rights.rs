@@ -46,6 +46,52 @@ pub enum Rpc {
     Reflection,
 }
 
+/// The commands that record what happens to a plan. Everyone who may write a plan may correct it: the
+/// record keeps both.
+const COMMANDS_OF_PLANNERS: [&str; 41] = [
+    "create_plan",
+    "describe_plan",
+    "archive_plan",
+    "reopen_plan",
+    "set_objective",
+    "mark_objective_met",
+    "define_indicator",
+    "replace_indicator",
+    "retire_indicator",
+    "record_measurement",
+    "state_assumption",
+    "record_evidence",
+    "conclude_assumption",
+    "reopen_assumption",
+    "adopt_strategy",
+    "revise_strategy",
+    "propose_revision",
+    "decline_revision",
+    "branch_strategy",
+    "supersede_strategy",
+    "abandon_strategy",
+    "fulfil_strategy",
+    "add_tactic",
+    "reword_tactic",
+    "regroup_tactic",
+    "retire_tactic",
+    "rank_tactics",
+    "try_tactic",
+    "fail_tactic",
+    "succeed_tactic",
+    "stop_tactic",
+    "make_commitment",
+    "reassign_commitment",
+    "release_commitment",
+    "move_deadline",
+    "keep_commitment",
+    "miss_commitment",
+    "correct_event",
+    "retract_event",
+    "acknowledge_finding",
+    "record_note",
+];
+
 /// Commands that the daemon's clock sends by itself; only operators may send one.
 const COMMANDS_OF_THE_CLOCK: [&str; 1] = ["lapse_commitment"];
 
@@ -104,7 +150,7 @@ impl Role {
     #[must_use]
     pub fn may_command(self, command: &str) -> bool {
         match self {
-            Self::Planner => !COMMANDS_OF_THE_CLOCK.contains(&command),
+            Self::Planner => COMMANDS_OF_PLANNERS.contains(&command),
             Self::Operator => COMMANDS_OF_THE_CLOCK.contains(&command),
             Self::Reader | Self::Auditor => false,
         }
@@ -201,3 +247,6 @@ impl Rpc {
         Self::ALL.into_iter().find(|rpc| rpc.path() == path)
     }
 }
+
+#[cfg(test)]
+mod tests;

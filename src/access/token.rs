@@ -106,6 +106,19 @@ impl TokenHash {
     }
 }
 
+/// A text in which somebody may have written a token, without it.
+#[must_use]
+pub fn without_tokens(text: &str) -> String {
+    let mut pieces = text.split(PREFIX);
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        shown += PREFIX;
+        shown.push('…');
+        shown += piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    }
+    shown
+}
+
 /// Of the text, so that it also catches what hexadecimal letters could hide.
 fn checksum(secret: &str) -> [u8; CHECKSUM_BYTES] {
     crc32fast::hash(secret.as_bytes()).to_be_bytes()
@@ -157,6 +170,15 @@ mod tests {
         assert_eq!(TokenHash::of_sent(one.reveal()), Ok(one.hash()));
         assert_eq!(TokenHash::parse(&one.hash().to_string()), Ok(one.hash()));
         assert_eq!(one.reveal().len(), TOKEN_CHARS);
+    }
+
+    #[test]
+    fn what_is_said_of_a_text_is_said_without_the_tokens_in_it() {
+        let token = Token::from_secret([0x5a; 32]);
+        let text = format!("no role {0:?}, nor strata_roles, nor {0}", token.reveal());
+        let shown = without_tokens(&text);
+        assert_eq!(shown, "no role \"strata_…\", nor strata_…, nor strata_…");
+        assert_eq!(without_tokens("nothing here"), "nothing here");
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
     log_stream::first_recorded_from,
     query::Checks,
     status::{self, of_view},
+    turns,
 };
 use crate::{
     domain::{
@@ -22,10 +22,6 @@ use crate::{
     proto::{self, point::Point},
     view::{View, ViewError, plans::Folded},
 };
-
-/// How many questions about plans are worked out at a time: each may hold a long history and its answer in
-/// memory, and more of them than processors only take these from each other and from the writer.
-const QUESTIONS_MAX: usize = 8;
 
 /// A plan at the moment asked for, and where that stands.
 pub(super) struct Asked {
@@ -45,7 +41,7 @@ pub(super) async fn ask<T: Send + 'static>(
     as_of: Option<Point>,
     answer: impl FnOnce(&Core, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    let turn = turn().await?;
+    let turn = turns::take().await?;
     let (folded, position) = core.plan(plan).await?;
     let core = core.clone();
     let answered = blocking(move || {
@@ -53,13 +49,6 @@ pub(super) async fn ask<T: Send + 'static>(
         Ok(asked(&core, &folded, position, as_of).and_then(|asked| answer(&core, asked)))
     });
     answered.await?
-}
-
-/// Waits for a turn: each question may hold the whole history of a plan in memory.
-async fn turn() -> Result<SemaphorePermit<'static>, Status> {
-    static TURNS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
-    // Nobody closes it.
-    TURNS.acquire().await.map_err(|_| super::stopping())
 }
 
 /// The position of the log that a query over all plans asks for: the last one at or before its
@@ -109,7 +98,7 @@ pub(super) async fn ask_between<T: Send + 'static>(
     (from, to): (Option<Point>, Option<Point>),
     answer: impl FnOnce(Option<Asked>, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    let turn = turn().await?;
+    let turn = turns::take().await?;
     let (folded, position) = core.plan(plan).await?;
     let core = core.clone();
     let answered = blocking(move || {

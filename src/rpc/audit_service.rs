@@ -6,7 +6,7 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{Core, Gate, blocking, log_stream::stored, query::Checks, status};
+use super::{Core, Gate, call::Call, log_stream::stored, query::Checks, status, working};
 use crate::{
     access::rights::Rpc,
     journal::Entry,
@@ -50,7 +50,7 @@ impl AuditService for Audit {
         }
         within([("position", request.to_position)], head)?;
         let to = or_head(request.to_position, head);
-        let stream = read_raw(self.gate.clone(), core, from, to);
+        let stream = read_raw(self.gate.clone(), core, Call::current(), from, to);
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -93,7 +93,7 @@ impl AuditService for Audit {
         }
         check.finish()?;
         let core = caller.core_at(request.min_position).await?.clone();
-        blocking(move || {
+        working(move || {
             let tree = core.view.tree();
             let head = tree.size();
             let asked = [("position", position), ("size", request.tree_size)];
@@ -129,7 +129,7 @@ impl AuditService for Audit {
         }
         check.finish()?;
         let core = caller.core_at(request.min_position).await?.clone();
-        blocking(move || {
+        working(move || {
             let tree = core.view.tree();
             let head = tree.size();
             let asked = [("size", old_size), ("size", request.new_tree_size)];
@@ -171,12 +171,13 @@ fn bytes(hash: Hash) -> bytes::Bytes {
 fn read_raw(
     gate: Gate,
     core: Arc<Core>,
+    call: Call,
     mut next: u64,
     to: u64,
 ) -> impl Stream<Item = Result<ReadRawResponse, Status>> {
     async_stream::try_stream! {
         while next <= to {
-            let entries = stored(&gate, &core, next, to).await?;
+            let entries = stored(&gate, &core, &call, next, to).await?;
             next += entries.len() as u64;
             let raw = |Entry { position, commit }| RawEntry { position, commit };
             yield ReadRawResponse { entries: entries.into_iter().map(raw).collect() };

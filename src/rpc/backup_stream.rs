@@ -9,7 +9,7 @@ use std::{
 use futures_util::Stream;
 use tonic::Status;
 
-use super::{Core, Gate, blocking, log_stream::stored, status};
+use super::{Core, Gate, blocking, call::Call, log_stream::stored, status};
 use crate::{
     backup::{Header, encode::Encoder},
     merkle::Frontier,
@@ -24,6 +24,7 @@ pub(super) fn backup(
     from: u64,
     head: u64,
 ) -> impl Stream<Item = Result<BackupResponse, Status>> {
+    let call = Call::current();
     async_stream::try_stream! {
         let before = tree_at(&core, from - 1).await?;
         let acknowledged = tree_at(&core, head).await?.root();
@@ -31,7 +32,7 @@ pub(super) fn backup(
         let (mut file, begin) = Encoder::begin(&header);
         yield piece(begin, file.position(), head);
         while file.position() < head {
-            let entries = stored(&gate, &core, file.position() + 1, head).await?;
+            let entries = stored(&gate, &core, &call, file.position() + 1, head).await?;
             let mut entries = entries.as_slice();
             while !entries.is_empty() {
                 let block = file.commits(&mut entries);

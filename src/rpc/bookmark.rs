@@ -28,15 +28,24 @@ pub struct Bookmark {
 impl Bookmark {
     /// The bookmark of a position up to the head. Reads a disk.
     pub(super) fn at(core: &Core, position: u64) -> Result<Self, JournalError> {
-        let leaf = core
-            .journal
-            .get(position)?
-            .map_or([0; 32], |commit| leaf_hash(&commit));
-        Ok(Self {
-            log_id: core.journal.log_id(),
-            position,
-            leaf,
+        let log_id = core.journal.log_id();
+        Ok(match core.journal.get(position)? {
+            Some(commit) => Self::of(log_id, position, &commit),
+            None => Self {
+                log_id,
+                position,
+                leaf: [0; 32],
+            },
         })
+    }
+
+    /// The bookmark of a position whose commit is at hand.
+    pub(super) fn of(log_id: LogId, position: u64, commit: &[u8]) -> Self {
+        Self {
+            log_id,
+            position,
+            leaf: leaf_hash(commit),
+        }
     }
 
     /// Its published form.

@@ -7,11 +7,12 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    BATCH_BYTES, Core, Gate, as_of, blocking,
+    BATCH_BYTES, Core, Gate, as_of, call,
     log_stream::{self, Start},
     page,
     query::Checks,
     status::{self, of_view, quoted},
+    working,
 };
 use crate::{
     access::rights::Rpc,
@@ -79,7 +80,7 @@ impl HistoryService for History {
         let core = caller.core_at(min_position).await?.clone();
         let (folded, position) = core.plan(plan).await?;
         let newest_first = query.newest_first;
-        let listed = blocking(move || {
+        let listed = working(move || {
             let read = || {
                 let listing = Listing {
                     filter,
@@ -371,6 +372,7 @@ impl Listing {
         let mut numbers = first..end;
         let mut scanned = 0;
         while !numbers.is_empty() {
+            call::go_on()?;
             for stored in view.commits(folded, self.next_numbers(&mut numbers))? {
                 for event in self.in_order(&stored.commit.events) {
                     if events.len() == self.page_size || bytes >= BATCH_BYTES {

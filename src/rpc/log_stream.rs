@@ -1,7 +1,13 @@
 //! Reading the log as a stream: where it starts, what it takes, and the two streams themselves, one
 //! that ends at the head and one that goes on. Both pull: a stream that is not read reads nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::Stream;
 use tokio::time::Instant;
@@ -10,9 +16,10 @@ use tonic::Status;
 use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
+    call::Call,
     gate::Caller,
     query::Checks,
-    status, stopping,
+    status, stopping, turns,
 };
 use crate::{
     commit,
@@ -31,6 +38,12 @@ use crate::{
 
 /// How often a watch is told where it stands, at least: every 10 seconds, with room for delays.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
+/// Takes every commit.
+const ANY: Filter = Filter {
+    plan_ids: Vec::new(),
+    kinds: u64::MAX,
+    permits: Permits::all(),
+};
 /// How many commits of the filter's plans are looked at in one go.
 const POSITIONS_MAX: usize = 4_096;
 
@@ -147,12 +160,13 @@ pub(super) fn read_log(
     mut next: u64,
     to: u64,
 ) -> impl Stream<Item = Result<ReadLogResponse, Status>> {
+    let call = Call::current();
     async_stream::try_stream! {
         while next <= to {
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
             }
-            let stretch = read(&core, &filter, next, to).await?;
+            let stretch = read(&core, &call, &filter, next, to).await?;
             next = stretch.next;
             // Without a match the position is said all the same: the reader sees that it goes on.
             yield ReadLogResponse { entries: stretch.entries, position: next - 1 };
@@ -167,12 +181,13 @@ pub(super) fn watch(
     filter: Filter,
     mut next: u64,
 ) -> impl Stream<Item = Result<WatchResponse, Status>> {
+    let call = Call::current();
     async_stream::try_stream! {
         let watcher = core.feed.watch(filter.clone());
         // What is added while the watch reads up to here is live already.
         let behind = core.feed.head();
         let mut caught_up = false;
-        let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
+        let mut checkpoint_due = first_checkpoint();
         loop {
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
@@ -183,7 +198,7 @@ pub(super) fn watch(
             }
             let head = core.feed.head();
             if next <= head {
-                let stretch = read(&core, &filter, next, head).await?;
+                let stretch = read(&core, &call, &filter, next, head).await?;
                 next = stretch.next;
                 if !stretch.entries.is_empty() {
                     yield sent(Response::Entries(Entries { entries: stretch.entries }));
@@ -210,14 +225,17 @@ pub(super) fn watch(
 pub(super) async fn stored(
     gate: &Gate,
     core: &Arc<Core>,
+    call: &Call,
     from: u64,
     to: u64,
 ) -> Result<Vec<Entry>, Status> {
     if gate.stopping().is_cancelled() {
         return Err(stopping());
     }
+    let turn = turns::take_for_step(call).await?;
     let core = core.clone();
     let read = move || {
+        let _turn = turn;
         let mut entries = core.journal.read(from, BATCH_BYTES)?;
         let wanted = entries.partition_point(|entry| entry.position <= to);
         entries.truncate(wanted);
@@ -232,16 +250,32 @@ pub(super) async fn stored(
     blocking(read).await
 }
 
-async fn read(core: &Arc<Core>, filter: &Filter, from: u64, to: u64) -> Result<Stretch, Status> {
-    if filter.plan_ids.is_empty() {
-        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
-        return stretch.map_err(|error| status::of_feed(&error));
-    }
+/// Reads on: from memory at once, from the disk in a turn, so that who reads a long log does not hold
+/// up others.
+async fn read(
+    core: &Arc<Core>,
+    call: &Call,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> Result<Stretch, Status> {
     if let Some(stretch) = core.feed.read_recent(filter, from, to, BATCH_BYTES) {
+        // A reader that finds nothing reads on at once, and others want the thread too.
+        tokio::task::coop::consume_budget().await;
         return Ok(stretch);
     }
+    let turn = turns::take_for_step(call).await?;
+    if filter.plan_ids.is_empty() {
+        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
+        drop(turn);
+        return stretch.map_err(|error| status::of_feed(&error));
+    }
     let (core, filter) = (core.clone(), filter.clone());
-    blocking(move || read_of_plans(&core, &filter, from, to)).await
+    blocking(move || {
+        let _turn = turn;
+        read_of_plans(&core, &filter, from, to)
+    })
+    .await
 }
 
 /// Reads the commits of the filter's plans alone: their indexes know where they are, however long
@@ -277,10 +311,26 @@ fn read_of_plans(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Str
     Ok(stretch)
 }
 
+/// When a watch that begins now is told first where it stands: those that begin together, as after a
+/// start of the daemon, are not all told at once for ever after.
+fn first_checkpoint() -> Instant {
+    static WATCHES: AtomicU32 = AtomicU32::new(0);
+    // The golden ratio of all numbers spreads them evenly, however many there are.
+    let spread = WATCHES
+        .fetch_add(1, Ordering::Relaxed)
+        .wrapping_mul(0x9E37_79B9);
+    Instant::now() + CHECKPOINT_INTERVAL / 256 * (spread >> 24)
+}
+
+/// Where a watch stands: by memory if it is there, as it is for those who wait for what comes next.
 async fn checkpoint(core: &Arc<Core>, position: u64) -> Result<Checkpoint, Status> {
-    let reader = core.clone();
-    let bookmark =
-        blocking(move || Bookmark::at(&reader, position).map_err(ViewError::from)).await?;
+    let recent = core.feed.read_recent(&ANY, position, position, 0);
+    let bookmark = if let Some(entry) = recent.and_then(|it| it.entries.into_iter().next()) {
+        Bookmark::of(core.journal.log_id(), position, &entry.commit)
+    } else {
+        let reader = core.clone();
+        blocking(move || Bookmark::at(&reader, position).map_err(ViewError::from)).await?
+    };
     Ok(Checkpoint {
         position,
         bookmark: bookmark.to_bytes().into(),

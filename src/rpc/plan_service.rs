@@ -8,13 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    BATCH_BYTES, Core, Gate, as_of, blocking,
+    BATCH_BYTES, Core, Gate, as_of,
+    call::{self, Call},
     gate::Rights,
     page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
-    stopping,
+    stopping, working,
 };
 use crate::{
     access::rights::Rpc,
@@ -24,7 +25,7 @@ use crate::{
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
-    view::{View, directory::DirectoryEntry},
+    view::{View, ViewError, directory::DirectoryEntry},
     writer::{Answer, ExecuteError, Pending},
 };
 
@@ -95,6 +96,7 @@ impl PlanService for Plans {
         tokio::spawn(take_requests(
             gate,
             core,
+            Call::current(),
             rights,
             request.into_inner(),
             steps,
@@ -174,7 +176,7 @@ impl PlanService for Plans {
         };
         // Thousands of texts may be searched: not on a thread that serves others.
         let view = core.view.clone();
-        let response = blocking(move || Ok(listing.read(&view, after))).await?;
+        let response = working(move || listing.read(&view, after)).await?;
         Ok(Response::new(response))
     }
 }
@@ -189,7 +191,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn read(&self, view: &View, mut after: Option<Id>) -> ListPlansResponse {
+    fn read(&self, view: &View, mut after: Option<Id>) -> Result<ListPlansResponse, ViewError> {
         // What the first plans show is what the whole answer is sure to reflect.
         let (mut plans, position) = view.page(after.as_ref(), SCAN_PLANS);
         let mut response = ListPlansResponse {
@@ -198,6 +200,7 @@ impl Listing {
         };
         let (mut scanned, mut bytes) = (0, 0);
         while let Some((last, _)) = plans.last() {
+            call::go_on()?;
             let last = last.clone();
             for (plan_id, entry) in plans {
                 // Walked past uncounted: no token may name a plan that is hidden.
@@ -208,7 +211,7 @@ impl Listing {
                 if full || scanned == SCANNED_PLANS_MAX {
                     let place = after.as_deref().unwrap_or_default();
                     response.next_page_token = page::token(&self.query, place.as_bytes());
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 if self.filter.takes(&plan_id, &entry) {
@@ -220,7 +223,7 @@ impl Listing {
             }
             (plans, _) = view.page(Some(&last), SCAN_PLANS);
         }
-        response
+        Ok(response)
     }
 }
 
@@ -228,6 +231,7 @@ impl Listing {
 async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
+    call: Call,
     rights: Rights,
     mut requests: Streaming<ExecuteStreamRequest>,
     steps: mpsc::Sender<Step>,
@@ -235,8 +239,16 @@ async fn take_requests(
     let mut lane = core.writer.lane();
     let shares = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_BYTES as usize));
     loop {
+        let next = async {
+            let message = requests.message().await.map_err(status::documented)?;
+            // A stream whose caller sends too much is taken from at the rate that it may have.
+            if message.is_some() {
+                call.paced().await;
+            }
+            Ok(message)
+        };
         let message = tokio::select! {
-            message = requests.message() => message.map_err(status::documented),
+            message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
         };
         let step = match message {

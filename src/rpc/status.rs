@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Display,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -31,6 +32,8 @@ pub(super) mod not_permitted;
 const DOMAIN: &str = "strata.v1";
 /// How much of a wrong value is quoted, in characters: statuses travel in headers.
 const QUOTED_CHARS_MAX: usize = 40;
+/// How long a caller should wait at least when others have to be done first.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A status with a reason and nothing to add.
 pub(super) fn refuse(reason: ErrorReason, message: impl Into<String>) -> Status {
@@ -47,9 +50,11 @@ pub(super) fn with_metadata(
     refusal(reason, message, details)
 }
 
-/// Every status is made here. Operators who look for why a client is refused see it at `debug`.
+/// Every status is made here. Operators who look for why a client is refused see it at `debug`, and
+/// how often that happens in the metrics.
 fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
     let message = message.into();
+    metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
     tracing::debug!(reason = name(reason), %message, "refused");
     Status::with_error_details(code(reason), message, details)
 }
@@ -143,16 +148,20 @@ pub fn of_rejected(rejected: &Rejected) -> Status {
 /// The caller's own deadline has passed. It is told for the record: the caller has gone.
 #[must_use]
 pub fn deadline_passed() -> Status {
-    Status::deadline_exceeded("The deadline of the call has passed: try again with a later one.")
+    refuse(
+        ErrorReason::TimedOut,
+        "The deadline of the call has passed: try again with a later one.",
+    )
 }
 
 /// A message was begun and did not come in whole.
 #[must_use]
 pub fn message_did_not_come(time: Duration) -> Status {
     let seconds = time.as_secs();
-    Status::deadline_exceeded(format!(
-        "The request did not come in whole within {seconds} seconds: send it in one go."
-    ))
+    refuse(
+        ErrorReason::TimedOut,
+        format!("The request did not come in whole within {seconds} seconds: send it in one go."),
+    )
 }
 
 /// There is no such plan.
@@ -207,6 +216,58 @@ pub(super) fn not_reached(position: u64) -> Status {
         ErrorReason::PositionNotReached,
         format!("The position {position} was not reached in time: try again."),
         metadata([("position", position)]),
+    )
+}
+
+/// A caller sends more calls a second than it may.
+pub(crate) fn too_fast(caller: &str, per_second: u32, wait: Duration) -> Status {
+    let message = format!("More than {per_second} calls a second: send them at a lower rate.");
+    exhausted(ErrorReason::RateLimit, caller, message, Some(wait))
+}
+
+/// A caller has as many calls under way as it may.
+pub(crate) fn too_many_calls(caller: &str, max: u32) -> Status {
+    let message = format!("{max} calls are under way: await some of them before the next.");
+    exhausted(ErrorReason::ConcurrencyLimit, caller, message, Some(RETRY))
+}
+
+/// A caller has as many watches open as it may.
+pub(crate) fn too_many_watches(caller: &str, max: u32) -> Status {
+    let message = format!("{max} watches are open: close one, or watch more plans with one watch.");
+    exhausted(ErrorReason::WatchLimit, caller, message, None)
+}
+
+/// A caller has used up what it may.
+fn exhausted(reason: ErrorReason, caller: &str, message: String, wait: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
+    details.add_quota_failure_violation(format!("principal:{caller}"), message.clone());
+    if wait.is_some() {
+        details.set_retry_info(wait);
+    }
+    refusal(reason, message, details)
+}
+
+/// There is more to do than can be done in time.
+pub(crate) fn overloaded() -> Status {
+    static SHED: AtomicU32 = AtomicU32::new(0);
+    let reason = ErrorReason::Overloaded;
+    let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
+    // Spread over a second, so that those who are sent away do not come back together.
+    let spread = SHED.fetch_add(1, Ordering::Relaxed) % 8;
+    details.set_retry_info(Some(RETRY * (2 + spread)));
+    let message = "The daemon has more to do than it can do in time, so nothing was done: try \
+                   again later, at a lower rate.";
+    refusal(reason, message, details)
+}
+
+/// A call took too long.
+pub(crate) fn timed_out(time_max: Duration) -> Status {
+    refuse(
+        ErrorReason::TimedOut,
+        format!(
+            "The call took longer than {time_max:?}: whether a request was recorded is unknown, so \
+             send it again with the same `request_id`; of a question ask for less."
+        ),
     )
 }
 
@@ -375,6 +436,7 @@ fn code(reason: ErrorReason) -> Code {
         | ErrorReason::Contended
         | ErrorReason::ReadFailed => Code::Unavailable,
         ErrorReason::LogDamaged => Code::DataLoss,
+        ErrorReason::TimedOut => Code::DeadlineExceeded,
         // Never sent; if a bug sends it, it must not look like success or a client's fault.
         ErrorReason::Unspecified => Code::Internal,
         ErrorReason::PlanArchived

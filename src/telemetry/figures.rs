@@ -85,6 +85,29 @@ fn describe() {
     for reason in ["DISK_RESERVE", "CLOCK_LEAPT"] {
         counter!("strata_writes_refused_total", "reason" => reason).absolute(0);
     }
+    describe_counter!(
+        "strata_calls_refused_total",
+        "Refusals, by reason: a call each, or a request of a stream"
+    );
+    for reason in [
+        "RATE_LIMIT",
+        "CONCURRENCY_LIMIT",
+        "WATCH_LIMIT",
+        "OVERLOADED",
+        "TIMED_OUT",
+    ] {
+        counter!("strata_calls_refused_total", "reason" => reason).absolute(0);
+    }
+    describe_counter!(
+        "strata_calls_abandoned_total",
+        "Calls whose caller had gone before the answer was sent"
+    );
+    counter!("strata_calls_abandoned_total").absolute(0);
+    describe_counter!(
+        "strata_questions_begun_total",
+        "Questions that take long and had their turn"
+    );
+    counter!("strata_questions_begun_total").absolute(0);
     describe_gauge!(
         "strata_clock_leap_seconds",
         Unit::Seconds,

@@ -30,6 +30,7 @@ mod key;
 mod language;
 mod lapses;
 mod left;
+mod limits;
 mod loss;
 mod malformed;
 mod metrics;

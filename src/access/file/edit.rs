@@ -233,3 +233,161 @@ fn checked(document: &DocumentMut) -> Result<String, EditError> {
     Directory::parse(&text)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::token::Token;
+
+    fn token() -> Token {
+        Token::random().expect("random bytes")
+    }
+
+    fn new<'a>(name: &'a str, roles: &'a [Role], hash: TokenHash) -> NewToken<'a> {
+        NewToken {
+            name,
+            roles,
+            plans: &[],
+            hash,
+            expires: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn the_first_token_makes_a_file_that_says_what_it_is() {
+        let token = token();
+        let plans = ["growth-*".parse().expect("a pattern")];
+        let asked = NewToken {
+            plans: &plans,
+            expires: "2027-01-01T00:00:00Z".parse().ok(),
+            note: Some("laptop"),
+            ..new("ana", &[Role::Planner], token.hash())
+        };
+        let text = add("", &asked).expect("added");
+        assert_eq!(
+            text,
+            format!(
+                "{OPENING}\n[[principal]]\nname = \"ana\"\nroles = [\"planner\"]\nplans = \
+                 [\"growth-*\"]\ntoken_sha256 = [\n  {{ sha256 = \"{}\", expires = \
+                 2027-01-01T00:00:00Z, note = \"laptop\" }},\n]\n",
+                token.hash()
+            )
+        );
+    }
+
+    #[test]
+    fn whatever_else_stands_there_stays_as_it_is() {
+        let (one, two) = (token(), token());
+        let text = format!(
+            "# Ours.\n[[principal]] # the first\nname = 'ana'\nroles = [ \"reader\" ]\n\
+             token_sha256 = [ \"{}\" ] # old\n\n[[principal]]\nname = \"ben\"\nroles = \
+             [\"auditor\"]\n# The end.\n",
+            one.hash()
+        );
+        let more = add(&text, &new("ana", &[], two.hash())).expect("added");
+        let directory = Directory::parse(&more).expect("right");
+        assert_eq!(directory.named("ana").expect("there").tokens.len(), 2);
+        let kept = [
+            "# Ours.\n",
+            "# the first\nname = 'ana'\nroles = [ \"reader\" ]\n",
+            "# old\n\n[[principal]]\nname = \"ben\"",
+            "# The end.\n",
+        ];
+        for kept in kept {
+            assert!(more.contains(kept), "{more}");
+        }
+        // And is so again when the token is gone.
+        let (less, count) = revoke(&more, Which::HashBeginning(&two.hash().short())).expect("gone");
+        assert_eq!(count, 1);
+        assert_eq!(Directory::parse(&less), Directory::parse(&text));
+    }
+
+    #[test]
+    fn somebody_new_needs_a_role_and_somebody_known_keeps_theirs() {
+        let hash = token().hash();
+        let refused = add("", &new("ana", &[], hash)).expect_err("no role");
+        assert!(matches!(refused, EditError::NoRole(_)), "{refused}");
+        let text = add("", &new("ana", &[Role::Reader], hash)).expect("added");
+        let other = token().hash();
+        for roles in [&[][..], &[Role::Reader]] {
+            assert!(add(&text, &new("ana", roles, other)).is_ok());
+        }
+        let refused = add(&text, &new("ana", &[Role::Operator], other)).expect_err("other rights");
+        assert!(matches!(refused, EditError::OtherRights(_)), "{refused}");
+        let plans = ["growth".parse().expect("a pattern")];
+        let narrower = NewToken {
+            plans: &plans,
+            ..new("ana", &[], other)
+        };
+        let refused = add(&text, &narrower).expect_err("other plans");
+        assert!(matches!(refused, EditError::OtherRights(_)), "{refused}");
+        for name in ["stratad", "", "a\nb"] {
+            let refused = add(&text, &new(name, &[Role::Reader], other)).expect_err(name);
+            assert!(matches!(refused, EditError::Name(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_revoked_by_their_hash_or_by_their_holder() {
+        let (one, two, three) = (token(), token(), token());
+        let mut text = add("", &new("ana", &[Role::Reader], one.hash())).expect("added");
+        text = add(&text, &new("ana", &[], two.hash())).expect("added");
+        text = add(&text, &new("ben", &[Role::Reader], three.hash())).expect("added");
+        let refused = revoke(&text, Which::HashBeginning("")).expect_err("all of them");
+        assert!(
+            matches!(refused, EditError::Ambiguous { count: 3, .. }),
+            "{refused}"
+        );
+        let refused = revoke(&text, Which::HashBeginning("xyz")).expect_err("none");
+        assert!(matches!(refused, EditError::NoSuchToken(_)), "{refused}");
+        let refused = revoke(&text, Which::Of("cleo")).expect_err("nobody");
+        assert!(matches!(refused, EditError::NoSuchToken(_)), "{refused}");
+        let (left, count) = revoke(&text, Which::Of("ana")).expect("hers");
+        assert_eq!(count, 2);
+        let directory = Directory::parse(&left).expect("right");
+        assert!(directory.holder(&one.hash()).is_none() && directory.holder(&two.hash()).is_none());
+        assert!(directory.holder(&three.hash()).is_some() && directory.named("ana").is_some());
+        let whole = three.hash().to_string();
+        let (left, _) = revoke(&left, Which::HashBeginning(&whole)).expect("his");
+        assert!(
+            Directory::parse(&left)
+                .expect("right")
+                .holder(&three.hash())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn principals_in_brackets_are_changed_as_well() {
+        let hash = token().hash();
+        let text = "principal = [{ name = \"ana\", roles = [\"reader\"] }]\n";
+        let more = add(text, &new("ana", &[], hash)).expect("added");
+        assert!(
+            Directory::parse(&more)
+                .expect("right")
+                .holder(&hash)
+                .is_some()
+        );
+        let more = add(&more, &new("ben", &[Role::Reader], token().hash())).expect("added");
+        let (left, _) = revoke(&more, Which::Of("ana")).expect("hers");
+        assert!(
+            Directory::parse(&left)
+                .expect("right")
+                .holder(&hash)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_not_changed() {
+        let hash = token().hash();
+        let text = "[[principal]]\nname = \"ana\"\n";
+        let refused = add(text, &new("ben", &[Role::Reader], hash)).expect_err("wrong");
+        assert!(
+            refused.to_string().contains("line 1: no roles"),
+            "{refused}"
+        );
+        assert!(revoke(text, Which::Of("ana")).is_err());
+    }
+}

@@ -20,17 +20,25 @@ use super::{
 };
 use crate::access::follow::{FileError, Followed, Reading};
 
-/// How often keys are fetched in any case, so that one that was withdrawn is believed no longer.
-const FETCH_EVERY: Duration = Duration::from_secs(600);
+/// When keys are fetched.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How often in any case, so that one that was withdrawn is believed no longer.
+    every: Duration,
+    /// How soon again when a fetch failed.
+    retry: Duration,
+    /// How soon after a fetch a key that is not known leads to another, whatever callers send.
+    ask: Duration,
+    /// How long a fetch may take.
+    timeout: Duration,
+}
 
-/// How soon a fetch that failed is tried again.
-const RETRY_EVERY: Duration = Duration::from_secs(30);
-
-/// How soon after a fetch a key that is not known leads to another, whatever callers send.
-const ASK_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a fetch may take.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+const PACE: Pace = Pace {
+    every: Duration::from_secs(600),
+    retry: Duration::from_secs(30),
+    ask: Duration::from_secs(10),
+    timeout: Duration::from_secs(10),
+};
 
 /// How many verified tokens are remembered: the callers of some minutes.
 const VERIFIED_MAX: usize = 10_000;
@@ -65,6 +73,7 @@ struct Fetched {
 #[derive(Debug)]
 struct Shared {
     url: String,
+    pace: Pace,
     current: ArcSwap<InForce>,
     state: Mutex<State>,
     /// How many fetches have ended.
@@ -80,6 +89,10 @@ struct State {
 impl Provider {
     /// Reads the keys, or begins to fetch them.
     pub fn open(settings: Settings) -> Result<Self, FileError> {
+        Self::open_at(settings, PACE)
+    }
+
+    fn open_at(settings: Settings, pace: Pace) -> Result<Self, FileError> {
         let keys = match &settings.keys {
             Source::File(path) => Keys::InFile(Followed::open(Reading {
                 path: path.clone(),
@@ -92,7 +105,7 @@ impl Provider {
                     path: url.into(),
                     source,
                 };
-                Keys::Fetched(Fetched::begin(url).map_err(thread)?)
+                Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
             }
         };
         Ok(Self { settings, keys })
@@ -156,9 +169,10 @@ impl InForce {
 }
 
 impl Fetched {
-    fn begin(url: &str) -> io::Result<Self> {
+    fn begin(url: &str, pace: Pace) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             url: url.to_owned(),
+            pace,
             current: ArcSwap::from_pointee(InForce::of(KeySet::default(), &[])),
             state: Mutex::new(State {
                 // Whoever calls before the first fetch has ended waits for it.
@@ -180,7 +194,7 @@ impl Fetched {
         {
             let mut state = self.shared.state();
             if !state.is_under_way {
-                if state.ended.elapsed() < ASK_EVERY {
+                if state.ended.elapsed() < self.shared.pace.ask {
                     return false;
                 }
                 state.is_under_way = true;
@@ -188,7 +202,7 @@ impl Fetched {
                 self.asks.try_send(()).ok();
             }
         }
-        let ended = tokio::time::timeout(FETCH_TIMEOUT + Duration::from_secs(1), rounds.changed());
+        let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
         matches!(ended.await, Ok(Ok(())))
     }
 }
@@ -199,9 +213,9 @@ impl Shared {
             self.state().is_under_way = true;
             let fetched = self.fetch();
             let wait = if fetched.is_ok() {
-                FETCH_EVERY
+                self.pace.every
             } else {
-                RETRY_EVERY
+                self.pace.retry
             };
             if let Err(error) = fetched {
                 tracing::error!(
@@ -223,7 +237,7 @@ impl Shared {
     }
 
     fn fetch(&self) -> Result<(), FetchError> {
-        let bytes = get(&self.url)?;
+        let bytes = get(&self.url, self.pace.timeout)?;
         let fetched = InForce::parse(&bytes)?;
         // The same keys have verified what they have verified.
         if self.current.load().bytes_hash != fetched.bytes_hash {
@@ -247,10 +261,10 @@ enum FetchError {
     Keys(#[from] super::keys::BadKeySet),
 }
 
-fn get(url: &str) -> Result<Vec<u8>, FetchError> {
+fn get(url: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> {
     let is_https = url.starts_with("https:");
     let config = ureq::Agent::config_builder()
-        .timeout_global(Some(FETCH_TIMEOUT))
+        .timeout_global(Some(timeout))
         // One that leads elsewhere could lead to what is not protected.
         .max_redirects(0)
         .https_only(is_https);
@@ -268,3 +282,6 @@ impl fmt::Debug for InForce {
         write!(formatter, "InForce({:?})", self.set)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,9 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, as_of, blocking, gate::Caller, page, query::Checks},
+    rpc::{BATCH_BYTES, as_of, call, gate::Caller, page, query::Checks, working},
     view::{
-        View,
+        View, ViewError,
         commitments::{CommitmentKey, Due},
     },
 };
@@ -59,7 +59,7 @@ pub(super) async fn list(
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(listing.read(&view, after))).await?;
+    let response = working(move || listing.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn reliability(
         position,
     };
     let view = core.view.clone();
-    let response = blocking(move || Ok(counting.read(&view, after))).await?;
+    let response = working(move || counting.read(&view, after)).await?;
     Ok(Response::new(response))
 }
 
@@ -218,7 +218,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn read(&self, view: &View, after: Option<Due>) -> ListCommitmentsResponse {
+    fn read(&self, view: &View, after: Option<Due>) -> Result<ListCommitmentsResponse, ViewError> {
         let mut response = ListCommitmentsResponse {
             position: self.position,
             ..ListCommitmentsResponse::default()
@@ -234,9 +234,10 @@ impl Listing {
             let start = looked_at
                 .as_ref()
                 .map_or(Bound::Included(&first), Bound::Excluded);
+            call::go_on()?;
             let found = view.commitments_by_due(self.position, start);
             let Some((end, _)) = found.last() else {
-                return response;
+                return Ok(response);
             };
             looked_at = Some(end.clone());
             for (due, commitment) in found {
@@ -245,7 +246,7 @@ impl Listing {
                     .due_before
                     .is_some_and(|before| due.due >= before)
                 {
-                    return response;
+                    return Ok(response);
                 }
                 // Walked past uncounted: no token may name a plan that is hidden.
                 if !self.permits.hold(&due.plan_id) {
@@ -256,7 +257,7 @@ impl Listing {
                     let last = last.as_ref().map(due_bytes).unwrap_or_default();
                     let place = page::pinned_place(self.position, &last);
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 scanned += 1;
                 let shown = commitment.and_then(|it| self.filter.shown(&due, it));
@@ -287,22 +288,27 @@ struct Counting {
 }
 
 impl Counting {
-    fn read(&self, view: &View, after: Option<String>) -> GetReliabilityResponse {
+    fn read(
+        &self,
+        view: &View,
+        after: Option<String>,
+    ) -> Result<GetReliabilityResponse, ViewError> {
         let mut response = GetReliabilityResponse {
             position: self.position,
             ..GetReliabilityResponse::default()
         };
         let mut scanned = 0;
         if !self.query.assignee.is_empty() {
-            let counted = self.count(view, &self.query.assignee, &mut scanned);
+            let counted = self.count(view, &self.query.assignee, &mut scanned)?;
             response.assignees.extend(counted);
-            return response;
+            return Ok(response);
         }
         let (mut looked_at, mut last) = (after.clone(), after);
         loop {
+            call::go_on()?;
             let holders = view.holders(looked_at.as_deref(), SCANNED_ASSIGNEES);
             let Some(end) = holders.last() else {
-                return response;
+                return Ok(response);
             };
             looked_at = Some(end.to_string());
             for holder in holders {
@@ -315,13 +321,13 @@ impl Counting {
                     let last = last.unwrap_or_default();
                     let place = page::pinned_place(self.position, last.as_bytes());
                     response.next_page_token = page::token(&self.query, &place);
-                    return response;
+                    return Ok(response);
                 }
                 // Whoever is passed over costs a look too.
                 scanned += 1;
                 response
                     .assignees
-                    .extend(self.count(view, &holder, &mut scanned));
+                    .extend(self.count(view, &holder, &mut scanned)?);
                 last = Some(holder.to_string());
             }
         }
@@ -354,11 +360,12 @@ impl Counting {
         view: &View,
         assignee: &str,
         scanned: &mut usize,
-    ) -> Option<proto::Reliability> {
+    ) -> Result<Option<proto::Reliability>, ViewError> {
         let mut reliability = Reliability::default();
         let mut held_one = false;
         let mut after: Option<CommitmentKey> = None;
         loop {
+            call::go_on()?;
             let held = view.held_by(assignee, self.position, after.as_ref());
             let Some((last, _)) = held.last() else {
                 break;
@@ -376,7 +383,7 @@ impl Counting {
                 }
             }
         }
-        held_one.then(|| shown(assignee, &reliability))
+        Ok(held_one.then(|| shown(assignee, &reliability)))
     }
 }
 

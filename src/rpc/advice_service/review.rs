@@ -9,7 +9,7 @@ use crate::{
         findings,
     },
     proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
-    rpc::{as_of, gate::Caller, query::Checks, status::quoted},
+    rpc::{as_of, call, gate::Caller, query::Checks, status::quoted},
 };
 
 /// How many findings an answer holds at most: some of a plan with as many things wrong are enough to
@@ -33,7 +33,10 @@ pub(super) async fn answer(
     let core = caller.core_at(request.min_position).await?;
     let reviewed = as_of::ask(core, plan, point, move |_, asked| {
         let is_wanted = |code: &Code, level: FindingLevel| {
-            level >= min_level && (codes.is_empty() || codes.contains(&code))
+            // Nobody reads what is found for a caller who has gone.
+            call::go_on().is_ok()
+                && level >= min_level
+                && (codes.is_empty() || codes.contains(&code))
         };
         let (findings, truncated) = first(findings(&asked.moment, is_wanted));
         Ok(ReviewPlanResponse {

@@ -10,7 +10,7 @@ use crate::{
         AttemptState, SearchTacticsRequest, SearchTacticsResponse, TacticHit, TacticState,
         TextMatch, point::Point,
     },
-    rpc::{BATCH_BYTES, Core, as_of, blocking, gate::Caller, page, query::Checks},
+    rpc::{BATCH_BYTES, Core, as_of, call, gate::Caller, page, query::Checks, working},
     view::{
         View, ViewError,
         search::{Hit, Query, Texts, terms},
@@ -47,7 +47,7 @@ pub(super) async fn answer(
         None => query.as_of = position(core, point).await?,
     }
     let view = core.view.clone();
-    let response = blocking(move || search(&view, &query, &request)).await?;
+    let response = working(move || search(&view, &query, &request)).await?;
     Ok(Response::new(response))
 }
 
@@ -192,6 +192,7 @@ fn search(
         if bytes >= BATCH_BYTES {
             break;
         }
+        call::go_on()?;
         let hit = show(hit, &mut texts, &query.terms)?;
         bytes += hit.encoded_len();
         response.hits.push(hit);

@@ -20,13 +20,13 @@ use crate::{
     rpc::{
         Core,
         as_of::{self, Asked},
-        blocking,
+        call,
         gate::{Caller, Permitted},
         page,
         query::Checks,
-        status,
+        status, working,
     },
-    view::{View, outcomes::CellKey},
+    view::{View, ViewError, outcomes::CellKey},
 };
 
 /// How many cells, or kinds, one page looks through before it ends early.
@@ -70,7 +70,7 @@ pub(super) async fn answer(
             None => as_of::position(core, as_of).await?,
         };
         let view = core.view.clone();
-        blocking(move || Ok(page.of_all(&view, position))).await?
+        working(move || page.of_all(&view, position)).await?
     };
     Ok(Response::new(response))
 }
@@ -192,7 +192,7 @@ impl Page {
     }
 
     /// Rows of all plans.
-    fn of_all(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn of_all(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         match self.filter.grouping {
             Grouping::Kind => self.kinds(view, position),
             Grouping::Strategy | Grouping::Plan => self.groups(view, position),
@@ -200,7 +200,7 @@ impl Page {
     }
 
     /// Kinds over all plans.
-    fn kinds(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn kinds(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
         if !self.permits.is_all() {
             let totals = view.kind_totals(position, |plan_id| self.permits.hold(plan_id));
@@ -208,26 +208,27 @@ impl Page {
                 self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
             });
             let rows = rows.take(self.size + 1).map(of_kind).collect();
-            return self.shown(rows, position);
+            return Ok(self.shown(rows, position));
         }
         if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
             let counted = behind.map(|kind| (kind.clone(), view.kind_total(kind, position)));
             let counted = counted.filter(|(_, tally)| !tally.is_empty());
-            return self.shown(counted.map(of_kind).collect(), position);
+            return Ok(self.shown(counted.map(of_kind).collect(), position));
         }
         let mut rows = Vec::new();
         let (mut after, mut scanned) = (self.after.clone(), 0);
         loop {
+            call::go_on()?;
             let kinds = view.kinds(position, after.as_ref().map(|it| it.kind.as_str()));
             if kinds.is_empty() {
-                return self.page(rows, position, None);
+                return Ok(self.page(rows, position, None));
             }
             for (kind, tally) in kinds {
                 let full = rows.len() == self.size && !tally.is_empty();
                 if full || scanned >= SCANNED_CELLS_MAX {
-                    return self.page(rows, position, after.as_ref());
+                    return Ok(self.page(rows, position, after.as_ref()));
                 }
                 scanned += 1;
                 let (key, row) = of_kind((kind, tally));
@@ -239,16 +240,17 @@ impl Page {
 
     /// Strategies or plans over all plans. The cells of one stand together, so a row is whole when the
     /// next begins; a page ends only there, or where nothing of a row was counted yet.
-    fn groups(&self, view: &View, position: u64) -> GetTacticStatsResponse {
+    fn groups(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let grouping = self.filter.grouping;
         let mut rows = Vec::new();
         let mut open: Option<(Group, Tally)> = None;
         let (mut looked_at, mut after, mut scanned) = (self.after.clone(), self.after.clone(), 0);
         loop {
+            call::go_on()?;
             let cells = view.cells(position, looked_at.as_ref());
             let Some((end, _)) = cells.last() else {
                 rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
-                return self.page(rows, position, None);
+                return Ok(self.page(rows, position, None));
             };
             looked_at = Some(end.clone());
             for (key, tally) in cells {
@@ -262,7 +264,7 @@ impl Page {
                 }
                 let full = rows.len() == self.size && !tally.is_empty();
                 if open.is_none() && (full || scanned >= SCANNED_CELLS_MAX) {
-                    return self.page(rows, position, after.as_ref());
+                    return Ok(self.page(rows, position, after.as_ref()));
                 }
                 scanned += 1;
                 if !tally.is_empty() && self.filter.takes_kind(&key.kind) {

@@ -14,7 +14,7 @@ use crate::{
         ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingTarget, explain_request,
     },
     rpc::{
-        Core, as_of,
+        Core, as_of, call,
         gate::Caller,
         query::Checks,
         status::{self, of_view, quoted, with_metadata},
@@ -83,6 +83,7 @@ pub(super) async fn answer(
 
 /// What may be told of a plan. Reads disks.
 pub(super) fn told_of(core: &Core, permits: &Permits, plan_id: &str) -> Result<Other, ViewError> {
+    call::go_on()?;
     if !permits.hold(plan_id) {
         return Ok(Other::Hidden);
     }

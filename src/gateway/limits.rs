@@ -1,0 +1,258 @@
+//! How much callers may do at once: each of them, so that none takes from the others, and all of
+//! them, so that what is answered is answered in time. It stands behind whatever says who calls.
+//! Health is never limited.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+};
+use tower::Layer;
+
+mod callers;
+mod held;
+
+use self::{
+    callers::{Caller, Callers},
+    held::Held,
+};
+use crate::{
+    access::{Principal, rights::Rpc},
+    config::limits::Limits,
+    rpc::{
+        self,
+        call::{self, Call},
+        status,
+    },
+};
+
+/// How many calls that write are under way at most, whoever calls. They wait in the writer's queue,
+/// and so many of them are answered within half a second by a disk that makes 16,000 a second durable.
+const WRITES_AT_ONCE: usize = 8_192;
+/// How many other calls that end by themselves are under way at most. The long ones among them also
+/// wait for turns.
+const READS_AT_ONCE: usize = 8_192;
+/// How much earlier than its caller a call gives up, so that the answer still says why: a twentieth
+/// of its time, and no more than this.
+const LEAD_MAX: Duration = Duration::from_millis(50);
+
+/// Limits the calls to the services behind it.
+#[derive(Clone)]
+pub(super) struct LimitsLayer(Arc<Shared>);
+
+/// Services whose calls are limited.
+#[derive(Clone)]
+pub(super) struct Limited<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    callers: Callers,
+    writes: Arc<AtomicUsize>,
+    reads: Arc<AtomicUsize>,
+    /// How long a call with one answer may take.
+    call_time_max: Duration,
+}
+
+/// A call that is let through.
+struct Admitted {
+    call: Call,
+    /// How long it may take until its answer begins.
+    time_max: Duration,
+    held: Held,
+}
+
+/// A place among the calls under way, given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// Takes one of `max` places. A few who come for the last one at once may all go without.
+    fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let place = Self(taken.clone());
+        (taken.fetch_add(1, Ordering::AcqRel) < max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl LimitsLayer {
+    /// Limits as they are configured.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self(Arc::new(Shared {
+            callers: Callers::new(limits.clone()),
+            writes: Arc::default(),
+            reads: Arc::default(),
+            call_time_max: Duration::from_secs(limits.call_seconds),
+        }))
+    }
+}
+
+impl Shared {
+    /// Lets a call through, with its places, or says why not. Its rate is counted first: who sends too
+    /// much has used it up also by what is refused for another reason.
+    fn admit<B>(&self, rpc: Rpc, request: &http::Request<B>) -> Result<Admitted, Status> {
+        let caller = match request.extensions().get::<Principal>() {
+            Some(principal) => self.callers.of(principal.name()),
+            None => self.callers.anonymous(),
+        };
+        let limits = &self.callers.limits;
+        if let Some(wait) = caller.rate_wait() {
+            return Err(status::too_fast(
+                &caller.name,
+                limits.calls_per_second,
+                wait,
+            ));
+        }
+        let mut places = [None, None];
+        if rpc == Rpc::Watch {
+            let max = limits.watches_at_once;
+            let place = Place::take(&caller.watches, max as usize);
+            let refused = || status::too_many_watches(&caller.name, max);
+            places[0] = Some(place.ok_or_else(refused)?);
+        } else {
+            let max = limits.calls_at_once;
+            let place = Place::take(&caller.under_way, max as usize);
+            let refused = || status::too_many_calls(&caller.name, max);
+            places[0] = Some(place.ok_or_else(refused)?);
+            places[1] = self.place_among_all(rpc, &caller)?;
+        }
+        let own = timeout_of(request.headers());
+        let ends_after = if is_stream(rpc) { own } else { None };
+        let time_max = own.map_or(self.call_time_max, |own| own.min(self.call_time_max));
+        let deadline = if is_stream(rpc) { own } else { Some(time_max) };
+        let call = Call::new(caller.name.clone(), deadline, caller.pace.clone());
+        let held = Held::new(places, call.clone(), ends_after);
+        Ok(Admitted {
+            call,
+            time_max,
+            held,
+        })
+    }
+
+    /// A place among the calls of all callers. Nobody may hold more of them than are left, so that
+    /// whoever takes much leaves room for others: one caller at most half of them, two a third each.
+    fn place_among_all(&self, rpc: Rpc, caller: &Caller) -> Result<Option<Place>, Status> {
+        let (taken, max) = match rpc {
+            Rpc::Execute | Rpc::ExecuteStream => (&self.writes, WRITES_AT_ONCE),
+            // What operators see and settle by is never refused because others do much.
+            Rpc::GetStatus | Rpc::ConfirmClock | Rpc::SetLogFilter => return Ok(None),
+            Rpc::GetPlan
+            | Rpc::ListPlans
+            | Rpc::ListEvents
+            | Rpc::ReadLog
+            | Rpc::Watch
+            | Rpc::DiffPlan
+            | Rpc::ListRevisions
+            | Rpc::Explain
+            | Rpc::SuggestTactic
+            | Rpc::ReviewPlan
+            | Rpc::ListCommitments
+            | Rpc::GetReliability
+            | Rpc::GetTacticStats
+            | Rpc::AssessStrategy
+            | Rpc::SearchTactics
+            | Rpc::GetCheckpoint
+            | Rpc::ProveInclusion
+            | Rpc::ProveConsistency
+            | Rpc::ReadRaw
+            | Rpc::Backup
+            | Rpc::Reflection => (&self.reads, READS_AT_ONCE),
+        };
+        let left = max.saturating_sub(taken.load(Ordering::Acquire));
+        if caller.under_way.load(Ordering::Acquire) > left {
+            return Err(status::overloaded());
+        }
+        Place::take(taken, max)
+            .map(Some)
+            .ok_or_else(status::overloaded)
+    }
+}
+
+/// Whether the answer goes on until one side ends it.
+fn is_stream(rpc: Rpc) -> bool {
+    matches!(
+        rpc,
+        Rpc::ExecuteStream
+            | Rpc::ReadLog
+            | Rpc::Watch
+            | Rpc::ReadRaw
+            | Rpc::Backup
+            | Rpc::Reflection
+    )
+}
+
+/// A little less than how long the caller waits, if it says so.
+fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+    let timeout = rpc::timeout_of(headers)?;
+    Some(timeout - (timeout / 20).min(LEAD_MAX))
+}
+
+impl<S> Layer<S> for LimitsLayer {
+    type Service = Limited<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Limited {
+            inner,
+            shared: self.0.clone(),
+        }
+    }
+}
+
+impl<S, B> Service<http::Request<B>> for Limited<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        // Health, and what nobody serves.
+        let Some(rpc) = Rpc::of(request.uri().path()) else {
+            return Box::pin(self.inner.call(request));
+        };
+        let admitted = match self.shared.admit(rpc, &request) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Box::pin(async move { Ok(refused.into_http()) }),
+        };
+        let Admitted {
+            call,
+            time_max,
+            held,
+        } = admitted;
+        // Within the call, so that what the service begins at once knows whose it is.
+        let answer = call::within(call.clone(), || self.inner.call(request));
+        let answer = call::answering(call, answer);
+        Box::pin(async move {
+            match tokio::time::timeout(time_max, answer).await {
+                Ok(answered) => Ok(held.until_sent(answered?)),
+                Err(_) => {
+                    held.finished();
+                    Ok(status::timed_out(time_max).into_http())
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
