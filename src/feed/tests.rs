@@ -78,8 +78,19 @@ fn kinds() -> impl Strategy<Value = u64> {
 
 fn filters() -> impl Strategy<Value = Filter> {
     let plan_ids = proptest::sample::subsequence(PLANS.to_vec(), 0..3);
-    (plan_ids, prop_oneof![2 => Just(u64::MAX), 3 => kinds()])
-        .prop_map(|(plan_ids, kinds)| filter(&plan_ids, kinds))
+    let permits = prop_oneof![
+        2 => Just(Permits::all()),
+        1 => Just(Permits::only(|plan_id| plan_id == PLANS[0])),
+    ];
+    (
+        plan_ids,
+        prop_oneof![2 => Just(u64::MAX), 3 => kinds()],
+        permits,
+    )
+        .prop_map(|(plan_ids, kinds, permits)| Filter {
+            permits,
+            ..filter(&plan_ids, kinds)
+        })
 }
 
 fn runtime() -> tokio::runtime::Runtime {

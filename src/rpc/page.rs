@@ -1,5 +1,6 @@
 //! Pages of lists: their sizes, and tokens that say where to go on. A token is opaque to clients and
-//! bound to the query it came from.
+//! bound to the query it came from. It says where to go on and gives no right: each page shows what its own
+//! caller may see. Whoever may not see all plans gets none that names a hidden one.
 
 use prost::Message;
 use tonic::Status;

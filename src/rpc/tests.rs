@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod backup;
+mod gate;
 
 struct World {
     journal: Arc<FakeJournal>,

@@ -55,6 +55,7 @@ mod reading;
 mod real_history;
 mod restore;
 mod review;
+mod rights;
 mod search;
 #[cfg(feature = "ci")]
 mod segments;

@@ -14,6 +14,7 @@ use crate::{
     proto::{CauseRole, Event, ExplainedEvent, ExplainedSide, Failure, LinkRole},
 };
 
+mod hidden;
 mod world;
 
 use world::{
