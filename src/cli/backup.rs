@@ -47,9 +47,6 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub from: Remote,
-    /// How it is reached.
-    #[command(flatten)]
-    pub way: Way,
     /// Take what is whole in this data directory, which no daemon has open: for one that is damaged
     /// and not served any more.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "after", "from_position"])]
@@ -63,6 +60,9 @@ pub struct Arguments {
     /// Replace FILE if it is a backup of which the new one holds all. Nothing else is replaced.
     #[arg(long)]
     pub overwrite: bool,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// Why there is no backup.

@@ -42,9 +42,6 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub to: Remote,
-    /// How it is reached.
-    #[command(flatten)]
-    pub way: Way,
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -59,6 +56,9 @@ pub struct Arguments {
     /// How many events to show: 1 to 1,000 [default: 256].
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub max_events: Option<u32>,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// How an explanation is written.

@@ -33,12 +33,12 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub from: Remote,
-    /// How it is reached.
-    #[command(flatten)]
-    pub way: Way,
     /// Write to this file, which appears only once it is whole; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// Why an export ended early.

@@ -42,10 +42,10 @@ enum Place {
 #[command(next_help_heading = "How the daemon is reached")]
 pub struct Way {
     /// Trust the certificate authorities in this PEM file, and no others, for https://. Without it those
-    /// that the system trusts [env: STRATA_CA_FILE]
+    /// that the system trusts [env: `STRATA_CA_FILE`]
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Say who calls by the token in this file; it is read for each call [env: STRATA_TOKEN_FILE]
+    /// Say who calls by the token in this file; it is read for each call [env: `STRATA_TOKEN_FILE`]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Say who calls by the certificate in this PEM file, for https://
@@ -140,6 +140,7 @@ impl Way {
 }
 
 /// A refusal in words, with what can be done about it on the command line.
+#[must_use]
 pub fn words(refusal: &Refusal) -> impl fmt::Display {
     let advice = match refusal.known_reason() {
         Some(ErrorReason::CredentialsRequired) => "\nsay who calls: --token-file FILE, or \
