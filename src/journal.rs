@@ -14,7 +14,7 @@ pub(crate) mod fake;
 mod high_water;
 mod home;
 mod left;
-mod pack;
+pub mod pack;
 pub mod sled;
 mod space;
 pub mod underway;

@@ -152,7 +152,6 @@ impl http_body::Body for Timely {
 mod tests {
     use std::{convert::Infallible, future::poll_fn};
 
-    use http_body::Body as _;
     use tonic::Code;
     use tower::{ServiceExt as _, service_fn};
 

@@ -33,7 +33,7 @@ mod frames;
 mod line;
 pub mod open;
 
-pub use self::line::CallLog;
+pub use self::line::{CallLog, trace_id_of};
 use self::{figures::Figures, frames::Frames, line::Lines};
 
 /// What is called: an RPC, health, or something that there is not. There are no more names than

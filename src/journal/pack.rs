@@ -27,15 +27,20 @@ const LENGTH_BYTES: usize = 4;
 
 /// What is wrong with a stored value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Flaw {
+pub enum Flaw {
+    /// It ends before its last commit does.
     #[error("the stored value is cut short")]
     Short,
+    /// Another version wrote it.
     #[error("the stored value has format {0}, which this version cannot read")]
     Format(u8),
+    /// Its bytes are not those that were written here.
     #[error("the checksum of the stored value does not match its bytes")]
     Checksum,
+    /// No value is written without a commit.
     #[error("the stored value holds no commit")]
     Empty,
+    /// Something was written behind it.
     #[error("the stored value has bytes after its last commit")]
     Trailing,
 }
@@ -69,7 +74,7 @@ fn run_length(group: &[Bytes]) -> usize {
 /// # Panics
 ///
 /// If a run holds 4 Gi commits or a commit 4 GiB. The journal's bounds are far below.
-pub(super) fn encode(first: u64, run: &[Bytes], value: &mut Vec<u8>) {
+pub fn encode(first: u64, run: &[Bytes], value: &mut Vec<u8>) {
     value.clear();
     value.push(FORMAT);
     value.extend_from_slice(&length(run.len()).to_be_bytes());
@@ -93,7 +98,7 @@ fn checksum(first: u64, value: &[u8]) -> u32 {
 }
 
 /// Checks a stored value and opens it: its commits can then be walked.
-pub(super) fn decode(first: u64, value: &[u8]) -> Result<Frames<'_>, Flaw> {
+pub fn decode(first: u64, value: &[u8]) -> Result<Frames<'_>, Flaw> {
     match value.first() {
         None => return Err(Flaw::Short),
         Some(&FORMAT) => {}
@@ -116,7 +121,7 @@ pub(super) fn decode(first: u64, value: &[u8]) -> Result<Frames<'_>, Flaw> {
 }
 
 /// The commits of one value, as the ranges of its bytes where they lie.
-pub(super) struct Frames<'a> {
+pub struct Frames<'a> {
     value: &'a [u8],
     at: usize,
     left: u32,

@@ -22,14 +22,15 @@ pub(super) fn size(check: &mut Checks, asked: u32) -> usize {
 }
 
 /// A token for going on after `place` with the same `query`.
-pub(super) fn token(query: &impl Message, place: &[u8]) -> String {
+#[must_use]
+pub fn token(query: &impl Message, place: &[u8]) -> String {
     let mut bytes = fingerprint(query).to_vec();
     bytes.extend_from_slice(place);
     hex::encode(bytes)
 }
 
 /// The place that a token names; nothing for the first page.
-pub(super) fn place(query: &impl Message, token: &str) -> Result<Option<Vec<u8>>, Status> {
+pub fn place(query: &impl Message, token: &str) -> Result<Option<Vec<u8>>, Status> {
     if token.is_empty() {
         return Ok(None);
     }

@@ -207,7 +207,8 @@ fn milliseconds(took: std::time::Duration) -> f64 {
 }
 
 /// The id of the trace in a `traceparent`, if it is well made.
-fn trace_id_of(traceparent: &HeaderValue) -> Option<String> {
+#[must_use]
+pub fn trace_id_of(traceparent: &HeaderValue) -> Option<String> {
     let mut parts = traceparent.to_str().ok()?.split('-').skip(1);
     let id = parts.next()?;
     let is_id = id.len() == 32

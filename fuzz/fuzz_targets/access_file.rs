@@ -1,0 +1,4 @@
+//! The access file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strata_fuzz::access::access_file(bytes));

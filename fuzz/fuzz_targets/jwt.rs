@@ -1,0 +1,4 @@
+//! A signed token.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strata_fuzz::access::jwt(bytes));
