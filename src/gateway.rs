@@ -9,21 +9,25 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::{access::door::Access, config::limits::Limits};
+use crate::access::door::Access;
 
 mod authentication;
 mod bodies;
 pub mod connections;
 pub mod cors;
-mod limits;
+pub mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
 mod wire;
 
 use self::{
-    authentication::AuthenticationLayer, bodies::BodiesLayer, connections::Bounds, cors::Origins,
-    limits::LimitsLayer, tls::Tls,
+    authentication::AuthenticationLayer,
+    bodies::BodiesLayer,
+    connections::Bounds,
+    cors::Origins,
+    limits::{Limits, LimitsLayer},
+    tls::Tls,
 };
 
 /// What calls come through before they reach the services.
