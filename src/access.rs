@@ -21,7 +21,7 @@ use self::{
 /// The name of the caller of a daemon that does not ask who calls.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// The name under which the daemon's own clock records.
+/// The name under which the daemon itself records: its clock, and what it is to begin with.
 pub const CLOCK: &str = "stratad";
 
 /// The longest name of a principal, in characters: that of an actor.
@@ -95,11 +95,21 @@ impl Principal {
     /// Whoever calls a daemon that does not ask: may do all.
     #[must_use]
     pub fn anonymous() -> Self {
+        Self::of_everything(ANONYMOUS)
+    }
+
+    /// The daemon itself: may do all.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self::of_everything(CLOCK)
+    }
+
+    fn of_everything(name: &str) -> Self {
         let everything = |role| Grant {
             role,
             plans: vec![Pattern::all()],
         };
-        Self::new(ANONYMOUS, Role::ALL.map(everything).into())
+        Self::new(name, Role::ALL.map(everything).into())
     }
 
     /// Its name: the actor of what it records.
@@ -130,6 +140,32 @@ impl Principal {
     #[must_use]
     pub fn scope_of_command(&self, command: &str) -> Scope {
         self.scope_of(|role| role.may_command(command))
+    }
+
+    /// Whether it may make this call with a plan: whether [`scope`](Self::scope) holds it.
+    #[must_use]
+    pub fn may(&self, rpc: Rpc, plan_id: &str) -> bool {
+        self.is_granted(|role| role.may_call(rpc), |plan| plan.matches(plan_id))
+    }
+
+    /// Whether it may make this call with every plan there can be.
+    #[must_use]
+    pub fn may_with_all(&self, rpc: Rpc) -> bool {
+        self.is_granted(|role| role.may_call(rpc), Pattern::is_all)
+    }
+
+    /// Whether it may send a plan a command, by the name of the command's field in `Command`.
+    #[must_use]
+    pub fn may_command(&self, command: &str, plan_id: &str) -> bool {
+        let may = |role: Role| role.may_command(command);
+        self.is_granted(may, |plan| plan.matches(plan_id))
+    }
+
+    fn is_granted(&self, may: impl Fn(Role) -> bool, over: impl Fn(&Pattern) -> bool) -> bool {
+        let grants = self.grants.iter();
+        grants
+            .filter(|grant| may(grant.role))
+            .any(|grant| grant.plans.iter().any(&over))
     }
 
     fn scope_of(&self, may: impl Fn(Role) -> bool) -> Scope {

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod data_dir;
 pub mod explain;
 pub mod export;
+pub mod health;
 pub mod import;
 pub mod key;
 pub mod progress;
@@ -62,6 +63,9 @@ pub enum Command {
     /// Tell why something in a plan is as it is.
     #[command(long_about = explain::LONG_ABOUT, after_help = explain::AFTER_HELP)]
     Explain(explain::Arguments),
+    /// Ask a running daemon whether it serves.
+    #[command(long_about = health::LONG_ABOUT, after_help = health::AFTER_HELP)]
+    Health(health::Arguments),
     /// Take a backup from a running daemon.
     #[command(long_about = backup::LONG_ABOUT, after_help = backup::AFTER_HELP)]
     Backup(backup::Arguments),
@@ -95,6 +99,9 @@ pub enum Failure {
     /// Nothing was explained.
     #[error(transparent)]
     Explain(#[from] explain::ExplainError),
+    /// The daemon does not serve, or cannot be asked.
+    #[error(transparent)]
+    Health(#[from] health::HealthError),
     /// There is no backup.
     #[error(transparent)]
     Backup(#[from] backup::BackupError),
@@ -143,6 +150,7 @@ impl Failure {
             | Self::Import(_)
             | Self::Export(_)
             | Self::Explain(_)
+            | Self::Health(_)
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
@@ -159,6 +167,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Import(arguments) => import::run(&arguments)?,
         Command::Export(arguments) => export::run(&arguments)?,
         Command::Explain(arguments) => explain::run(&arguments)?,
+        Command::Health(arguments) => health::run(&arguments)?,
         Command::Backup(arguments) => backup::run(&arguments)?,
         Command::Restore(arguments) => restore::run(&arguments)?,
         Command::Key(arguments) => key::run(&arguments)?,

@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_health::{
@@ -27,6 +27,7 @@ use crate::{
     feed::Feed,
     gateway::{
         Gateway,
+        calls::{Calls, Ended, Noting, Trace, open},
         connections::Bounds,
         tls::{Tls, TlsError},
     },
@@ -41,11 +42,20 @@ use crate::{
         history_service_server::HistoryServiceServer, plan_service_server::PlanServiceServer,
     },
     rpc::{
-        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, admin_service::Admin,
-        advice_service::Advice, audit_service::Audit, documented::Documented,
-        history_service::History, plan_service::Plans,
+        Core, Gate, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX,
+        admin_service::{Admin, Process, Standing},
+        advice_service::Advice,
+        audit_service::Audit,
+        documented::Documented,
+        history_service::History,
+        plan_service::Plans,
     },
-    telemetry::figures::{self, FiguresError},
+    telemetry::{
+        figures::{self, FiguresError},
+        filter,
+        otlp::{Otlp, OtlpError},
+        process,
+    },
     view::{View, ViewError},
     writer::{
         WriteFailure, Writer,
@@ -54,6 +64,7 @@ use crate::{
 };
 
 mod lapses;
+mod notify;
 mod watchdog;
 
 /// The services that health speaks of; the empty name stands for the daemon. It comes last: when the
@@ -109,6 +120,9 @@ pub enum DaemonError {
     /// There is no place for the metrics.
     #[error(transparent)]
     Figures(#[from] FiguresError),
+    /// Nothing can be sent to the collector.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// The certificate of the daemon cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -124,31 +138,63 @@ pub enum DaemonError {
 }
 
 /// Serves `listener` from the data directory of `config` until `stop` completes, then drains and
-/// returns.
+/// returns. The services themselves are handed to `inside`: whoever calls them there has passed nothing
+/// that asks, and must say who calls.
 pub async fn run(
     config: Config,
     listener: TcpListener,
+    inside: oneshot::Sender<Routes>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    config.metrics_listen.map_or(Ok(()), figures::serve)?;
-    let gateway = gateway(&config).await?;
+    let seeing = &config.seeing;
+    let endpoint = (!seeing.otlp_endpoint.is_empty()).then_some(&seeing.otlp_endpoint);
+    let otlp = endpoint.map(|url| Otlp::start(url, seeing.trace_calls_in_a_million));
+    let otlp = otlp.transpose()?;
+    figures::start(config.metrics_listen, otlp.as_ref().map(Otlp::meter))?;
+    let calls = noting(&config, otlp.as_ref());
+    let ended = serve_until(config, listener, inside, stop, calls).await;
+    if let Some(otlp) = otlp {
+        otlp.stop().await;
+    }
+    ended
+}
+
+async fn serve_until(
+    config: Config,
+    listener: TcpListener,
+    inside: oneshot::Sender<Routes>,
+    stop: impl Future<Output = ()> + Send + 'static,
+    calls: Calls,
+) -> Result<(), DaemonError> {
+    let gateway = gateway(&config, calls.clone()).await?;
+    let tls = gateway.tls.clone();
+    let process = Process {
+        set_log_filter: filter::set,
+        look: Box::new(move || Standing {
+            log_filter: filter::in_force(),
+            connections: open::connections(),
+            calls_under_way: calls.under_way(),
+            certificate_expires_at: tls.as_ref().and_then(|tls| tls.expires_at()),
+        }),
+    };
     let gate = Gate::default();
     let (mut health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let close = CancellationToken::new();
-    let mut server = tokio::spawn(serve(
-        &gate,
-        health_service,
-        gateway,
-        listener,
-        close.clone(),
-    )?);
+    let services = services(&gate, health_service)?;
+    // Nobody is there unless something is to be recorded to begin with.
+    drop(inside.send(services.clone()));
+    let mut server = tokio::spawn(gateway.serve(listener, services, &DESCRIPTORS, close.clone()));
 
     let drain = Duration::from_secs(config.drain_seconds);
     let stop = stop_token(stop);
     let interrupt = stop.clone();
-    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt));
-    let engine = match opening.await {
+    let opening = tokio::task::spawn_blocking(move || Engine::start(&config, &interrupt, process));
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = notify::starting() => return Err(DaemonError::Thread("start")),
+    };
+    let engine = match opened {
         Ok(Ok(engine)) => engine,
         Ok(Err(DaemonError::View(ViewError::Interrupted))) => return Ok(()),
         Ok(Err(error)) => return Err(error),
@@ -157,6 +203,7 @@ pub async fn run(
     gate.open(engine.core.clone());
     set_health(&health, ServingStatus::Serving).await;
     tracing::info!(head = engine.core.feed.head(), "serving");
+    notify::ready();
 
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -168,6 +215,7 @@ pub async fn run(
     };
 
     tracing::info!("stopping");
+    notify::stopping();
     set_health(&health, ServingStatus::NotServing).await;
     gate.stop();
     close.cancel();
@@ -221,13 +269,22 @@ struct Engine {
 
 impl Engine {
     /// Opens the log, brings the view up to it and starts the threads. Takes as long as recovery.
-    fn start(config: &Config, interrupt: &CancellationToken) -> Result<Self, DaemonError> {
+    fn start(
+        config: &Config,
+        interrupt: &CancellationToken,
+        process: Process,
+    ) -> Result<Self, DaemonError> {
+        let (began, started_at) = (Instant::now(), SystemTime::now());
+        process::show_start(started_at);
         let options = SledOptions {
             cache_bytes: config.journal_cache_bytes,
         };
         let journal: Arc<dyn Journal> = Arc::new(SledJournal::open(&config.data_dir, options)?);
+        figures::show_phase("log", began.elapsed());
         let signing_key = signing_key(&config.data_dir, journal.as_ref())?;
+        let view_began = Instant::now();
         let view = Arc::new(open_view(config, &journal, interrupt)?);
+        figures::show_phase("view", view_began.elapsed());
         let machine =
             Machine::with_disk_of(&config.data_dir).map_err(|source| DaemonError::Disk {
                 dir: config.data_dir.clone(),
@@ -260,9 +317,12 @@ impl Engine {
             signing_key,
             guard,
             sync_stall: Duration::from_secs(config.sync_stall_seconds),
-            started_at: SystemTime::now(),
+            started_at,
             plan_cache_bytes: config.plan_cache_bytes,
+            process,
         };
+        figures::show_phase("all", began.elapsed());
+        figures::show_journal_cache(config.journal_cache_bytes);
         Ok(Self {
             core: Arc::new(core),
             writer: writer_thread,
@@ -343,11 +403,26 @@ fn spawn(
         .map_err(|_| DaemonError::Thread(name))
 }
 
+/// What is noted of calls.
+fn noting(config: &Config, otlp: Option<&Otlp>) -> Calls {
+    let slow = config.seeing.slow_call_milliseconds;
+    let noting = Noting {
+        log: config.seeing.call_log,
+        slow: (slow > 0).then(|| Duration::from_millis(slow)),
+    };
+    let trace = otlp.map(|otlp| {
+        let tracer = otlp.tracer();
+        Box::new(move |call: &Ended| tracer.trace(call)) as Trace
+    });
+    Calls::new(noting, trace)
+}
+
 /// What calls come through. Reads the files that it needs.
-async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
+async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> {
     let access = config.access.settings();
     let opening = tokio::task::spawn_blocking(move || Access::open(&access));
     Ok(Gateway {
+        calls,
         tls: config.serving.tls_files().map(Tls::open).transpose()?,
         access: opening.await.map_err(|_| DaemonError::Thread("start"))??,
         origins: config.serving.cors_origins.clone(),
@@ -360,13 +435,7 @@ async fn gateway(config: &Config) -> Result<Gateway, DaemonError> {
 }
 
 /// Serves all services until `close` is cancelled and the calls under way have ended.
-fn serve<H: Health>(
-    gate: &Gate,
-    health: HealthServer<H>,
-    gateway: Gateway,
-    listener: TcpListener,
-    close: CancellationToken,
-) -> Result<impl Future<Output = ()> + use<H>, DaemonError> {
+fn services<H: Health>(gate: &Gate, health: HealthServer<H>) -> Result<Routes, DaemonError> {
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure();
         DESCRIPTORS
@@ -399,15 +468,14 @@ fn serve<H: Health>(
     let admin = AdminServiceServer::new(Admin::new(gate.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
-    let services = Routes::new(health)
+    Ok(Routes::new(health)
         .add_service(Documented(plans))
         .add_service(Documented(history))
         .add_service(Documented(advice))
         .add_service(Documented(audit))
         .add_service(Documented(admin))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    Ok(gateway.serve(listener, services, &DESCRIPTORS, close))
+        .add_service(reflection().build_v1alpha()?))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -12,6 +12,7 @@
 //! - [`reliability`]: how people keep their commitments, counted;
 //! - [`event`]: names, subjects and one-line summaries of events, and events back to commands;
 //! - [`wording`]: what the words of an intent say about it;
+//! - [`permits`]: which plans somebody may be shown;
 //! - [`stats`], [`assess`], [`review`]: how often tactics work, how strategies do, what is wrong;
 //! - [`explain`], [`revisions`], [`sight`], [`diff`]: why, how it evolved, what for, what differs;
 //! - [`show`]: state to the published views.
@@ -28,6 +29,7 @@ pub mod explain;
 pub(crate) mod given;
 pub mod history;
 pub mod outcomes;
+pub mod permits;
 pub mod plan;
 pub mod reliability;
 pub mod review;

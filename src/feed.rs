@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     commit::{self, NotACommit},
-    domain::value::Id,
+    domain::{permits::Permits, value::Id},
     journal::{Journal, JournalError},
     proto::LogEntry,
 };
@@ -39,14 +39,16 @@ pub struct Recent {
     pub commit: Bytes,
 }
 
-/// Which commits a reader wants: of these plans (none named: of all) and with an event of these
-/// kinds.
+/// Which commits a reader wants and may see: of these plans (none named: of all) and with an event of
+/// these kinds.
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// The plans; empty: all.
     pub plan_ids: Vec<Id>,
     /// The kinds, a bit each; all bits: any.
     pub kinds: u64,
+    /// The plans that the reader may see.
+    pub permits: Permits,
 }
 
 impl Filter {
@@ -55,6 +57,7 @@ impl Filter {
     pub fn matches(&self, plan_id: &str, kinds: u64) -> bool {
         self.takes_kinds(kinds)
             && (self.plan_ids.is_empty() || self.plan_ids.iter().any(|id| **id == *plan_id))
+            && self.permits.hold(plan_id)
     }
 
     fn takes_kinds(&self, kinds: u64) -> bool {
@@ -63,7 +66,7 @@ impl Filter {
     }
 
     fn takes_all(&self) -> bool {
-        self.plan_ids.is_empty() && self.kinds == u64::MAX
+        self.plan_ids.is_empty() && self.kinds == u64::MAX && self.permits.is_all()
     }
 }
 
@@ -104,6 +107,9 @@ struct Shared {
     bell: Notify,
     /// The position of the first matching commit the watcher was told of and has not read; 0: none.
     first_match: AtomicU64,
+    /// The position from which the watcher reads what it missed; 0: it has looked at everything that
+    /// it was not told of.
+    reads_from: AtomicU64,
 }
 
 /// The feed of one log.
@@ -159,6 +165,20 @@ impl Feed {
         self.lock().watchers
     }
 
+    /// How many commits the slowest watcher has still to look at.
+    pub fn watch_lag(&self) -> u64 {
+        let state = self.lock();
+        let head = self.head();
+        let of_plans = state.of_plans.values().flatten();
+        let watchers = state.of_all.iter().chain(of_plans);
+        watchers.map(|it| it.lag(head)).max().unwrap_or_default()
+    }
+
+    /// How much memory the recent commits take, and how much they may.
+    pub fn recent_bytes(&self) -> (usize, usize) {
+        (self.lock().ring_bytes, self.ring_bytes_max)
+    }
+
     /// Shows a group of durable commits and tells the watchers that want one of them.
     pub fn publish(&self, group: Vec<Recent>) {
         let Some(head) = group.last().map(|recent| recent.position) else {
@@ -179,6 +199,7 @@ impl Feed {
             filter,
             bell: Notify::new(),
             first_match: AtomicU64::new(0),
+            reads_from: AtomicU64::new(0),
         });
         let mut state = self.lock();
         state.watchers += 1;
@@ -315,7 +336,8 @@ impl State {
     fn tell(&self, recent: &Recent) {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
-            if watcher.filter.takes_kinds(recent.kinds) {
+            let filter = &watcher.filter;
+            if filter.takes_kinds(recent.kinds) && filter.permits.hold(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
         }
@@ -356,6 +378,18 @@ impl Recent {
 }
 
 impl Shared {
+    fn lag(&self, head: u64) -> u64 {
+        let reads_from = self.reads_from.load(Ordering::Relaxed);
+        let told_of = self.first_match.load(Ordering::Acquire);
+        // Told of something while it still reads: it comes to that by itself.
+        let from = if reads_from > 0 { reads_from } else { told_of };
+        if from == 0 {
+            0
+        } else {
+            (head + 1).saturating_sub(from)
+        }
+    }
+
     fn tell(&self, position: u64) {
         // Told already and not read yet: one ring of the bell is enough.
         if self
@@ -369,6 +403,12 @@ impl Shared {
 }
 
 impl Watcher {
+    /// Notes where the watcher stands: `next` is the first position that it has not looked at.
+    pub fn stands_at(&self, next: u64) {
+        let reads_from = if next > self.feed.head() { 0 } else { next };
+        self.shared.reads_from.store(reads_from, Ordering::Relaxed);
+    }
+
     /// Returns once a matching commit was published that the watcher has not been told of before.
     pub async fn told(&self) {
         self.shared.bell.notified().await;

@@ -13,17 +13,20 @@ use crate::access::door::Access;
 
 mod authentication;
 mod bodies;
+pub mod calls;
 pub mod connections;
 pub mod cors;
 pub mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
+mod untaken;
 mod wire;
 
 use self::{
     authentication::AuthenticationLayer,
     bodies::BodiesLayer,
+    calls::Calls,
     connections::Bounds,
     cors::Origins,
     limits::{Limits, LimitsLayer},
@@ -31,8 +34,9 @@ use self::{
 };
 
 /// What calls come through before they reach the services.
-#[derive(Debug)]
 pub struct Gateway {
+    /// What is noted of calls.
+    pub calls: Calls,
     /// What is said is kept from others; nothing: it can be read on its way.
     pub tls: Option<Arc<Tls>>,
     /// Who calls.
@@ -57,6 +61,8 @@ impl Gateway {
     ) {
         // The way of a call, from the socket inwards. The order matters:
         let service = ServiceBuilder::new()
+            // First, so that what is refused behind it is noted as well.
+            .layer(self.calls)
             // A browser's question whether a page may call has no credentials, and its page must be
             // able to read every answer, refusals too.
             .option_layer(cors::layer(&self.origins))
@@ -65,7 +71,11 @@ impl Gateway {
             // All that comes behind is within the caller's deadline.
             .layer(BodiesLayer::new(descriptors))
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
-            .layer(AuthenticationLayer(self.access))
+            .layer(AuthenticationLayer {
+                access: self.access,
+                origins: self.origins,
+            })
+            // Innermost: it limits whom the layers before it let through.
             .layer(LimitsLayer::new(&self.limits))
             .service(services.prepare());
         let follow = async {

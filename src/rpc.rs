@@ -1,14 +1,14 @@
 //! The services: each call is checked, handed to the room that knows, and answered. No rule of the
-//! domain lives here. This file holds what they share: the gate that is closed before recovery has
-//! ended and while the daemon stops, and the limits of messages and waits.
+//! domain lives here. This file holds what they share: the core behind the gate, and the limits of
+//! messages and waits.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status};
 
 use crate::{
@@ -29,8 +29,10 @@ mod backup_stream;
 pub mod bookmark;
 pub mod call;
 pub mod documented;
+mod gate;
 pub mod history_service;
 mod log_stream;
+pub mod noted;
 pub mod page;
 pub mod plan_service;
 mod query;
@@ -39,7 +41,8 @@ pub mod status;
 mod tests;
 mod turns;
 
-use self::{call::Call, status::refuse};
+pub use self::gate::Gate;
+use self::{call::Call, gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.
 pub const REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -50,8 +53,6 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 pub const BATCH_BYTES: usize = 512 << 10;
 /// How long a query waits for `min_position` at most.
 const MIN_POSITION_WAIT: Duration = Duration::from_secs(5);
-/// The sender of a call on a daemon without authentication.
-pub const ANONYMOUS: &str = "anonymous";
 
 /// What the services work with once recovery has ended.
 pub struct Core {
@@ -73,57 +74,8 @@ pub struct Core {
     pub started_at: SystemTime,
     /// How many bytes the plans that are kept in memory may take.
     pub plan_cache_bytes: u64,
-}
-
-/// The way to the core, closed before recovery has ended and while the daemon stops.
-#[derive(Clone, Default)]
-pub struct Gate {
-    core: Arc<OnceLock<Arc<Core>>>,
-    stopping: CancellationToken,
-}
-
-impl Gate {
-    /// Lets calls through from now on.
-    pub fn open(&self, core: Arc<Core>) {
-        // Opened once, at the end of the start; a second time would change nothing.
-        drop(self.core.set(core));
-    }
-
-    /// Lets no more calls through and ends the streams.
-    pub fn stop(&self) {
-        self.stopping.cancel();
-    }
-
-    /// Cancelled when the daemon stops.
-    #[must_use]
-    pub fn stopping(&self) -> &CancellationToken {
-        &self.stopping
-    }
-
-    fn core(&self) -> Result<&Arc<Core>, Status> {
-        if self.stopping.is_cancelled() {
-            return Err(stopping());
-        }
-        self.core.get().ok_or_else(|| {
-            refuse(
-                ErrorReason::Starting,
-                "The daemon is starting and recovers its log: try again.",
-            )
-        })
-    }
-
-    /// The core, once it has reached a position that the query asks for.
-    async fn core_at(&self, min_position: u64) -> Result<&Arc<Core>, Status> {
-        let core = self.core()?;
-        if min_position > core.feed.head() {
-            let reached = tokio::time::timeout(MIN_POSITION_WAIT, core.feed.reached(min_position));
-            tokio::select! {
-                reached = reached => reached.map_err(|_| status::not_reached(min_position))?,
-                () = self.stopping.cancelled() => return Err(stopping()),
-            }
-        }
-        Ok(core)
-    }
+    /// What the daemon knows of itself that stands above the services.
+    pub process: admin_service::Process,
 }
 
 impl Core {
@@ -142,7 +94,8 @@ impl Core {
     }
 
     /// The plan, from memory or disk, and the position it is shown at.
-    async fn plan(&self, plan_id: &str) -> Result<(Arc<Folded>, u64), Status> {
+    async fn plan(&self, plan: Permitted<'_>) -> Result<(Arc<Folded>, u64), Status> {
+        let plan_id = plan.id();
         if let Some(found) = self.view.in_memory(plan_id) {
             return Ok(found);
         }

@@ -1,14 +1,21 @@
 //! What the program says about itself while it runs: the tracing subscriber, on stderr, so that
-//! stdout stays free for what a command was asked for. Figures are in a file of their own.
+//! stdout stays free for what a command was asked for; the figures; and what goes to a collector.
 
 use std::{
     io::{self, IsTerminal as _},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
+mod bridge;
 pub mod figures;
+pub mod filter;
+pub mod otlp;
+pub mod process;
+pub mod traces;
 
 /// Whether this process logs in JSON: set once, with the subscriber, which is one a process too.
 static LOGS_JSON: AtomicBool = AtomicBool::new(false);
@@ -49,17 +56,22 @@ impl LogFormat {
 /// Starts logging for the daemon what `filter` lets through. The first call of a process counts.
 pub fn init(filter: &str, format: LogFormat) {
     // The configuration holds only filters that can be read; any other must not silence the daemon.
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let parsed = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let (parsed, switch) = reload::Layer::new(parsed);
+    let lines = fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(parsed);
     let outcome = if format.is_human() {
-        lines.with_ansi(io::stderr().is_terminal()).try_init()
+        let lines = lines.with_ansi(io::stderr().is_terminal());
+        registry.with(lines).try_init()
     } else {
-        let outcome = lines.json().flatten_event(true).try_init();
+        let outcome = registry.with(lines.json().flatten_event(true)).try_init();
         LOGS_JSON.store(outcome.is_ok(), Ordering::Relaxed);
         outcome
     };
     // Tests start several daemons in one process, where the first subscriber serves them all.
-    drop(outcome);
+    if outcome.is_ok() {
+        filter::keep(switch, filter);
+    }
 }
 
 /// Whether who reads stderr expects JSON there, one object a line.
@@ -70,7 +82,7 @@ pub fn logs_json() -> bool {
 
 /// Starts logging for a client command: only what its user should know of.
 pub fn init_client() {
-    let lines = fmt()
+    let lines = fmt::fmt()
         .with_env_filter(EnvFilter::new("warn"))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())

@@ -132,6 +132,10 @@ pub struct ViewStats {
     pub written_position: u64,
     /// About how many bytes the plans in memory take.
     pub cached_bytes: u64,
+    /// About how many bytes the histories in memory take, and how many they may.
+    pub histories_bytes: (u64, u64),
+    /// How many commits searches do not find yet.
+    pub search_lag: u64,
 }
 
 /// Everything in memory, consistent at one position.
@@ -248,11 +252,14 @@ impl View {
 
     /// How much it holds.
     pub fn stats(&self) -> ViewStats {
+        let (histories_bytes, search_lag) = (self.histories.bytes(), self.search.lag());
         let state = self.lock();
         ViewStats {
             plans: state.directory.len(),
             written_position: state.written_position,
             cached_bytes: state.plans.weight_bytes(),
+            histories_bytes,
+            search_lag,
         }
     }
 

@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub mod clock;
+pub mod course;
 mod group;
 pub mod guard;
 mod ready;
@@ -36,6 +37,7 @@ mod tests;
 mod turn;
 
 use self::{
+    course::{Course, Moment},
     group::GroupWriter,
     guard::{Guard, Hindrance},
     ready::Prepared,
@@ -47,7 +49,7 @@ use self::{
 const ROUNDS_MAX: usize = 64;
 
 /// What the writer waits for when it is held up and no file is.
-const A_GROUP: &str = "the disk, for a group of commits";
+pub const A_GROUP: &str = "the disk, for a group of commits";
 
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +119,7 @@ struct Job {
     prepared: Option<Prepared>,
     /// Its place among the requests of a lane.
     turn: Option<Turn>,
+    course: Arc<Course>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -178,6 +181,7 @@ pub struct Pending {
     actor: Arc<str>,
     deadline: Instant,
     turn: Option<Turn>,
+    course: Arc<Course>,
     stage: Stage,
 }
 
@@ -269,9 +273,11 @@ impl Writer {
         if request.request_id.trim().is_empty() {
             request.request_id = uuid::Uuid::now_v7().to_string();
         }
+        let course = Arc::<Course>::default();
         let stage = match shape::check(request, self.guard.now()) {
             Ok(request) => {
-                self.enqueue(request, actor.clone(), deadline, turn.clone())
+                let behind = turn.clone();
+                self.enqueue(request, actor.clone(), deadline, behind, course.clone())
                     .await
             }
             Err(violations) => Err(ExecuteError::Malformed(violations)),
@@ -284,6 +290,7 @@ impl Writer {
             actor,
             deadline,
             turn,
+            course,
             stage,
         }
     }
@@ -294,6 +301,7 @@ impl Writer {
         actor: Arc<str>,
         deadline: Instant,
         turn: Option<Turn>,
+        course: Arc<Course>,
     ) -> Result<Stage, ExecuteError> {
         // What a request comes to that amends the plan cannot be worked out while those before it
         // are on their way: the writer sends it back, and it is made ready again in its turn.
@@ -303,12 +311,15 @@ impl Writer {
             ready::Outcome::Replay(answer) => return Ok(Stage::Answered(Box::new(Ok(answer)))),
             ready::Outcome::Ready(ready) => ready,
         };
+        course.mark(Moment::Ready);
         let place = tokio::time::timeout_at(deadline, self.queue.reserve())
             .await
             .map_err(|_| ExecuteError::QueueFull)?
             .map_err(|_| ExecuteError::Stopping)?;
+        course.mark(Moment::Queued);
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Decide(ready.into_job(actor, turn, reply)));
+        let job = ready.into_job(actor, turn, course, reply);
+        place.send(Message::Decide(job));
         Ok(Stage::Queued(answer))
     }
 }
@@ -332,6 +343,12 @@ impl Lane {
 }
 
 impl Pending {
+    /// How it goes through the writer.
+    #[must_use]
+    pub fn course(&self) -> &Arc<Course> {
+        &self.course
+    }
+
     /// Waits for the answer.
     pub async fn answer(mut self) -> Result<Answer, ExecuteError> {
         for _ in 0..ROUNDS_MAX {
@@ -368,11 +385,13 @@ impl Pending {
     /// keep a place in the queue.
     async fn enqueue_again(&self, request: shape::CheckedRequest) -> Stage {
         let (writer, actor) = (self.writer.clone(), self.actor.clone());
-        let (deadline, turn) = (self.deadline, self.turn.clone());
-        let enqueued =
-            tokio::spawn(async move { writer.enqueue(request, actor, deadline, turn).await }).await;
+        let (deadline, turn, course) = (self.deadline, self.turn.clone(), self.course.clone());
+        let enqueued = tokio::spawn(async move {
+            let enqueued = writer.enqueue(request, actor, deadline, turn, course);
+            enqueued.await
+        });
         // A task that is gone went down with the runtime.
-        let stage = enqueued.unwrap_or(Err(ExecuteError::Stopping));
+        let stage = enqueued.await.unwrap_or(Err(ExecuteError::Stopping));
         stage.unwrap_or_else(|error| Stage::Answered(Box::new(Err(error))))
     }
 }

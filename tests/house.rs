@@ -58,11 +58,13 @@ const JOURNAL_FOREIGN: [&str; 7] = [
 ];
 
 /// The only places that may name a crate: what it is for stands there, and nowhere else.
-const KEPT_IN: [(&str, &[&str]); 15] = [
+const KEPT_IN: [(&str, &[&str]); 17] = [
     ("clap", &["main", "cli"]),
     ("governor", &["gateway"]),
     ("jsonwebtoken", &["access"]),
     ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
     ("rustls", &["client", "gateway"]),
     ("tokio_rustls", &["client", "gateway"]),
     ("ureq", &["access"]),

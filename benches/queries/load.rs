@@ -17,6 +17,7 @@ use strata::proto::{
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
+    time::{self, MissedTickBehavior},
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -24,6 +25,9 @@ use tonic::transport::{Channel, Endpoint};
 const CLIENTS: usize = 64;
 /// How many of them share a connection.
 const CLIENTS_A_CONNECTION: usize = 8;
+/// How many commits a second they send together when they keep a pace: far more than people make, and
+/// what a daemon has to do beside the questions.
+const PACE: u32 = 4_000;
 /// How far behind the daemon their threads stand in the queue for a processor.
 const NICE: i32 = 19;
 /// A client begins a new plan after so many commits.
@@ -32,6 +36,15 @@ const PLAN_COMMITS: u64 = 500;
 const TEXT_BYTES: usize = 270;
 
 type Failure = Box<dyn Error + Send + Sync>;
+
+/// How fast they write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// So many commits a second together, so that something is left of the processors.
+    Steady,
+    /// Each sends again as soon as it was answered: all that the machine gives.
+    Full,
+}
 
 /// How long writing took.
 pub(crate) struct Written {
@@ -61,7 +74,7 @@ pub(crate) struct Writers {
 impl Writers {
     /// Starts them, on threads of their own that leave the processors to the daemon and to the one who
     /// asks: in life each of them has a machine of its own.
-    pub(crate) async fn start(url: &str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn start(url: &str, pace: Pace) -> Result<Self, Box<dyn Error>> {
         let machine = Builder::new_multi_thread()
             .worker_threads(2)
             .on_thread_start(|| {
@@ -88,7 +101,7 @@ impl Writers {
             }
             let plans = PlanServiceClient::new(channel.clone().ok_or("no connection")?);
             let (latencies, stop) = (writers.latencies.clone(), writers.stop.clone());
-            let client = write(plans, latencies, stop);
+            let client = write(plans, latencies, stop, beat(pace, number));
             writers.clients.spawn_on(client, writers.machine.handle());
         }
         Ok(writers)
@@ -129,8 +142,12 @@ impl Writers {
 }
 
 /// Lets them write for a while with nothing else asked.
-pub(crate) async fn write_for(url: &str, time: Duration) -> Result<Written, Box<dyn Error>> {
-    let writers = Writers::start(url).await?;
+pub(crate) async fn write_for(
+    url: &str,
+    pace: Pace,
+    time: Duration,
+) -> Result<Written, Box<dyn Error>> {
+    let writers = Writers::start(url, pace).await?;
     tokio::time::sleep(crate::WARM_UP).await;
     writers.forget();
     tokio::time::sleep(time).await;
@@ -141,12 +158,21 @@ async fn write(
     mut plans: PlanServiceClient<Channel>,
     latencies: Arc<Mutex<Vec<Duration>>>,
     stop: Arc<AtomicBool>,
+    beat: Option<(Duration, Duration)>,
 ) -> Result<(), Failure> {
+    let mut beat = beat.map(|(first, period)| {
+        let mut beat = time::interval_at(time::Instant::now() + first, period);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beat
+    });
     while !stop.load(Ordering::Relaxed) {
         let plan_id = uuid::Uuid::new_v4().to_string();
         for revision in 0..PLAN_COMMITS {
             if stop.load(Ordering::Relaxed) {
                 break;
+            }
+            if let Some(beat) = &mut beat {
+                beat.tick().await;
             }
             let sent = Instant::now();
             plans.execute(request(&plan_id, revision)).await?;
@@ -158,6 +184,14 @@ async fn write(
         }
     }
     Ok(())
+}
+
+/// When a client sends first, and how long it then waits from one request to the next.
+fn beat(pace: Pace, number: usize) -> Option<(Duration, Duration)> {
+    let clients = u32::try_from(CLIENTS).unwrap_or(u32::MAX);
+    let period = Duration::from_secs(1) * clients / PACE;
+    let share = period * u32::try_from(number).unwrap_or_default() / clients;
+    (pace == Pace::Steady).then_some((share, period))
 }
 
 fn request(plan_id: &str, revision: u64) -> ExecuteRequest {

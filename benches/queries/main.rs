@@ -21,7 +21,7 @@ mod process;
 mod question;
 
 use self::{
-    load::{Writers, Written},
+    load::{Pace, Writers, Written},
     process::Process,
     question::{QUESTIONS, Question},
 };
@@ -42,7 +42,13 @@ struct Row {
     /// How large an answer is.
     bytes: usize,
     alone: Vec<Duration>,
-    under_load: Vec<Duration>,
+    beside_steady: Beside,
+    beside_full: Beside,
+}
+
+/// What was measured while others wrote.
+struct Beside {
+    latencies: Vec<Duration>,
     written: Written,
 }
 
@@ -63,7 +69,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     wait_until_serving(daemon.url()).await?;
     plan::record(daemon.url()).await?;
 
-    let unasked = load::write_for(daemon.url(), ROUND).await?;
+    let steady = load::write_for(daemon.url(), Pace::Steady, ROUND).await?;
+    let full = load::write_for(daemon.url(), Pace::Full, ROUND).await?;
     let mut rows = Vec::new();
     let chosen = |question: &&Question| {
         let is_named = |word: &String| question.name().contains(word.as_str());
@@ -75,7 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let resident = resident(&daemon)?;
     daemon.stop()?;
     let mut out = io::stdout().lock();
-    print(&mut out, &unasked, &mut rows)?;
+    print(&mut out, [&steady, &full], &mut rows)?;
     writeln!(out, "resident after all questions: {resident}")?;
     Ok(())
 }
@@ -97,18 +104,26 @@ async fn wait_until_serving(url: &str) -> Result<(), Box<dyn Error>> {
 async fn measure(daemon: &Process, question: Question) -> Result<Row, Box<dyn Error>> {
     question.ask_for(daemon.url(), WARM_UP).await?;
     let (alone, bytes) = question.ask_for(daemon.url(), ROUND).await?;
-    let writers = Writers::start(daemon.url()).await?;
-    question.ask_for(daemon.url(), WARM_UP).await?;
-    writers.forget();
-    let (under_load, _) = question.ask_for(daemon.url(), ROUND).await?;
-    let written = writers.stop().await?;
     Ok(Row {
         name: question.name(),
         bytes,
         alone,
-        under_load,
-        written,
+        beside_steady: beside(daemon, question, Pace::Steady).await?,
+        beside_full: beside(daemon, question, Pace::Full).await?,
     })
+}
+
+async fn beside(
+    daemon: &Process,
+    question: Question,
+    pace: Pace,
+) -> Result<Beside, Box<dyn Error>> {
+    let writers = Writers::start(daemon.url(), pace).await?;
+    question.ask_for(daemon.url(), WARM_UP).await?;
+    writers.forget();
+    let (latencies, _) = question.ask_for(daemon.url(), ROUND).await?;
+    let written = writers.stop().await?;
+    Ok(Beside { latencies, written })
 }
 
 /// What the daemon takes of the memory.
@@ -118,31 +133,55 @@ fn resident(daemon: &Process) -> Result<String, Box<dyn Error>> {
     Ok(line.ok_or("no such line")?.trim().to_owned())
 }
 
-fn print(out: &mut impl Write, unasked: &Written, rows: &mut [Row]) -> io::Result<()> {
+fn print(out: &mut impl Write, unasked: [&Written; 2], rows: &mut [Row]) -> io::Result<()> {
+    let [steady, full] = unasked;
     writeln!(
         out,
-        "{:<34} {:>8} {:>17} {:>26} {:>26}",
-        "", "answer", "alone", "64 clients write", "their Execute"
+        "{:<34} {:>6} {:>15} {:>40} {:>40}",
+        "",
+        "answer",
+        "alone",
+        "beside 64 that keep a pace: Execute",
+        "as fast as they can: Execute"
     )?;
     writeln!(
         out,
-        "{:<34} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "ms", "KB", "p50", "p99", "p50", "p99", "answers", "p50", "p99", "a second"
+        "{:<34} {:>6} {} {} {:>8} {} {:>8}",
+        "ms",
+        "KB",
+        "    p50     p99",
+        "    p50     p99     p50     p99",
+        "a second",
+        "    p50     p99     p50     p99",
+        "a second"
     )?;
-    writeln!(out, "{:<87}{}", "nothing is asked", unasked.shown())?;
+    writeln!(
+        out,
+        "{:<57}{:>16}{} {:>15} {}",
+        "nothing is asked",
+        "",
+        steady.shown(),
+        "",
+        full.shown()
+    )?;
     for row in rows {
         writeln!(
             out,
-            "{:<34} {:>8} {} {} {:>8} {}",
+            "{:<34} {:>6} {} {} {}",
             row.name,
             row.bytes / 1_000,
             shown(&mut row.alone),
-            shown(&mut row.under_load),
-            row.under_load.len(),
-            row.written.shown(),
+            row.beside_steady.shown(),
+            row.beside_full.shown(),
         )?;
     }
     Ok(())
+}
+
+impl Beside {
+    fn shown(&mut self) -> String {
+        format!("{} {}", shown(&mut self.latencies), self.written.shown())
+    }
 }
 
 /// The 50th and the 99th percentile in milliseconds.
@@ -157,5 +196,5 @@ fn shown(latencies: &mut [Duration]) -> String {
             .as_secs_f64()
             * 1e3
     };
-    format!("{:>8.2} {:>8.2}", at(50), at(99))
+    format!("{:>7.2} {:>7.2}", at(50), at(99))
 }

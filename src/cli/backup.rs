@@ -24,10 +24,11 @@ use crate::{
     },
     cli::{
         DEFAULT_URL, progress,
-        remote::{Refusal, Remote, Unreachable},
+        remote::{self, Remote, Unreachable, Way},
     },
+    client::refusal::Refusal,
     journal::LogId,
-    proto::{BackupRequest, admin_service_client::AdminServiceClient},
+    proto::BackupRequest,
     telemetry,
 };
 
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub from: Remote,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
     /// Take what is whole in this data directory, which no daemon has open: for one that is damaged
     /// and not served any more.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "after", "from_position"])]
@@ -141,7 +145,8 @@ pub enum BackupError {
     Unreachable(#[from] Unreachable),
     /// The daemon refused, or the connection broke.
     #[error(
-        "the backup ended at position {position}: {refusal}\nno file was written{}",
+        "the backup ended at position {position}: {}\nno file was written{}",
+        remote::words(refusal),
         advice(refusal)
     )]
     Ended {
@@ -337,10 +342,8 @@ async fn take(
     };
     let mut decoder = Decoder::default();
     let mut replacement = replaced.map(Replacement::of);
-    let channel = arguments.from.connect().await?;
-    let asked = AdminServiceClient::new(channel)
-        .backup(BackupRequest { from_position })
-        .await;
+    let client = arguments.from.by(&arguments.way).connect().await?;
+    let asked = client.admin().backup(BackupRequest { from_position }).await;
     let mut pieces = asked
         .map_err(|status| not_begun(&status, arguments, from_position - 1, previous))?
         .into_inner();
@@ -433,7 +436,7 @@ fn not_begun(
 ) -> BackupError {
     let refusal = Refusal::from(status);
     if refusal.is_of_no_stratad() {
-        let url = arguments.from.url().to_owned();
+        let url = arguments.from.url();
         return BackupError::NoDaemon { url, refusal };
     }
     refused(status, position, previous)

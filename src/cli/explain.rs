@@ -5,18 +5,18 @@ use std::io::{self, BufWriter, Write};
 
 use clap::{Args, ValueEnum};
 use tokio::runtime;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{
     cli::{
         DEFAULT_URL,
-        remote::{Refusal, Remote, Unreachable},
+        remote::{self, Remote, Unreachable, Way},
     },
+    client::{Client, refusal::Refusal},
     json::{self, JsonError},
     proto::{
         ExplainRequest, ExplainResponse, GetPlanRequest, PlanView, Point, StrategyRevisionTarget,
-        explain_request::Target, history_service_client::HistoryServiceClient,
-        plan_service_client::PlanServiceClient,
+        explain_request::Target,
     },
     telemetry,
 };
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub to: Remote,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -51,21 +54,11 @@ pub struct Arguments {
     #[arg(long, value_name = "POINT", value_parser = asked::point)]
     pub as_of: Option<Point>,
     /// How many steps to follow causes back, and effects forward: 1 to 64 [default: 32].
-    #[arg(
-        long,
-        value_name = "STEPS",
-        hide_default_value = true,
-        default_value_t = 0
-    )]
-    pub max_depth: u32,
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub max_depth: Option<u32>,
     /// How many events to show: 1 to 1,000 [default: 256].
-    #[arg(
-        long,
-        value_name = "EVENTS",
-        hide_default_value = true,
-        default_value_t = 0
-    )]
-    pub max_events: u32,
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub max_events: Option<u32>,
 }
 
 /// How an explanation is written.
@@ -87,7 +80,7 @@ pub enum ExplainError {
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// The daemon refused to explain it.
-    #[error("plan {plan_id:?} cannot be explained: {refusal}")]
+    #[error("plan {plan_id:?} cannot be explained: {}", remote::words(refusal))]
     Refused {
         /// The plan.
         plan_id: String,
@@ -152,34 +145,32 @@ async fn ask(arguments: &Arguments) -> Result<ExplainResponse, ExplainError> {
         plan_id: arguments.plan.clone(),
         refusal: Refusal::from(&status),
     };
-    let channel = arguments.to.connect().await?;
+    let client = arguments.to.by(&arguments.way).connect().await?;
     let target = match &arguments.target {
         Some(target) => target.clone(),
-        None => revised_last(channel.clone(), arguments)
-            .await
-            .map_err(refused)?,
+        None => revised_last(&client, arguments).await.map_err(refused)?,
     };
     let request = ExplainRequest {
         plan_id: arguments.plan.clone(),
         target: Some(target),
         as_of: arguments.as_of,
-        max_depth: arguments.max_depth,
-        max_events: arguments.max_events,
+        max_depth: arguments.max_depth.unwrap_or_default(),
+        max_events: arguments.max_events.unwrap_or_default(),
         min_position: 0,
     };
-    let answer = HistoryServiceClient::new(channel).explain(request).await;
+    let answer = client.history().explain(request).await;
     Ok(answer.map_err(refused)?.into_inner())
 }
 
 /// The strategy that was revised last; the plan itself when it has none.
-async fn revised_last(channel: Channel, arguments: &Arguments) -> Result<Target, Status> {
+async fn revised_last(client: &Client, arguments: &Arguments) -> Result<Target, Status> {
     let request = GetPlanRequest {
         plan_id: arguments.plan.clone(),
         as_of: arguments.as_of,
         view: PlanView::Basic.into(),
         ..GetPlanRequest::default()
     };
-    let answer = PlanServiceClient::new(channel).get_plan(request).await?;
+    let answer = client.plans().get_plan(request).await?;
     let plan = answer.into_inner().plan.unwrap_or_default();
     let mut strategies = plan.strategies;
     strategies.sort_by_key(|strategy| strategy.revised_revision);

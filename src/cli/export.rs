@@ -10,19 +10,17 @@ use std::{
 
 use clap::Args;
 use tokio::runtime;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{
     cli::{
         DEFAULT_URL,
-        remote::{Refusal, Remote, Unreachable},
+        remote::{self, Remote, Unreachable, Way},
     },
+    client::{Client, refusal::Refusal},
     domain::event,
     json,
-    proto::{
-        GetPlanRequest, LogEntry, PlanView, ReadLogRequest,
-        history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
-    },
+    proto::{GetPlanRequest, LogEntry, PlanView, ReadLogRequest},
     telemetry,
 };
 
@@ -35,6 +33,9 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub from: Remote,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
     /// Write to this file, which appears only once it is whole; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -48,7 +49,7 @@ pub enum ExportError {
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// The daemon refused to show the plan or its history.
-    #[error("plan {plan_id:?} cannot be exported: {refusal}")]
+    #[error("plan {plan_id:?} cannot be exported: {}", remote::words(refusal))]
     Refused {
         /// The plan.
         plan_id: String,
@@ -153,16 +154,15 @@ async fn export(arguments: &Arguments, sink: &mut Sink<'_>) -> Result<u64, Expor
         plan_id: arguments.plan.clone(),
         refusal: Refusal::from(&status),
     };
-    let channel = arguments.from.connect().await?;
-    let position = find_plan(channel.clone(), &arguments.plan)
-        .await
-        .map_err(refused)?;
+    let client = arguments.from.by(&arguments.way).connect().await?;
+    let position = find_plan(&client, &arguments.plan).await.map_err(refused)?;
     let request = ReadLogRequest {
         plan_ids: vec![arguments.plan.clone()],
         min_position: position,
         ..Default::default()
     };
-    let mut responses = HistoryServiceClient::new(channel)
+    let mut responses = client
+        .history()
         .read_log(request)
         .await
         .map_err(refused)?
@@ -181,13 +181,13 @@ async fn export(arguments: &Arguments, sink: &mut Sink<'_>) -> Result<u64, Expor
 
 /// The position of the log at which the plan exists. The log itself has no word for a plan that
 /// does not: it would just be empty.
-async fn find_plan(channel: Channel, plan_id: &str) -> Result<u64, Status> {
+async fn find_plan(client: &Client, plan_id: &str) -> Result<u64, Status> {
     let request = GetPlanRequest {
         plan_id: plan_id.to_owned(),
         view: PlanView::Basic.into(),
         ..Default::default()
     };
-    let response = PlanServiceClient::new(channel).get_plan(request).await?;
+    let response = client.plans().get_plan(request).await?;
     Ok(response.into_inner().position)
 }
 

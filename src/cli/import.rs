@@ -19,8 +19,9 @@ use crate::{
             send::Sending,
         },
         progress,
-        remote::{Refusal, Remote, Unreachable},
+        remote::{self, Remote, Unreachable, Way},
     },
+    client::refusal::Refusal,
     telemetry,
 };
 
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// The daemon; `http://` may be left out.
     #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = Remote::parse)]
     pub to: Remote,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// What came of the lines that were answered.
@@ -75,7 +79,10 @@ pub enum ImportError {
         tally: Tally,
     },
     /// The daemon refused a line.
-    #[error("line {line} was refused: {refusal}\n{tally}{others}. {MEND}")]
+    #[error(
+        "line {line} was refused: {}\n{tally}{others}. {MEND}",
+        remote::words(refusal)
+    )]
     Refused {
         /// The line.
         line: u64,
@@ -87,7 +94,7 @@ pub enum ImportError {
         others: UnderWay,
     },
     /// The daemon refused the call itself.
-    #[error("the import was refused: {refusal}\n{tally}")]
+    #[error("the import was refused: {}\n{tally}", remote::words(refusal))]
     CallRefused {
         /// The daemon's answer.
         refusal: Refusal,
@@ -226,7 +233,7 @@ pub fn run(arguments: &Arguments) -> Result<(), ImportError> {
         .build()
         .map_err(ImportError::System)?;
     let progress = progress::bar(lines_count, "lines");
-    let outcome = runtime.block_on(record(&source, &arguments.to, &progress));
+    let outcome = runtime.block_on(record(&source, &arguments.to.by(&arguments.way), &progress));
     progress.finish_and_clear();
     let tally = outcome?;
     // The lines are recorded whether or not anyone reads this.

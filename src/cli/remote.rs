@@ -1,204 +1,204 @@
-//! The daemon at the other end of a client command: its address, the way to it, and what it
-//! refuses, put in words.
+//! The daemon at the other end of a client command: where it is, how it is reached, and what it
+//! refuses, with what to say on the command line about it.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{env, fmt, path::PathBuf, time::Duration};
 
-use prost::Message as _;
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
+use clap::Args;
+
+use crate::{
+    access::rights::{Role, Rpc},
+    client::{
+        Client,
+        address::{Address, BadAddress},
+        connect::{Builder, ConnectError},
+        refusal::Refusal,
+    },
+    proto::ErrorReason,
 };
-use tonic_types::{FieldViolation, StatusExt as _, pb};
 
-/// How long a connection may take to be made.
-const CONNECT_SECONDS_MAX: u64 = 5;
+/// The variables that stand in for flags of client commands. They begin like those of the daemon, which
+/// is not told by them.
+pub const VARIABLES: [&str; 2] = [CA_FILE_VARIABLE, TOKEN_FILE_VARIABLE];
 
-/// How often a silent connection is asked whether it is still there.
-const KEEP_ALIVE_SECONDS: u64 = 20;
+const CA_FILE_VARIABLE: &str = "STRATA_CA_FILE";
+const TOKEN_FILE_VARIABLE: &str = "STRATA_TOKEN_FILE";
 
-/// Where a daemon is.
+/// A daemon, and how it is reached.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    url: String,
-    endpoint: Endpoint,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// At an address.
+    At(Address, Way),
+    /// In this process.
+    Inside(Client),
+}
+
+/// How a daemon is reached: whom to trust there, and who calls.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "How the daemon is reached")]
+pub struct Way {
+    /// Trust the certificate authorities in this PEM file, and no others, for https://. Without it those
+    /// that the system trusts [env: STRATA_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Say who calls by the token in this file; it is read for each call [env: STRATA_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Say who calls by the certificate in this PEM file, for https://
+    #[arg(long, value_name = "FILE", requires = "client_key_file")]
+    pub client_cert_file: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// Why a daemon cannot be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot connect to {url}: {reason}; is `stratad serve` running there?")]
-pub struct Unreachable {
-    /// Where it was looked for.
-    pub url: String,
-    /// What the way ended in.
-    pub reason: String,
-}
-
-/// What a daemon answered instead of doing what was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status code.
-    pub code: Code,
-    /// The name of the `ErrorReason`; empty when none was given.
-    pub reason: String,
-    /// The daemon's words.
-    pub message: String,
-    /// What the reason is about: names and values.
-    pub metadata: Vec<(String, String)>,
-    /// What is wrong with the request: paths of fields and descriptions.
-    pub violations: Vec<(String, String)>,
-}
+#[error("{0}{advice}", advice = advice_on(.0))]
+pub struct Unreachable(#[from] ConnectError);
 
 impl Remote {
     /// Reads a URL with a port; `http://` may be left out.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let url = if text.contains("://") {
-            text.trim_end_matches('/').to_owned()
-        } else {
-            format!("http://{}", text.trim_end_matches('/'))
+    pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let address = Address::parse(text)?;
+        let place = Place::At(address, Way::default());
+        Ok(Self { place })
+    }
+
+    /// The daemon that runs in this process.
+    #[must_use]
+    pub fn inside(client: Client) -> Self {
+        let place = Place::Inside(client);
+        Self { place }
+    }
+
+    /// The same daemon, reached in the way that the flags say or else the variables.
+    #[must_use]
+    pub fn by(&self, way: &Way) -> Self {
+        let place = match &self.place {
+            Place::At(address, _) => Place::At(address.clone(), way.completed(address.is_secure())),
+            Place::Inside(client) => Place::Inside(client.clone()),
         };
-        if !url.starts_with("http://") {
-            return Err("only http:// is spoken".to_owned());
-        }
-        let endpoint = Endpoint::from_shared(url.clone()).map_err(|error| innermost(&error))?;
-        let path = endpoint.uri().path_and_query().map_or("", |it| it.as_str());
-        if !["", "/"].contains(&path) {
-            return Err(format!(
-                "it goes on behind the port with {path:?}: leave that out"
-            ));
-        }
-        // Without one, and with one that is no port, the port would silently be that of the web.
-        if endpoint.uri().port_u16().is_none() {
-            return Err("it says no port, as localhost:7421 does".to_owned());
-        }
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .http2_keep_alive_interval(Duration::from_secs(KEEP_ALIVE_SECONDS));
-        Ok(Self { url, endpoint })
+        Self { place }
     }
 
     /// Its URL.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        match &self.place {
+            Place::At(address, _) => address.to_string(),
+            Place::Inside(_) => "the daemon itself".to_owned(),
+        }
     }
 
     /// Opens a connection.
-    pub async fn connect(&self) -> Result<Channel, Unreachable> {
-        self.endpoint.connect().await.map_err(|error| Unreachable {
-            url: self.url.clone(),
-            reason: innermost(&error),
-        })
+    pub async fn connect(&self) -> Result<Client, Unreachable> {
+        match &self.place {
+            Place::At(address, way) => Ok(way.to(address).connect().await?),
+            Place::Inside(client) => Ok(client.clone()),
+        }
     }
 }
 
-impl From<&Status> for Refusal {
-    fn from(status: &Status) -> Self {
-        let info = status.get_details_error_info();
-        let violations = status
-            .get_details_bad_request()
-            .map(|details| details.field_violations)
-            .unwrap_or_default();
-        let mut metadata: Vec<(String, String)> =
-            info.iter().flat_map(|info| info.metadata.clone()).collect();
-        metadata.sort();
+impl Way {
+    fn to(&self, address: &Address) -> Builder {
+        // Who asks at a terminal sees that it takes long, and can end it.
+        let mut builder = Client::to(address.clone()).call_timeout(Duration::MAX);
+        if let Some(path) = &self.ca_file {
+            builder = builder.authority_file(path);
+        }
+        if let Some(path) = &self.token_file {
+            builder = builder.token_file(path);
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
+            builder = builder.identity_files(certificate, key);
+        }
+        builder
+    }
+
+    /// With the variables where there are no flags; that of authorities counts where there is TLS.
+    fn completed(&self, is_secure: bool) -> Self {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let of = |flag: &Option<PathBuf>, name: &str| {
+            flag.clone().or_else(|| variable(name).map(PathBuf::from))
+        };
+        let ca_file = if is_secure {
+            of(&self.ca_file, CA_FILE_VARIABLE)
+        } else {
+            self.ca_file.clone()
+        };
         Self {
-            code: status.code(),
-            reason: info.map(|info| info.reason).unwrap_or_default(),
-            message: status.message().to_owned(),
-            metadata,
-            violations: violations.into_iter().map(path_and_words).collect(),
+            ca_file,
+            token_file: of(&self.token_file, TOKEN_FILE_VARIABLE),
+            ..self.clone()
         }
     }
 }
 
-impl From<pb::Status> for Refusal {
-    fn from(status: pb::Status) -> Self {
-        let details = status.encode_to_vec().into();
-        Self::from(&Status::with_details(
-            Code::from(status.code),
-            status.message,
-            details,
-        ))
-    }
-}
-
-impl Refusal {
-    /// Whether the daemon serves and records nothing at the moment, because of its disk or clock.
-    #[must_use]
-    pub fn is_hindrance(&self) -> bool {
-        ["DISK_RESERVE", "CLOCK_LEAPT"].contains(&self.reason.as_str())
-    }
-
-    /// Whether the first answer to a command is none that a daemon gives, which always says its reason.
-    #[must_use]
-    pub fn is_of_no_stratad(&self) -> bool {
-        let codes = [Code::Unknown, Code::Internal, Code::Unimplemented];
-        self.reason.is_empty() && codes.contains(&self.code)
-    }
-
-    /// Whether the same request may be answered otherwise when it is sent again a little later.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.code == Code::Unavailable
-            || (self.code == Code::ResourceExhausted
-                && ["QUEUE_FULL", "DISK_RESERVE"].contains(&self.reason.as_str()))
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(code_name(self.code))?;
-        if !self.reason.is_empty() {
-            write!(formatter, " ({})", self.reason)?;
+/// A refusal in words, with what can be done about it on the command line.
+pub fn words(refusal: &Refusal) -> impl fmt::Display {
+    let advice = match refusal.known_reason() {
+        Some(ErrorReason::CredentialsRequired) => "\nsay who calls: --token-file FILE, or \
+             --client-cert-file and --client-key-file; `stratad token` makes tokens"
+            .to_owned(),
+        Some(ErrorReason::CredentialsInvalid) => {
+            "\nsee whether --token-file or --client-cert-file names the right one, for this daemon"
+                .to_owned()
         }
-        if !self.message.is_empty() {
-            write!(formatter, ": {}", self.message)?;
+        Some(ErrorReason::NotPermitted) => roles_for(refusal),
+        // Over TLS 1.3 a certificate is refused only after the handshake.
+        None if refusal.is_broken_connection && refusal.message.contains("alert: Certificate") => {
+            "\nsay who calls: --client-cert-file and --client-key-file".to_owned()
         }
-        for (name, value) in self.metadata.iter().chain(&self.violations) {
-            write!(formatter, "\n  {name}: {value}")?;
-        }
-        Ok(())
-    }
-}
-
-fn path_and_words(violation: FieldViolation) -> (String, String) {
-    let path = if violation.field.is_empty() {
-        "request".to_owned()
-    } else {
-        violation.field
+        // All others say themselves what to do.
+        _ => String::new(),
     };
-    (path, violation.description)
+    format!("{refusal}{advice}")
 }
 
-/// The cause at the bottom of an error: the layers above it only say that something failed.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+/// Which roles may do what was refused.
+fn roles_for(refusal: &Refusal) -> String {
+    let rpc = refusal
+        .value("rpc")
+        .and_then(|name| Rpc::ALL.into_iter().find(|rpc| rpc.name() == name));
+    // Where it is not about one command, those that people send count, and not those of the clock.
+    let records = matches!(rpc, Some(Rpc::Execute | Rpc::ExecuteStream));
+    let command = refusal
+        .value("command")
+        .or(records.then_some("create_plan"));
+    let may = |role: &Role| {
+        rpc.is_some_and(|rpc| role.may_call(rpc)) && command.is_none_or(|it| role.may_command(it))
+    };
+    let roles: Vec<_> = Role::ALL.into_iter().filter(may).map(Role::name).collect();
+    if roles.is_empty() {
+        return String::new();
     }
-    cause.to_string()
+    let plan = refusal
+        .value("plan_id")
+        .map(|plan_id| format!(" for plan {plan_id:?}"))
+        .unwrap_or_default();
+    format!("\nit takes the role {}{plan}", roles.join(" or "))
 }
 
-/// The name of a status code as the published language and grpcurl write it.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+fn advice_on(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Untrusted { .. } => {
+            "\nsay --ca-file FILE with the certificate of the authority that signed it"
+        }
+        ConnectError::Unrecognized { .. } => {
+            "\nsay who calls: --client-cert-file and --client-key-file"
+        }
+        ConnectError::Unreachable { .. }
+        | ConnectError::NotSecure { .. }
+        | ConnectError::Unreadable { .. }
+        | ConnectError::Pem { .. }
+        | ConnectError::Token(_)
+        | ConnectError::InTheClear { .. }
+        | ConnectError::NoTls { .. } => "",
     }
 }
 
@@ -206,84 +206,50 @@ fn code_name(code: Code) -> &'static str {
 mod tests {
     use std::collections::HashMap;
 
-    use tonic_types::ErrorDetails;
+    use tonic::{Code, Status};
+    use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
 
-    #[test]
-    fn http_may_be_left_out() {
-        for text in [
-            "localhost:7421",
-            "http://localhost:7421",
-            "http://localhost:7421/",
-        ] {
-            let remote = Remote::parse(text).expect(text);
-            assert_eq!(remote.url(), "http://localhost:7421");
-        }
-        for text in [
-            "https://localhost:7421",
-            "unix:///tmp/socket",
-            "not a url",
-            "",
-        ] {
-            assert!(Remote::parse(text).is_err(), "{text}");
-        }
+    fn told(code: Code, reason: &str, metadata: &[(&str, &str)]) -> String {
+        let metadata: HashMap<String, String> = metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let details = ErrorDetails::with_error_info(reason, "strata.v1", metadata);
+        let status = Status::with_error_details(code, "No.", details);
+        words(&Refusal::from(&status)).to_string()
     }
 
     #[test]
-    fn a_port_may_not_be_left_out() {
-        for text in [
-            "localhost",
-            "7421",
-            "http://localhost/",
-            "localhost:99999",
-            "localhost:",
-        ] {
-            let error = Remote::parse(text).expect_err(text);
-            assert!(error.contains("localhost:7421"), "{text}: {error}");
-        }
+    fn a_refused_caller_is_told_by_which_flag_to_say_who_calls() {
+        let told = told(Code::Unauthenticated, "CREDENTIALS_REQUIRED", &[]);
+        assert!(told.contains("--token-file"), "{told}");
     }
 
     #[test]
-    fn what_stands_behind_the_port_is_not_passed_over() {
-        for text in ["localhost:7421/metrics", "http://localhost:7421/?x=1"] {
-            let error = Remote::parse(text).expect_err(text);
-            assert!(error.contains("behind the port"), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_says_code_reason_words_and_every_violation() {
-        let mut details = ErrorDetails::new();
-        details.set_error_info(
-            "MALFORMED_REQUEST",
-            "strata.v1",
-            HashMap::from([("plan_id".to_owned(), "growth".to_owned())]),
+    fn a_forbidden_call_is_told_the_role_that_it_takes() {
+        let rpc = ("rpc", "Backup");
+        let told_of_backup = told(Code::PermissionDenied, "NOT_PERMITTED", &[rpc]);
+        assert!(
+            told_of_backup.ends_with("it takes the role operator"),
+            "{told_of_backup}"
         );
-        details.add_bad_request_violation("commands[0].try_tactic.tactic_id", "may not be empty");
-        details.add_bad_request_violation("", "has no commands");
-        let status = Status::with_error_details(Code::InvalidArgument, "two mistakes", details);
-        assert_eq!(
-            Refusal::from(&status).to_string(),
-            "INVALID_ARGUMENT (MALFORMED_REQUEST): two mistakes\n  plan_id: growth\n  \
-             commands[0].try_tactic.tactic_id: may not be empty\n  request: has no commands"
+        let metadata = [
+            ("rpc", "Execute"),
+            ("command", "record_note"),
+            ("plan_id", "growth"),
+        ];
+        let told_of_note = told(Code::PermissionDenied, "NOT_PERMITTED", &metadata);
+        assert!(
+            told_of_note.ends_with("it takes the role planner for plan \"growth\""),
+            "{told_of_note}"
         );
-    }
-
-    #[test]
-    fn only_what_passes_is_worth_sending_again() {
-        let mut full = ErrorDetails::new();
-        full.set_error_info("QUEUE_FULL", "strata.v1", HashMap::new());
-        for (status, passing) in [
-            (Status::unavailable("stopping"), true),
-            (
-                Status::with_error_details(Code::ResourceExhausted, "full", full),
-                true,
-            ),
-            (Status::resource_exhausted("64 strategies"), false),
-            (Status::aborted("revision 5"), false),
-        ] {
-            assert_eq!(Refusal::from(&status).is_passing(), passing, "{status}");
-        }
+        let rpc = ("rpc", "ExecuteStream");
+        let told_of_import = told(Code::PermissionDenied, "NOT_PERMITTED", &[rpc]);
+        assert!(
+            told_of_import.ends_with("it takes the role planner"),
+            "{told_of_import}"
+        );
     }
 }

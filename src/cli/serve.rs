@@ -23,7 +23,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    cli::import::{ImportError, lines::Source},
+    access::Principal,
+    cli::{
+        import::{ImportError, lines::Source},
+        remote,
+    },
     config::{
         self, Config, ConfigError,
         keys::{self, Form, VARIABLE_PREFIX},
@@ -173,6 +177,8 @@ pub fn run(arguments: Arguments) -> Result<(), ServeError> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        // A shell in which clients are run may also start a daemon.
+        .filter(|(name, _)| !remote::VARIABLES.contains(&name.as_str()))
         .collect();
     let config = config::load(&arguments.keys.0, &environment, arguments.config)?;
     telemetry::init(&config.log, config.log_format);
@@ -204,27 +210,36 @@ async fn serve(config: Config, beginning: Option<Source>) -> Result<(), ServeErr
         )
         .ok();
     }
-    run_until(stop, beginning, address, config, listener).await
+    run_until(stop, beginning, config, listener).await
 }
 
 /// Runs the daemon until `stop` completes or what it was to begin with is refused.
 async fn run_until(
     stop: impl Future<Output = ()>,
     beginning: Option<Source>,
-    address: SocketAddr,
     config: Config,
     listener: TcpListener,
 ) -> Result<(), ServeError> {
     let stopping = CancellationToken::new();
+    let principal = if config.access.is_required() {
+        Principal::daemon()
+    } else {
+        Principal::anonymous()
+    };
+    let (inside, services) = oneshot::channel();
     let mut running = pin!(daemon::run(
         config,
         listener,
+        inside,
         stopping.clone().cancelled_owned()
     ));
     let begun = async {
-        match beginning {
-            Some(requests) => beginning::record(&requests, address).await,
-            None => Ok(()),
+        match (beginning, services.await) {
+            (Some(requests), Ok(services)) => {
+                beginning::record(&requests, services, principal).await
+            }
+            // Nothing to record, or a daemon that did not start, which says so itself.
+            (None, _) | (_, Err(_)) => Ok(()),
         }
     };
     let outcome = tokio::select! {
@@ -259,6 +274,15 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
+    tokio::spawn(async move {
+        // Otherwise it would end the process without a word. Files that may change are followed anyway.
+        while hangup.recv().await.is_some() {
+            let outcome = telemetry::filter::set("", None);
+            let filter = outcome.map_or_else(|wrong| wrong, |changed| changed.filter);
+            info!(signal = "SIGHUP", filter, "logging as configured");
+        }
+    });
     let (told, stop) = oneshot::channel();
     tokio::spawn(async move {
         let name = either(&mut terminate, &mut interrupt).await;

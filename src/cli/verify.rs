@@ -13,9 +13,10 @@ use tokio::runtime;
 use crate::{
     backup::chain::ChainError,
     cli::{
-        remote::{Refusal, Remote, Unreachable},
+        remote::{self, Remote, Unreachable, Way},
         verify::{checker::Verdict, kept::Kept, report::Report},
     },
+    client::refusal::Refusal,
     journal::{JournalError, LogId},
     notary::CheckpointError,
     telemetry,
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// A checkpoint that was kept, as AuditService/GetCheckpoint gave it. Several may be named.
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
+    /// How a daemon is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// Why a log was not found to hold.
@@ -153,8 +157,9 @@ pub enum VerifyError {
     },
     /// The daemon refused, or the connection broke.
     #[error(
-        "the verification ended at position {position}: {refusal}\nnothing is said of the commits \
-         behind it; run it again"
+        "the verification ended at position {position}: {}\nnothing is said of the commits \
+         behind it; run it again",
+        remote::words(refusal)
     )]
     Ended {
         /// Up to where it came.
@@ -216,7 +221,7 @@ enum Source {
 /// Verifies a log and says what came of it.
 pub fn run(arguments: &Arguments) -> Result<(), VerifyError> {
     telemetry::init_client();
-    let source = Source::of(&arguments.sources)?;
+    let source = Source::of(&arguments.sources, &arguments.way)?;
     let kept = Kept::read(&arguments.keys, &arguments.checkpoints)?;
     let pass = match source {
         Source::Directory(dir) => sources::directory(&dir, &kept)?,
@@ -271,29 +276,29 @@ impl VerifyError {
 }
 
 impl Source {
-    fn of(names: &[String]) -> Result<Self, VerifyError> {
+    fn of(names: &[String], way: &Way) -> Result<Self, VerifyError> {
         let is_file = |name: &&String| Path::new(name.as_str()).is_file();
         let mut others = names.iter().filter(|name| !is_file(name));
         match (others.next(), names.len()) {
             (None, _) => Ok(Self::Backups(names.iter().map(PathBuf::from).collect())),
-            (Some(name), 1) => Self::one(name),
+            (Some(name), 1) => Self::one(name, way),
             (Some(name), _) => {
-                Self::one(name)?;
+                Self::one(name, way)?;
                 Err(VerifyError::NotTogether { name: name.clone() })
             }
         }
     }
 
     /// What a name stands for that is not the name of a file.
-    fn one(name: &str) -> Result<Self, VerifyError> {
+    fn one(name: &str, way: &Way) -> Result<Self, VerifyError> {
         if Path::new(name).is_dir() {
             return Ok(Self::Directory(name.into()));
         }
         Remote::parse(name)
-            .map(|remote| Self::Daemon(Box::new(remote)))
+            .map(|remote| Self::Daemon(Box::new(remote.by(way))))
             .map_err(|reason| VerifyError::NotASource {
                 name: name.to_owned(),
-                reason,
+                reason: reason.to_string(),
             })
     }
 }

@@ -107,7 +107,7 @@ fn a_flag_counts_before_the_environment_and_that_before_the_file() {
 #[test]
 fn every_mistake_of_every_layer_is_reported_at_once_with_its_place() {
     let found = mistakes(
-        &flags(&[("listen", "0.0.0.0:7421"), ("drain_seconds", "601")]),
+        &flags(&[("listen", "localhost"), ("drain_seconds", "601")]),
         &env(&[("STRATA_LOG_FORMAT", "xml"), ("STRATA_QUEUE_LIMITS", "5")]),
         Some(&file(
             "queue_limit = 0\nlog = 5\nplan_cache_byte = 1\ncolour = true",
@@ -129,9 +129,8 @@ fn every_mistake_of_every_layer_is_reported_at_once_with_its_place() {
             "strata.toml: queue_limit: 0 is too small; expected a whole number from 1 to 1,000,000",
             "STRATA_LOG_FORMAT: \"xml\" is not a format; expected auto, human or json",
             "STRATA_QUEUE_LIMITS: there is no such variable; expected STRATA_QUEUE_LIMIT, perhaps?",
-            "flag --listen: 0.0.0.0:7421 is not a loopback address, and without authentication \
-             the daemon binds loopback only; expected a loopback address and a port, such as \
-             127.0.0.1:7421 or [::1]:7421",
+            "flag --listen: \"localhost\" is not an IP address and a port; expected an address and \
+             a port, such as 127.0.0.1:7421 or [::1]:7421",
             "flag --drain-seconds: 601 is too large; expected a whole number of seconds from 0 to \
              600",
         ]
@@ -213,6 +212,83 @@ fn the_example_file_names_every_key_and_means_the_defaults() {
             shipped.contains(&format!("\n{} = ", key.name)),
             "{}",
             key.name
+        );
+    }
+}
+
+#[test]
+fn whose_tokens_are_believed_is_said_whole_or_not_at_all() {
+    let keys = ("jwt_keys", "https://id.example.org/keys");
+    let found = mistakes(&flags(&[keys]), &env(&[("STRATA_JWT_AUDIENCE", " ")]), None);
+    assert_eq!(
+        found,
+        [
+            "jwt_issuer: jwt_keys is https://id.example.org/keys, and this is not set; expected the \
+             issuer as it stands in the tokens, such as https://id.example.org/",
+            "jwt_audience: jwt_keys is https://id.example.org/keys, and this is not set; expected \
+             the audience as it stands in the tokens, such as strata",
+        ]
+    );
+    let whole = [
+        keys,
+        ("jwt_issuer", "https://id.example.org/"),
+        ("jwt_audience", "strata"),
+    ];
+    let config = resolve(&flags(&whole), &env(&[]), None).expect("it is whole");
+    assert!(config.access.is_required());
+    let jwt = config.access.settings().jwt.expect("there is an issuer");
+    assert_eq!(
+        (&*jwt.issuer, &*jwt.audience),
+        ("https://id.example.org/", "strata")
+    );
+    assert_eq!(jwt.leeway_seconds, 60);
+    let found = mistakes(
+        &flags(&[("jwt_keys", "http://id.example.org/")]),
+        &env(&[]),
+        None,
+    );
+    assert!(found[0].contains("https only"), "{found:?}");
+}
+
+#[test]
+fn others_are_served_with_protection_or_when_it_was_said_that_they_need_none() {
+    let tls = [("tls_cert_file", "c"), ("tls_key_file", "k")];
+    let asks = [("access_file", "a")];
+    let no_tls = [("insecure_without_tls", "true")];
+    let no_questions = [("insecure_without_authentication", "true")];
+    for (address, given, problems) in [
+        ("127.0.0.1:7421", vec![], 0),
+        ("[::1]:7421", vec![], 0),
+        ("[::ffff:127.0.0.1]:7421", vec![], 0),
+        ("0.0.0.0:7421", vec![], 2),
+        ("[::]:7421", vec![], 2),
+        ("192.168.1.2:7421", vec![&tls[..]], 1),
+        ("192.168.1.2:7421", vec![&asks[..]], 1),
+        ("192.168.1.2:7421", vec![&tls[..], &asks], 0),
+        ("192.168.1.2:7421", vec![&tls[..], &no_questions], 0),
+        ("192.168.1.2:7421", vec![&no_tls[..], &asks], 0),
+        ("192.168.1.2:7421", vec![&no_tls[..], &no_questions], 0),
+        ("192.168.1.2:7421", vec![&no_tls[..]], 1),
+    ] {
+        let given = [&[("listen", address)][..], &given.concat()].concat();
+        let found = resolve(&flags(&given), &env(&[]), None);
+        let found = found.map_or_else(|error| error.problems().len(), |_| 0);
+        assert_eq!(found, problems, "{given:?}");
+    }
+}
+
+#[test]
+fn a_switch_is_a_boolean_in_the_file() {
+    for (text, is_on) in [("true", true), ("false", false), ("\"true\"", true)] {
+        let line = format!("insecure_without_tls = {text}");
+        let config = resolve(&flags(&[]), &env(&[]), Some(&file(&line))).expect(text);
+        assert_eq!(config.serving.insecure_without_tls, is_on);
+    }
+    for text in ["1", "\"yes\""] {
+        let line = format!("insecure_without_tls = {text}");
+        assert!(
+            resolve(&flags(&[]), &env(&[]), Some(&file(&line))).is_err(),
+            "{text}"
         );
     }
 }

@@ -1,19 +1,28 @@
 //! Looks on once a second while the daemon serves and until it has stopped: at disk and clock, so that
 //! what hinders writing is seen and ends while nobody writes; and at the syncs of the disk, so that one
-//! that does not return is said in the log, in health and in the metrics, while the thread that waits
-//! for it cannot say anything.
+//! that does not return is said in the log, in health, in the metrics and to systemd, while the thread
+//! that waits for it cannot say anything. systemd hears that the daemon is alive only for as long as
+//! questions are answered and no group of commits is held up by anything but the disk. A disk that is
+//! held up is no reason to end the daemon: another start would wait for the same disk, and until then
+//! nothing could be read.
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::WRITING_HEALTH_OF;
+use super::{WRITING_HEALTH_OF, notify};
 use crate::{
     journal::Syncing,
     rpc::Core,
-    telemetry::figures::{self, Figures},
-    writer::clock::Leap,
+    telemetry::{
+        figures::{self, Look},
+        process,
+    },
+    writer::{A_GROUP, clock::Leap},
 };
 
 /// How often it looks: soon enough for who is woken by it, and next to nothing in work.
@@ -24,18 +33,18 @@ pub(super) async fn look_on(core: Arc<Core>, health: HealthReporter) {
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut stalled: Option<Syncing> = None;
-    let mut look = None;
+    let (mut look, mut question) = (None, None);
     loop {
         ticks.tick().await;
         // On a thread that may block: a disk that is held up may also keep us from looking at it.
-        if look
-            .as_ref()
-            .is_none_or(tokio::task::JoinHandle::is_finished)
-        {
+        if is_over(look.as_ref()) {
             let guard = core.guard.clone();
             look = Some(tokio::task::spawn_blocking(move || guard.look()));
         }
         let now = core.stalled_sync();
+        if is_over(question.as_ref()) && !is_held_up_by_itself(now.as_ref()) {
+            question = Some(ask(core.clone()));
+        }
         show(&core, now.as_ref());
         match (&stalled, &now) {
             (None, Some(sync)) => say_stalled(sync, &health).await,
@@ -63,11 +72,32 @@ pub(super) async fn look_on_until<T>(core: Arc<Core>, stop: impl Future<Output =
         }
         let stalled = core.stalled_sync();
         show(&core, stalled.as_ref());
+        if stalled.is_none() {
+            notify::still_stopping();
+        }
         if said.elapsed() > core.sync_stall {
             said = Instant::now();
             say_stopping(stalled.as_ref(), began.elapsed());
         }
     }
+}
+
+/// Asks what every question needs, a thread that may block and the view, and says by the answer that
+/// the daemon is alive.
+fn ask(core: Arc<Core>) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
+        core.view.stats();
+        notify::alive();
+    })
+}
+
+fn is_over<T>(task: Option<&JoinHandle<T>>) -> bool {
+    task.is_none_or(JoinHandle::is_finished)
+}
+
+/// Whether a group of commits waits, and not for the disk.
+fn is_held_up_by_itself(stalled: Option<&Syncing>) -> bool {
+    stalled.is_some_and(|sync| sync.what.as_os_str() == A_GROUP)
 }
 
 fn say_stopping(stalled: Option<&Syncing>, elapsed: Duration) {
@@ -95,6 +125,9 @@ async fn say_stalled(sync: &Syncing, health: &HealthReporter) {
         seconds = sync.since.elapsed().as_secs(),
         "a sync of the disk does not return: writes wait for it and reads go on; look after the disk"
     );
+    notify::hindrance(Some(
+        "a sync of the disk does not return: writes wait for it, reads go on",
+    ));
     for service in WRITING_HEALTH_OF {
         health
             .set_service_status(service, ServingStatus::NotServing)
@@ -108,6 +141,7 @@ async fn say_returned(sync: &Syncing, health: &HealthReporter) {
         seconds = sync.since.elapsed().as_secs(),
         "the sync of the disk has returned"
     );
+    notify::hindrance(None);
     for service in WRITING_HEALTH_OF {
         health
             .set_service_status(service, ServingStatus::Serving)
@@ -117,8 +151,21 @@ async fn say_returned(sync: &Syncing, health: &HealthReporter) {
 
 fn show(core: &Core, stalled: Option<&Syncing>) {
     let condition = core.guard.condition();
-    figures::show(Figures {
+    let view = core.view.stats();
+    let (recent, recent_max) = core.feed.recent_bytes();
+    process::show();
+    figures::show(&Look {
         head_position: core.feed.head(),
+        view_position: view.written_position,
+        search_lag_commits: view.search_lag,
+        watches: core.feed.watchers() as u64,
+        watch_lag_commits: core.feed.watch_lag(),
+        queue_requests: core.writer.queued() as u64,
+        queue_limit_requests: core.writer.queue_limit() as u64,
+        plans: view.plans as u64,
+        plans_bytes: (view.cached_bytes, core.plan_cache_bytes),
+        histories_bytes: view.histories_bytes,
+        recent_commits_bytes: (recent as u64, recent_max as u64),
         sync_stalled_seconds: stalled.map_or(0.0, |sync| sync.since.elapsed().as_secs_f64()),
         disk_free_bytes: condition.free_bytes,
         disk_reserve_bytes: condition.reserve_bytes,

@@ -63,14 +63,26 @@ pub struct Citation {
     pub cited_revision: u64,
 }
 
-/// Gives the events of a plan; nothing if there is no such plan.
-pub type Histories<'a, E> = dyn Fn(&str) -> Result<Option<Arc<History>>, E> + 'a;
+/// What can be told of another plan.
+#[derive(Debug, Clone)]
+pub enum Other {
+    /// There is none.
+    Absent,
+    /// It is hidden from who asks. What cites it names its event, and nothing more is told.
+    Hidden,
+    /// Its events.
+    Told(Arc<History>),
+}
+
+/// Gives the events of another plan.
+pub type Histories<'a, E> = dyn Fn(&str) -> Result<Other, E> + 'a;
 
 /// What an explanation asks of other plans.
 pub struct Elsewhere<'a, E> {
     /// The events of a plan.
     pub history: &'a Histories<'a, E>,
-    /// The events of other plans that cite events of a plan.
+    /// The events of other plans that cite events of a plan. Those of hidden plans are not among them:
+    /// what a plan cites is a part of it.
     pub citing: &'a dyn Fn(&str) -> Vec<Citation>,
 }
 

@@ -2,11 +2,11 @@
 //! became of it and of its tactics while it stood. A revision stands from the event that made it
 //! to the next one or to the strategy's end, in the order of recording.
 
-use std::{cell::OnceCell, collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap};
 
 use super::{
-    explain::known::Known,
-    history::{History, Moment, Recorded},
+    explain::{Other, known::Known},
+    history::{Moment, Recorded},
     plan::Strategy,
     show,
     value::{Id, Time},
@@ -58,7 +58,7 @@ impl Evolution<'_> {
     pub fn revision<E>(
         &self,
         number: usize,
-        history: impl Fn(&str) -> Result<Option<Arc<History>>, E>,
+        history: impl Fn(&str) -> Result<Other, E>,
     ) -> Result<Option<proto::StrategyRevision>, E> {
         let Some(span) = self.spans.get(number) else {
             return Ok(None);
@@ -165,28 +165,40 @@ impl Evolution<'_> {
     fn because<E>(
         &self,
         made: &Recorded,
-        history: impl Fn(&str) -> Result<Option<Arc<History>>, E>,
+        history: impl Fn(&str) -> Result<Other, E>,
     ) -> Result<Vec<CitedEvent>, E> {
         let own = &self.moment.plan.plan_id;
-        let mut others: HashMap<&str, Option<Known<'_>>> = HashMap::new();
+        let mut others: HashMap<&str, Cited<'_>> = HashMap::new();
         let mut cited = Vec::new();
         for cause in &made.event.because {
             let is_own = cause.plan_id.is_empty() || cause.plan_id == **own;
             if !is_own && !others.contains_key(cause.plan_id.as_str()) {
-                let history = history(&cause.plan_id)?;
-                let known = history.map(|it| Known::up_to(it, self.moment.position));
-                others.insert(&cause.plan_id, known);
+                let cited = match history(&cause.plan_id)? {
+                    Other::Absent => Cited::Absent,
+                    Other::Hidden => Cited::Hidden,
+                    Other::Told(history) => {
+                        Cited::Known(Known::up_to(history, self.moment.position))
+                    }
+                };
+                others.insert(&cause.plan_id, cited);
             }
-            let other = others.get(cause.plan_id.as_str());
-            let known = if is_own {
-                Some(self.known.get_or_init(|| Known::of(self.moment)))
-            } else {
-                other.and_then(Option::as_ref)
-            };
-            let event = known.and_then(|known| {
+            let reference = |known: &Known<'_>| {
                 let seen = known.event(cause.revision)?;
                 Some(seen.reference(known.plan_id()))
-            });
+            };
+            let event = if is_own {
+                reference(self.known.get_or_init(|| Known::of(self.moment)))
+            } else {
+                match others.get(cause.plan_id.as_str()) {
+                    Some(Cited::Known(known)) => reference(known),
+                    Some(Cited::Hidden) => Some(EventReference {
+                        plan_id: cause.plan_id.clone(),
+                        revision: cause.revision,
+                        ..EventReference::default()
+                    }),
+                    Some(Cited::Absent) | None => None,
+                }
+            };
             cited.extend(event.map(|event| CitedEvent {
                 event: Some(event),
                 role: cause.role,
@@ -194,6 +206,13 @@ impl Evolution<'_> {
         }
         Ok(cited)
     }
+}
+
+/// Another plan of which an event is cited.
+enum Cited<'a> {
+    Absent,
+    Hidden,
+    Known(Known<'a>),
 }
 
 /// The time between two points; nothing if the second is not later.

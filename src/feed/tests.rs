@@ -68,6 +68,7 @@ fn filter(plan_ids: &[&str], kinds: u64) -> Filter {
     Filter {
         plan_ids: plan_ids.iter().map(|id| Id::from(*id)).collect(),
         kinds,
+        permits: Permits::all(),
     }
 }
 

@@ -20,8 +20,8 @@ use crate::{
         credentials::{self, Credentials},
         door::Access,
     },
-    gateway::peer::Peer,
-    rpc::status,
+    gateway::{cors::Origins, peer::Peer},
+    rpc::{noted, status},
 };
 
 /// The calls that nobody is asked for: the paths below this one.
@@ -29,12 +29,18 @@ const OPEN: &str = "/grpc.health.v1.Health/";
 
 /// The layer that puts a [`Principal`] into the extensions of every call, or refuses it.
 #[derive(Debug, Clone)]
-pub(super) struct AuthenticationLayer(pub(super) Arc<Access>);
+pub(super) struct AuthenticationLayer {
+    /// Who calls.
+    pub(super) access: Arc<Access>,
+    /// The pages of which origins may call.
+    pub(super) origins: Origins,
+}
 
 /// A service whose every call has a [`Principal`].
 #[derive(Debug, Clone)]
 pub(super) struct Authentication<S> {
     access: Arc<Access>,
+    origins: Arc<Origins>,
     inner: S,
 }
 
@@ -43,7 +49,8 @@ impl<S> Layer<S> for AuthenticationLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         Authentication {
-            access: self.0.clone(),
+            access: self.access.clone(),
+            origins: Arc::new(self.origins.clone()),
             inner,
         }
     }
@@ -66,19 +73,20 @@ where
         // The one that was polled ready serves this call.
         let spare = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, spare);
-        let access = self.access.clone();
+        let (access, origins) = (self.access.clone(), self.origins.clone());
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             let principal = if head.uri.path().starts_with(OPEN) {
                 // Known as little as a caller of a daemon that does not ask, and may do nothing else.
                 Ok(Principal::new(ANONYMOUS, Vec::new()))
             } else {
-                who_calls(&access, &head.headers, head.extensions.get()).await
+                who_calls(&access, &origins, &head.headers, head.extensions.get()).await
             };
             // No room behind this one sees it, by accident or otherwise.
             head.headers.remove(header::AUTHORIZATION);
             match principal {
                 Ok(principal) => {
+                    noted::caller(principal.name());
                     head.extensions.insert(principal.clone());
                     let mut answer = inner.call(Request::from_parts(head, body)).await?;
                     // For the layers around this one, which note who called.
@@ -93,11 +101,17 @@ where
 
 async fn who_calls(
     access: &Access,
+    origins: &Origins,
     headers: &HeaderMap,
     peer: Option<&Arc<Peer>>,
 ) -> Result<Principal, Status> {
     if !access.is_required() {
-        return Ok(Principal::anonymous());
+        // A page can have its own name lead to this machine, and is then of the daemon's own origin to
+        // its browser, which lets it call. The name in its origin still tells.
+        return match headers.get(header::ORIGIN) {
+            Some(origin) if !origins.may_call_unasked(origin) => Err(status::of_page(origin)),
+            Some(_) | None => Ok(Principal::anonymous()),
+        };
     }
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     let rejected = |rejected| status::of_rejected(&rejected);

@@ -32,18 +32,21 @@ pub(super) const MESSAGE_TIME: Duration = Duration::from_secs(30);
 pub(super) struct BodiesLayer {
     /// The paths of calls that take many messages: a pause between two of them is no fault.
     streaming: Arc<HashSet<String>>,
+    message_time: Duration,
 }
 
 /// A service whose calls end.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies<S> {
     streaming: Arc<HashSet<String>>,
+    message_time: Duration,
     inner: S,
 }
 
 /// A body that comes in time or fails.
 struct Timely {
     body: Body,
+    time: Duration,
     end: Pin<Box<Sleep>>,
 }
 
@@ -64,6 +67,7 @@ impl BodiesLayer {
         }
         Self {
             streaming: Arc::new(streaming),
+            message_time: MESSAGE_TIME,
         }
     }
 }
@@ -74,6 +78,7 @@ impl<S> Layer<S> for BodiesLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Bodies {
             streaming: self.streaming.clone(),
+            message_time: self.message_time,
             inner,
         }
     }
@@ -97,10 +102,12 @@ where
         let request = if self.streaming.contains(request.uri().path()) {
             request
         } else {
+            let time = self.message_time;
             request.map(|body| {
                 Body::new(Timely {
                     body,
-                    end: Box::pin(sleep(MESSAGE_TIME)),
+                    time,
+                    end: Box::pin(sleep(time)),
                 })
             })
         };
@@ -129,7 +136,7 @@ impl http_body::Body for Timely {
             return Poll::Ready(frame);
         }
         ready!(self.end.as_mut().poll(context));
-        Poll::Ready(Some(Err(status::message_did_not_come(MESSAGE_TIME))))
+        Poll::Ready(Some(Err(status::message_did_not_come(self.time))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -138,5 +145,75 @@ impl http_body::Body for Timely {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future::poll_fn};
+
+    use tonic::Code;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::proto::FILE_DESCRIPTOR_SET;
+
+    /// A body of which nothing ever comes.
+    struct Silent;
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Pending
+        }
+    }
+
+    /// A call of which nothing comes behind its head, to a service that waits for its message.
+    async fn call(path: &str, timeout: Option<&str>) -> Status {
+        let service = service_fn(|request: Request<Body>| async {
+            let mut body = request.into_body();
+            let frame =
+                poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await;
+            let failed = frame.and_then(Result::err);
+            let status = failed.unwrap_or_else(|| Status::ok("the message came"));
+            Ok::<_, Infallible>(status.into_http::<Body>())
+        });
+        let layer = BodiesLayer {
+            message_time: Duration::from_millis(20),
+            ..BodiesLayer::new(&[FILE_DESCRIPTOR_SET])
+        };
+        let mut request = Request::post(path);
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let request = request.body(Body::new(Silent)).expect("a request");
+        let answer = layer.layer(service).oneshot(request).await;
+        let Ok(answer) = answer;
+        Status::from_header_map(answer.headers()).expect("a status")
+    }
+
+    #[tokio::test]
+    async fn a_message_that_does_not_come_ends_its_call() {
+        let status = call("/strata.v1.PlanService/GetPlan", None).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert!(status.message().contains("did not come"), "{status:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_messages_may_pause_until_its_deadline() {
+        let status = call("/strata.v1.PlanService/ExecuteStream", Some("200m")).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert!(status.message().contains("deadline"), "{status:?}");
+    }
+
+    #[tokio::test]
+    async fn the_deadline_of_a_call_ends_it() {
+        let status = call("/strata.v1.PlanService/GetPlan", Some("1m")).await;
+        assert!(status.message().contains("deadline"), "{status:?}");
     }
 }

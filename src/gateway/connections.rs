@@ -24,6 +24,7 @@ use tonic::{body::Body, codegen::Service};
 use tower::{ServiceExt as _, service_fn};
 
 use crate::gateway::{
+    calls::open::Open,
     peer::Peer,
     standing::{Held, Standing, Standings},
     tls::Tls,
@@ -43,8 +44,12 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection that was told to end may stand without a call.
 const LINGER_TIME: Duration = Duration::from_secs(1);
+/// The same where another waits for its place.
+const LEAVE_TIME: Duration = Duration::from_millis(100);
 /// The pause after the system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Open files beside the connections: the log, the view, the metrics, configuration.
+const OTHER_FILES: u64 = 256;
 /// How often room is looked for while there is none.
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -96,6 +101,7 @@ pub(super) async fn serve<S>(
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
+    make_room_for_sockets(bounds.connections_max);
     let room = Arc::new(Semaphore::new(bounds.connections_max));
     let standings = Standings::default();
     let door = Arc::new(Door {
@@ -116,6 +122,7 @@ pub(super) async fn serve<S>(
         let standing = standings.enter();
         let door = door.clone();
         connections.spawn(async move {
+            let _open = Open::default();
             door.serve(socket, address, &standing).await;
             drop(place);
         });
@@ -235,31 +242,44 @@ where
                 pending::<()>().await;
             }
         };
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %address, %error, "a connection failed");
-                }
-                return;
-            }
+        let failed = |error| tracing::debug!(peer = %address, %error, "a connection failed");
+        let linger = tokio::select! {
+            ended = connection.as_mut() => return ended.unwrap_or_else(failed),
             () = silent => {
                 tracing::debug!(peer = %address, "a connection said nothing");
                 return;
             }
-            () = standing.idle_for(self.idle) => {}
-            () = standing.told_to_leave() => {}
-            () = self.close.cancelled() => {}
-        }
+            () = standing.idle_for(self.idle) => LINGER_TIME,
+            () = self.close.cancelled() => LINGER_TIME,
+            () = standing.told_to_leave() => LEAVE_TIME,
+        };
         connection.as_mut().graceful_shutdown();
         tokio::select! {
-            ended = connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %address, %error, "a connection failed");
-                }
-            }
+            ended = connection => ended.unwrap_or_else(failed),
             // It was told; one that does not go is not waited for.
-            () = standing.idle_for(LINGER_TIME) => {}
+            () = standing.idle_for(linger) => {}
         }
+    }
+}
+
+/// Asks the system for as many open files as there may be connections, with some for all else.
+fn make_room_for_sockets(connections_max: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let wanted = u64::try_from(connections_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    limit.current = Some(allowed);
+    if setrlimit(Resource::Nofile, limit).is_err() || allowed < wanted {
+        tracing::warn!(
+            wanted,
+            "the system allows fewer open files than there may be connections: raise its limit, or \
+             lower max_connections"
+        );
     }
 }
 

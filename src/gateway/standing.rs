@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -18,6 +18,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
+use crate::gateway::untaken::{AllUntaken, Untaken};
+
 /// How all connections stand.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standings(Arc<Mutex<All>>);
@@ -25,6 +27,7 @@ pub(super) struct Standings(Arc<Mutex<All>>);
 #[derive(Debug, Default)]
 struct All {
     next: u64,
+    untaken: AllUntaken,
     connections: HashMap<u64, Weak<Standing>>,
 }
 
@@ -33,6 +36,8 @@ struct All {
 pub(super) struct Standing {
     number: u64,
     calls: watch::Sender<Calls>,
+    /// What its client has yet to take.
+    untaken: Arc<Untaken>,
     leave: CancellationToken,
     all: Standings,
 }
@@ -55,7 +60,7 @@ pub(super) struct OpenCall(Arc<Standing>);
 #[derive(Debug)]
 pub(super) struct Held {
     body: Body,
-    _call: OpenCall,
+    call: OpenCall,
 }
 
 impl Standings {
@@ -72,6 +77,7 @@ impl Standings {
         let standing = Arc::new(Standing {
             number,
             calls,
+            untaken: all.untaken.of_connection(),
             leave: CancellationToken::new(),
             all: self.clone(),
         });
@@ -146,7 +152,7 @@ impl Drop for OpenCall {
 
 impl Held {
     pub(super) fn new(body: Body, call: OpenCall) -> Self {
-        Self { body, _call: call }
+        Self { body, call }
     }
 }
 
@@ -158,7 +164,10 @@ impl http_body::Body for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let untaken = self.call.0.untaken.clone();
+        ready!(untaken.poll_room(context));
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| untaken.count(bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -4,7 +4,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -58,6 +61,8 @@ pub struct Tls {
     config: ArcSwap<ServerConfig>,
     /// Of the files as they were last looked at, right or wrong: each is judged once.
     seen: Mutex<[u8; 32]>,
+    /// Until when the certificate is good, in seconds since 1970; 0: it does not say.
+    expires_at: AtomicI64,
 }
 
 /// Why the files of TLS cannot be used.
@@ -127,12 +132,19 @@ impl Tls {
     pub fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
         let contents = Contents::read(&files)?;
         let config = contents.config(&files)?;
-        contents.tell_of_expiry(&files);
+        let expires_at = contents.tell_of_expiry(&files).unwrap_or_default();
         Ok(Arc::new(Self {
             config: ArcSwap::from(config),
             seen: Mutex::new(contents.digest()),
+            expires_at: AtomicI64::new(expires_at),
             files,
         }))
+    }
+
+    /// Until when the certificate is good, if it says.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let seconds = u64::try_from(self.expires_at.load(Ordering::Relaxed)).ok()?;
+        (seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     /// What the next handshake is made with.
@@ -171,7 +183,8 @@ impl Tls {
             Ok(config) => {
                 self.config.store(config);
                 tracing::info!("the files of TLS have changed: new connections use them");
-                contents.tell_of_expiry(&self.files);
+                let expires_at = contents.tell_of_expiry(&self.files).unwrap_or_default();
+                self.expires_at.store(expires_at, Ordering::Relaxed);
             }
             Err(error) => tracing::error!(%error, "the old certificate stays in use"),
         }
@@ -252,19 +265,17 @@ impl Contents {
     }
 
     /// Says until when the certificate is good, to people and to whoever watches the metrics.
-    fn tell_of_expiry(&self, files: &TlsFiles) {
-        let Ok(chain) = certificates(&self.certificate, &files.certificate) else {
-            return;
-        };
+    fn tell_of_expiry(&self, files: &TlsFiles) -> Option<i64> {
+        let chain = certificates(&self.certificate, &files.certificate).ok()?;
         let Some(expires_at) = chain.first().and_then(expires_at) else {
             tracing::warn!("the certificate does not say until when it is good");
-            return;
+            return None;
         };
         #[expect(
             clippy::cast_precision_loss,
             reason = "exact for times below 2^53 seconds"
         )]
-        metrics::gauge!("strata_tls_certificate_expires_at_seconds").set(expires_at as f64);
+        metrics::gauge!("strata_tls_certificate_expires_timestamp_seconds").set(expires_at as f64);
         let expiry = prost_types::Timestamp {
             seconds: expires_at,
             nanos: 0,
@@ -282,6 +293,7 @@ impl Contents {
         } else {
             tracing::info!(%expiry, "the certificate is in use");
         }
+        Some(expires_at)
     }
 }
 

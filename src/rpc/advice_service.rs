@@ -4,11 +4,15 @@
 use tonic::{Request, Response, Status};
 
 use super::Gate;
-use crate::proto::{
-    AssessStrategyRequest, AssessStrategyResponse, GetReliabilityRequest, GetReliabilityResponse,
-    GetTacticStatsRequest, GetTacticStatsResponse, ListCommitmentsRequest, ListCommitmentsResponse,
-    ReviewPlanRequest, ReviewPlanResponse, SearchTacticsRequest, SearchTacticsResponse,
-    SuggestTacticRequest, SuggestTacticResponse, advice_service_server::AdviceService,
+use crate::{
+    access::rights::Rpc,
+    proto::{
+        AssessStrategyRequest, AssessStrategyResponse, GetReliabilityRequest,
+        GetReliabilityResponse, GetTacticStatsRequest, GetTacticStatsResponse,
+        ListCommitmentsRequest, ListCommitmentsResponse, ReviewPlanRequest, ReviewPlanResponse,
+        SearchTacticsRequest, SearchTacticsResponse, SuggestTacticRequest, SuggestTacticResponse,
+        advice_service_server::AdviceService,
+    },
 };
 
 mod assess;
@@ -37,48 +41,55 @@ impl AdviceService for Advice {
         &self,
         request: Request<SuggestTacticRequest>,
     ) -> Result<Response<SuggestTacticResponse>, Status> {
-        suggest::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::SuggestTactic)?;
+        suggest::answer(&caller, request.into_inner()).await
     }
 
     async fn review_plan(
         &self,
         request: Request<ReviewPlanRequest>,
     ) -> Result<Response<ReviewPlanResponse>, Status> {
-        review::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::ReviewPlan)?;
+        review::answer(&caller, request.into_inner()).await
     }
 
     async fn list_commitments(
         &self,
         request: Request<ListCommitmentsRequest>,
     ) -> Result<Response<ListCommitmentsResponse>, Status> {
-        commitments::list(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::ListCommitments)?;
+        commitments::list(&caller, request.into_inner()).await
     }
 
     async fn get_reliability(
         &self,
         request: Request<GetReliabilityRequest>,
     ) -> Result<Response<GetReliabilityResponse>, Status> {
-        commitments::reliability(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::GetReliability)?;
+        commitments::reliability(&caller, request.into_inner()).await
     }
 
     async fn get_tactic_stats(
         &self,
         request: Request<GetTacticStatsRequest>,
     ) -> Result<Response<GetTacticStatsResponse>, Status> {
-        stats::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::GetTacticStats)?;
+        stats::answer(&caller, request.into_inner()).await
     }
 
     async fn assess_strategy(
         &self,
         request: Request<AssessStrategyRequest>,
     ) -> Result<Response<AssessStrategyResponse>, Status> {
-        assess::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::AssessStrategy)?;
+        assess::answer(&caller, request.into_inner()).await
     }
 
     async fn search_tactics(
         &self,
         request: Request<SearchTacticsRequest>,
     ) -> Result<Response<SearchTacticsResponse>, Status> {
-        search::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::SearchTactics)?;
+        search::answer(&caller, request.into_inner()).await
     }
 }

@@ -8,6 +8,7 @@ use tonic::Status;
 
 use super::{
     Core, blocking,
+    gate::Permitted,
     log_stream::first_recorded_from,
     query::Checks,
     status::{self, of_view},
@@ -36,12 +37,12 @@ pub(super) struct Asked {
 /// it may read the journal, and a long history takes its time.
 pub(super) async fn ask<T: Send + 'static>(
     core: &Arc<Core>,
-    plan_id: &str,
+    plan: Permitted<'_>,
     as_of: Option<Point>,
     answer: impl FnOnce(&Core, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let turn = turns::take().await?;
-    let (folded, position) = core.plan(plan_id).await?;
+    let (folded, position) = core.plan(plan).await?;
     let core = core.clone();
     let answered = blocking(move || {
         let _turn = turn;
@@ -93,12 +94,12 @@ pub(super) fn check_log_point(
 /// before the plan's first event, the second one now.
 pub(super) async fn ask_between<T: Send + 'static>(
     core: &Arc<Core>,
-    plan_id: &str,
+    plan: Permitted<'_>,
     (from, to): (Option<Point>, Option<Point>),
     answer: impl FnOnce(Option<Asked>, Asked) -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let turn = turns::take().await?;
-    let (folded, position) = core.plan(plan_id).await?;
+    let (folded, position) = core.plan(plan).await?;
     let core = core.clone();
     let answered = blocking(move || {
         let _turn = turn;

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Core, Gate, call::Call, log_stream::stored, query::Checks, status, working};
 use crate::{
+    access::rights::Rpc,
     journal::Entry,
     merkle::Hash,
     notary::Checkpoint,
@@ -39,8 +40,9 @@ impl AuditService for Audit {
         &self,
         request: Request<ReadRawRequest>,
     ) -> Result<Response<Self::ReadRawStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ReadRaw)?;
         let request = request.into_inner();
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let core = caller.core_at(request.min_position).await?.clone();
         let head = core.feed.head();
         let from = request.from_position.max(1);
         if from > head + 1 {
@@ -56,7 +58,8 @@ impl AuditService for Audit {
         &self,
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
-        let core = self.gate.core_at(request.into_inner().min_position).await?;
+        let caller = self.gate.caller(&request, Rpc::GetCheckpoint)?;
+        let core = caller.core_at(request.into_inner().min_position).await?;
         // The view takes in what is durable and nothing else.
         let frontier = core.view.frontier();
         let checkpoint = Checkpoint {
@@ -76,6 +79,7 @@ impl AuditService for Audit {
         &self,
         request: Request<ProveInclusionRequest>,
     ) -> Result<Response<ProveInclusionResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ProveInclusion)?;
         let request = request.into_inner();
         let position = request.position;
         let mut check = Checks::default();
@@ -88,7 +92,7 @@ impl AuditService for Audit {
             check.fault("tree_size", wrong);
         }
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let core = caller.core_at(request.min_position).await?.clone();
         working(move || {
             let tree = core.view.tree();
             let head = tree.size();
@@ -114,6 +118,7 @@ impl AuditService for Audit {
         &self,
         request: Request<ProveConsistencyRequest>,
     ) -> Result<Response<ProveConsistencyResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ProveConsistency)?;
         let request = request.into_inner();
         let old_size = request.old_tree_size;
         let mut check = Checks::default();
@@ -123,7 +128,7 @@ impl AuditService for Audit {
             check.fault("new_tree_size", wrong);
         }
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let core = caller.core_at(request.min_position).await?.clone();
         working(move || {
             let tree = core.view.tree();
             let head = tree.size();

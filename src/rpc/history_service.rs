@@ -15,6 +15,7 @@ use super::{
     working,
 };
 use crate::{
+    access::rights::Rpc,
     domain::{
         event,
         value::{Subject, Time},
@@ -56,6 +57,7 @@ impl HistoryService for History {
         &self,
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ListEvents)?;
         let mut query = request.into_inner();
         let mut check = Checks::default();
         check.id("plan_id", &query.plan_id);
@@ -74,8 +76,9 @@ impl HistoryService for History {
             None => None,
         };
         let place = place.map(u64::from_be_bytes);
-        let core = self.gate.core_at(min_position).await?.clone();
-        let (folded, position) = core.plan(&query.plan_id).await?;
+        let plan = caller.plan(&query.plan_id)?;
+        let core = caller.core_at(min_position).await?.clone();
+        let (folded, position) = core.plan(plan).await?;
         let newest_first = query.newest_first;
         let listed = working(move || {
             let read = || {
@@ -107,21 +110,24 @@ impl HistoryService for History {
         &self,
         request: Request<DiffPlanRequest>,
     ) -> Result<Response<DiffPlanResponse>, Status> {
-        diff::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::DiffPlan)?;
+        diff::answer(&caller, request.into_inner()).await
     }
 
     async fn list_revisions(
         &self,
         request: Request<ListRevisionsRequest>,
     ) -> Result<Response<ListRevisionsResponse>, Status> {
-        revisions::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::ListRevisions)?;
+        revisions::answer(&caller, request.into_inner()).await
     }
 
     async fn explain(
         &self,
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
-        explain::answer(&self.gate, request.into_inner()).await
+        let caller = self.gate.caller(&request, Rpc::Explain)?;
+        explain::answer(&caller, request.into_inner()).await
     }
 
     type ReadLogStream = Pin<Box<dyn Stream<Item = Result<ReadLogResponse, Status>> + Send>>;
@@ -130,12 +136,14 @@ impl HistoryService for History {
         &self,
         request: Request<ReadLogRequest>,
     ) -> Result<Response<Self::ReadLogStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ReadLog)?;
         let request = request.into_inner();
         let mut check = Checks::default();
         let start = Start::of(request.start, &mut check);
         let filter = log_stream::filter(&request.plan_ids, &request.event_types, &mut check);
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let filter = log_stream::permitted(filter, &caller)?;
+        let core = caller.core_at(request.min_position).await?.clone();
         let head = core.feed.head();
         let to = match request.to_position {
             0 => head,
@@ -153,12 +161,14 @@ impl HistoryService for History {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = self.gate.caller(&request, Rpc::Watch)?;
         let request = request.into_inner();
         let mut check = Checks::default();
         let start = Start::of(request.start.map(Into::into), &mut check);
         let filter = log_stream::filter(&request.plan_ids, &request.event_types, &mut check);
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?.clone();
+        let filter = log_stream::permitted(filter, &caller)?;
+        let core = caller.core_at(request.min_position).await?.clone();
         let from = start.resolve(&core).await?;
         Ok(Response::new(Box::pin(log_stream::watch(
             self.gate.clone(),

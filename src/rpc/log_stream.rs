@@ -17,12 +17,16 @@ use super::{
     BATCH_BYTES, Core, Gate, blocking,
     bookmark::{self, Bookmark},
     call::Call,
+    gate::Caller,
     query::Checks,
     status, stopping, turns,
 };
 use crate::{
     commit,
-    domain::value::{Id, Time},
+    domain::{
+        permits::Permits,
+        value::{Id, Time},
+    },
     feed::{Filter, Stretch},
     journal::{Entry, JournalError},
     proto::{
@@ -38,6 +42,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(9);
 const ANY: Filter = Filter {
     plan_ids: Vec::new(),
     kinds: u64::MAX,
+    permits: Permits::all(),
 };
 /// How many commits of the filter's plans are looked at in one go.
 const POSITIONS_MAX: usize = 4_096;
@@ -131,7 +136,20 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     let mut plan_ids: Vec<Id> = plan_ids.iter().map(|id| Id::from(id.as_str())).collect();
     plan_ids.sort_unstable();
     plan_ids.dedup();
-    Filter { plan_ids, kinds }
+    Filter {
+        plan_ids,
+        kinds,
+        permits: Permits::all(),
+    }
+}
+
+/// The filter narrowed to what the caller may see. Plans that it names must be among that.
+pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
+    caller.plans(&filter.plan_ids)?;
+    Ok(Filter {
+        permits: caller.permits(),
+        ..filter
+    })
 }
 
 /// Commits from `next` to `to`, then the end.
@@ -171,6 +189,7 @@ pub(super) fn watch(
         let mut caught_up = false;
         let mut checkpoint_due = first_checkpoint();
         loop {
+            watcher.stands_at(next);
             if gate.stopping().is_cancelled() {
                 Err(stopping())?;
             }
@@ -182,6 +201,7 @@ pub(super) fn watch(
             if next <= head {
                 let stretch = read(&core, &call, &filter, next, head).await?;
                 next = stretch.next;
+                watcher.stands_at(next);
                 if !stretch.entries.is_empty() {
                     yield sent(Response::Entries(Entries { entries: stretch.entries }));
                 }

@@ -8,16 +8,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    ANONYMOUS, BATCH_BYTES, Core, Gate, as_of,
+    BATCH_BYTES, Core, Gate, as_of,
     call::{self, Call},
-    page,
+    gate::Rights,
+    noted, page,
     query::Checks,
     queue_deadline,
     status::{self, malformed_field},
     stopping, working,
 };
 use crate::{
-    domain::{plan::Plan, show, value::Id},
+    access::rights::Rpc,
+    domain::{permits::Permits, plan::Plan, show, value::Id},
     proto::{
         self, ExecuteRequest, ExecuteResponse, ExecuteStreamRequest, ExecuteStreamResponse,
         GetPlanRequest, GetPlanResponse, ListPlansRequest, ListPlansResponse, PlanState,
@@ -42,17 +44,13 @@ const TEXT_CHARS_MAX: usize = 200;
 /// The service.
 pub struct Plans {
     gate: Gate,
-    actor: Arc<str>,
 }
 
 impl Plans {
     /// The service behind a gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self {
-            gate,
-            actor: ANONYMOUS.into(),
-        }
+        Self { gate }
     }
 }
 
@@ -72,12 +70,16 @@ impl PlanService for Plans {
         &self,
         request: Request<ExecuteRequest>,
     ) -> Result<Response<ExecuteResponse>, Status> {
-        let core = self.gate.core()?;
+        let caller = self.gate.caller(&request, Rpc::Execute)?;
+        let rights = caller.rights();
+        let core = caller.core()?;
         let deadline = queue_deadline(&request);
-        let pending = core
-            .writer
-            .submit(request.into_inner(), self.actor.clone(), deadline)
-            .await;
+        let request = request.into_inner();
+        noted::plan(&request.plan_id);
+        noted::request_id(&request.request_id);
+        rights.check_execute(&request)?;
+        let pending = core.writer.submit(request, rights.actor(), deadline).await;
+        noted::course(pending.course());
         Ok(Response::new(respond(pending.answer().await)?))
     }
 
@@ -88,14 +90,15 @@ impl PlanService for Plans {
         &self,
         request: Request<Streaming<ExecuteStreamRequest>>,
     ) -> Result<Response<Self::ExecuteStreamStream>, Status> {
-        let core = self.gate.core()?.clone();
+        let caller = self.gate.caller(&request, Rpc::ExecuteStream)?;
+        let core = caller.core()?.clone();
         let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
-        let (gate, actor) = (self.gate.clone(), self.actor.clone());
+        let (gate, rights) = (self.gate.clone(), caller.rights().clone());
         tokio::spawn(take_requests(
             gate,
             core,
             Call::current(),
-            actor,
+            rights,
             request.into_inner(),
             steps,
         ));
@@ -119,6 +122,7 @@ impl PlanService for Plans {
         &self,
         request: Request<GetPlanRequest>,
     ) -> Result<Response<GetPlanResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::GetPlan)?;
         let request = request.into_inner();
         let mut check = Checks::default();
         check.id("plan_id", &request.plan_id);
@@ -128,12 +132,13 @@ impl PlanService for Plans {
             PlanView::Unspecified
         });
         check.finish()?;
-        let core = self.gate.core_at(request.min_position).await?;
+        let plan = caller.plan(&request.plan_id)?;
+        let core = caller.core_at(request.min_position).await?;
         let Some(point) = point else {
-            let (folded, position) = core.plan(&request.plan_id).await?;
+            let (folded, position) = core.plan(plan).await?;
             return Ok(shown(view, &folded.plan, position, false));
         };
-        let answer = as_of::ask(core, &request.plan_id, Some(point), move |_, asked| {
+        let answer = as_of::ask(core, plan, Some(point), move |_, asked| {
             Ok(shown(
                 view,
                 &asked.moment.plan,
@@ -148,6 +153,7 @@ impl PlanService for Plans {
         &self,
         request: Request<ListPlansRequest>,
     ) -> Result<Response<ListPlansResponse>, Status> {
+        let caller = self.gate.caller(&request, Rpc::ListPlans)?;
         let mut query = request.into_inner();
         let mut check = Checks::default();
         let filter = ListFilter::of(&query, &mut check);
@@ -157,7 +163,7 @@ impl PlanService for Plans {
         let min_position = std::mem::take(&mut query.min_position);
         query.page_size = 0;
         let place = page::place(&query, &token)?;
-        let core = self.gate.core_at(min_position).await?;
+        let core = caller.core_at(min_position).await?;
 
         let after = match place.map(String::from_utf8).transpose() {
             Ok(after) => after.map(|after| Id::from(after.as_str())),
@@ -167,6 +173,7 @@ impl PlanService for Plans {
             query,
             filter,
             page_size,
+            permits: caller.permits(),
         };
         // Thousands of texts may be searched: not on a thread that serves others.
         let view = core.view.clone();
@@ -181,21 +188,26 @@ struct Listing {
     query: ListPlansRequest,
     filter: ListFilter,
     page_size: usize,
+    permits: Permits,
 }
 
 impl Listing {
     fn read(&self, view: &View, mut after: Option<Id>) -> Result<ListPlansResponse, ViewError> {
-        let mut response = ListPlansResponse::default();
+        // What the first plans show is what the whole answer is sure to reflect.
+        let (mut plans, position) = view.page(after.as_ref(), SCAN_PLANS);
+        let mut response = ListPlansResponse {
+            position,
+            ..ListPlansResponse::default()
+        };
         let (mut scanned, mut bytes) = (0, 0);
-        loop {
+        while let Some((last, _)) = plans.last() {
             call::go_on()?;
-            let (plans, position) = view.page(after.as_ref(), SCAN_PLANS);
-            // What the first plans show is what the whole answer is sure to reflect.
-            if scanned == 0 {
-                response.position = position;
-            }
-            let last = plans.len() < SCAN_PLANS;
+            let last = last.clone();
             for (plan_id, entry) in plans {
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&plan_id) {
+                    continue;
+                }
                 let full = response.plans.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_PLANS_MAX {
                     let place = after.as_deref().unwrap_or_default();
@@ -210,10 +222,9 @@ impl Listing {
                 }
                 after = Some(plan_id);
             }
-            if last {
-                return Ok(response);
-            }
+            (plans, _) = view.page(Some(&last), SCAN_PLANS);
         }
+        Ok(response)
     }
 }
 
@@ -222,7 +233,7 @@ async fn take_requests(
     gate: Gate,
     core: Arc<Core>,
     call: Call,
-    actor: Arc<str>,
+    rights: Rights,
     mut requests: Streaming<ExecuteStreamRequest>,
     steps: mpsc::Sender<Step>,
 ) {
@@ -256,9 +267,14 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
-                let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                let pending = lane.submit(request, actor.clone(), deadline).await;
-                Step::Answer(Box::new(pending), share)
+                match rights.check_execute(&request) {
+                    Err(refused) => Step::Refused(refused),
+                    Ok(()) => {
+                        let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
+                        let pending = lane.submit(request, rights.actor(), deadline).await;
+                        Step::Answer(Box::new(pending), share)
+                    }
+                }
             }
         };
         let ends = matches!(step, Step::End(_));

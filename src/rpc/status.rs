@@ -12,6 +12,7 @@ use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::noted;
 use crate::{
     access::Rejected,
     domain::{
@@ -25,6 +26,8 @@ use crate::{
     view::ViewError,
     writer::{ExecuteError, clock::Leap, guard::Hindrance},
 };
+
+pub(super) mod not_permitted;
 
 /// `ErrorInfo.domain` of every status.
 const DOMAIN: &str = "strata.v1";
@@ -54,6 +57,7 @@ fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetail
     let message = message.into();
     metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
     tracing::debug!(reason = name(reason), %message, "refused");
+    noted::reason(name(reason));
     Status::with_error_details(code(reason), message, details)
 }
 
@@ -141,6 +145,19 @@ pub fn of_rejected(rejected: &Rejected) -> Status {
         _ => ErrorReason::CredentialsInvalid,
     };
     refuse(reason, rejected.to_string())
+}
+
+/// A page of another origin calls a daemon that does not ask who calls.
+#[must_use]
+pub fn of_page(origin: &http::HeaderValue) -> Status {
+    let origin = quoted(&String::from_utf8_lossy(origin.as_bytes()));
+    refuse(
+        ErrorReason::NotPermitted,
+        format!(
+            "Pages of {origin} may not call this daemon, which does not ask who calls: its operator \
+             can list the origin in cors_origins."
+        ),
+    )
 }
 
 /// The caller's own deadline has passed. It is told for the record: the caller has gone.

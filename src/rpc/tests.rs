@@ -7,14 +7,22 @@ use std::{
 
 use prost::Message as _;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
-    bookmark::Bookmark, history_service::History, log_stream::Start, plan_service::Plans,
-    query::Checks, *,
+    admin_service::{Process, Standing},
+    bookmark::Bookmark,
+    gate::Caller,
+    history_service::History,
+    log_stream::Start,
+    plan_service::Plans,
+    query::Checks,
+    *,
 };
 use crate::{
+    access::{Principal, rights::Rpc},
     domain::{given, value::Time},
     journal::fake::FakeJournal,
     proto::{
@@ -29,6 +37,7 @@ mod backup;
 
 struct World {
     journal: Arc<FakeJournal>,
+    core: Arc<Core>,
     gate: Gate,
     _dir: TempDir,
 }
@@ -52,7 +61,7 @@ impl World {
         let guard = Guard::new(machine, 0, Time::default());
         let (writer, _) = Writer::new(log.clone(), view.clone(), feed.clone(), 1, guard.clone());
         let gate = Gate::default();
-        gate.open(Arc::new(Core {
+        let core = Arc::new(Core {
             journal: log,
             view,
             feed,
@@ -62,9 +71,15 @@ impl World {
             sync_stall: Duration::ZERO,
             started_at: SystemTime::UNIX_EPOCH,
             plan_cache_bytes: 1 << 20,
-        }));
+            process: Process {
+                set_log_filter: |filter, _| Err(filter.to_owned()),
+                look: Box::new(Standing::default),
+            },
+        });
+        gate.open(core.clone());
         let world = Self {
             journal,
+            core,
             gate,
             _dir: dir,
         };
@@ -101,7 +116,7 @@ impl World {
     }
 
     fn core(&self) -> &Arc<Core> {
-        self.gate.core().expect("open")
+        &self.core
     }
 
     async fn plan_at(&self, plan_id: &str, point: point::Point) -> Result<(u64, bool), Status> {
@@ -111,7 +126,7 @@ impl World {
             ..Default::default()
         };
         let shown = Plans::new(self.gate.clone())
-            .get_plan(Request::new(request))
+            .get_plan(by_anybody(request))
             .await?;
         let shown = shown.into_inner();
         Ok((shown.plan.expect("a plan").revision, shown.inside_commit))
@@ -119,7 +134,7 @@ impl World {
 
     async fn list(&self, query: ListPlansRequest) -> Result<(Vec<String>, String), Status> {
         let listed = Plans::new(self.gate.clone())
-            .list_plans(Request::new(query))
+            .list_plans(by_anybody(query))
             .await?;
         let listed = listed.into_inner();
         assert_eq!(listed.position, 4);
@@ -129,7 +144,7 @@ impl World {
 
     async fn events(&self, query: ListEventsRequest) -> Result<(Vec<u64>, String), Status> {
         let listed = History::new(self.gate.clone())
-            .list_events(Request::new(query))
+            .list_events(by_anybody(query))
             .await?;
         let listed = listed.into_inner();
         let revisions = listed.events.into_iter();
@@ -143,6 +158,22 @@ impl World {
         check.finish()?;
         start.resolve(self.core()).await
     }
+}
+
+/// A request of whoever calls a daemon that asks nobody.
+fn by_anybody<T>(message: T) -> Request<T> {
+    by(&Principal::anonymous(), message)
+}
+
+fn by<T>(caller: &Principal, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller.clone());
+    request
+}
+
+fn anybody_at(gate: &Gate) -> Caller<'_> {
+    let caller = gate.caller(&by_anybody(()), Rpc::GetPlan);
+    caller.expect("permitted")
 }
 
 fn created(title: &str, region: &str) -> Kind {
@@ -489,11 +520,11 @@ async fn the_first_commit_of_a_time_is_found_in_a_log_of_any_length() {
 #[tokio::test]
 async fn the_gate_says_that_the_daemon_starts_or_stops() {
     let closed = Gate::default();
-    let answer = closed.core().map(|_| ());
+    let answer = anybody_at(&closed).core().map(|_| ());
     assert_eq!(refused(answer), refusal(Code::Unavailable, "STARTING"));
     let world = World::new();
     world.gate.stop();
-    let answer = world.gate.core().map(|_| ());
+    let answer = anybody_at(&world.gate).core().map(|_| ());
     assert_eq!(refused(answer), refusal(Code::Unavailable, "STOPPING"));
 }
 
@@ -502,12 +533,14 @@ async fn a_query_waits_for_the_position_it_asks_for_until_the_daemon_stops() {
     let world = World::new();
     let mut poll = Poll::from_waker(Waker::noop());
     {
-        let mut waiting = pin!(world.gate.core_at(5));
+        let caller = anybody_at(&world.gate);
+        let mut waiting = pin!(caller.core_at(5));
         assert!(waiting.as_mut().poll(&mut poll).is_pending());
         world.commit("retreat", 2, [noted()]);
         assert!(waiting.await.is_ok());
     }
-    let mut waiting = pin!(world.gate.core_at(99));
+    let caller = anybody_at(&world.gate);
+    let mut waiting = pin!(caller.core_at(99));
     assert!(waiting.as_mut().poll(&mut poll).is_pending());
     world.gate.stop();
     let answer = waiting.await.map(|_| ());

@@ -52,6 +52,12 @@ impl Default for Histories {
 }
 
 impl Histories {
+    /// How much memory they take, and how much they may.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.weight(), CACHE_BYTES)
+    }
+
     fn get(&self, plan_id: &str) -> Option<Kept> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(plan_id).cloned()

@@ -57,6 +57,26 @@ impl View {
         series.map(|it| tally(it, at)).unwrap_or_default()
     }
 
+    /// The attempts of tactics of each kind that had ended as of a position, over the plans of which that
+    /// is true; only where there are some. Looks at the cells of all plans, a page at a time.
+    pub fn kind_totals(&self, at: u64, counts: impl Fn(&Id) -> bool) -> BTreeMap<String, Tally> {
+        let mut totals: BTreeMap<String, Tally> = BTreeMap::new();
+        let mut last: Option<CellKey> = None;
+        loop {
+            let page = self.cells(at, last.as_ref());
+            let Some((end, _)) = page.last() else {
+                return totals;
+            };
+            last = Some(end.clone());
+            for (cell, tally) in page {
+                if !tally.is_empty() && counts(&cell.plan_id) {
+                    let total = totals.entry(cell.kind).or_default();
+                    *total = total.plus(tally);
+                }
+            }
+        }
+    }
+
     /// The next kinds behind `after`, in their order, with their totals as of a position, which are empty
     /// where no attempt had ended. At the end there are none.
     pub fn kinds(&self, at: u64, after: Option<&str>) -> Vec<(String, Tally)> {

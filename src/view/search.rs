@@ -18,6 +18,7 @@ use self::{
 use super::{Applied, View, ViewError, index::Index as PlanIndex, plans, plans::Folded};
 use crate::{
     domain::{
+        permits::Permits,
         plan::{Description, Plan},
         value::{Id, Subject, Time},
     },
@@ -30,6 +31,7 @@ mod find;
 mod index;
 mod passages;
 mod postings;
+mod seen;
 mod stand;
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,8 @@ pub struct Query {
     pub tried_before: Option<Time>,
     /// Of these plans.
     pub plan_ids: Vec<Id>,
+    /// Of plans that may be shown. Nothing of others is found or changes a rank.
+    pub permits: Permits,
     /// As it was at this position of the log; now, if none is given.
     pub as_of: Option<u64>,
     /// How many hits to pass over.
@@ -278,6 +282,13 @@ impl Search {
             }
         }
         self.tell(waiting);
+    }
+
+    /// How many commits are not taken in yet.
+    pub(super) fn lag(&self) -> u64 {
+        let waiting = self.waiting();
+        let reached = if waiting.follows { waiting.reached } else { 0 };
+        waiting.published.saturating_sub(reached)
     }
 
     /// Starts where a stored view stands.

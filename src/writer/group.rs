@@ -11,10 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use metrics::Histogram;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::{Answer, Guard, Hindrance, Job, Message, Prepared, Reply, Turn, WriteFailure};
+use super::{Answer, Guard, Hindrance, Job, Message, Moment, Prepared, Reply, Turn, WriteFailure};
 use crate::{
     commit,
     domain::{
@@ -46,6 +47,8 @@ pub(super) struct GroupWriter {
     head: u64,
     frontier: Frontier,
     last_recorded_at: Time,
+    waited: Histogram,
+    commits: Histogram,
 }
 
 /// What was decided and is not durable yet.
@@ -79,6 +82,8 @@ impl GroupWriter {
             head,
             frontier,
             last_recorded_at,
+            waited: metrics::histogram!("strata_queue_seconds"),
+            commits: metrics::histogram!("strata_group_commits"),
         }
     }
 
@@ -174,7 +179,14 @@ impl GroupWriter {
             if group.commits.is_empty() {
                 return Ok(replies);
             }
-            match self.append(&group.commits)? {
+            let sync_began = Instant::now();
+            let appended = self.append(&group.commits);
+            let synced = Instant::now();
+            for job in jobs.iter() {
+                job.course.mark_at(Moment::SyncBegan, sync_began);
+                job.course.mark_at(Moment::Synced, synced);
+            }
+            match appended? {
                 Append::Appended { head } => {
                     self.show(group, head)?;
                     return Ok(replies);
@@ -191,6 +203,7 @@ impl GroupWriter {
         let began = Instant::now();
         let outcome = self.journal.append(self.head, TERM, commits);
         metrics::histogram!("strata_sync_seconds").record(began.elapsed());
+        self.commits.record(count(commits.len()));
         outcome
     }
 
@@ -198,7 +211,13 @@ impl GroupWriter {
         if job.turn.as_ref().is_some_and(|turn| !turn.has_come()) {
             return None;
         }
-        let reply = self.reply(group, job)?;
+        job.course.mark(Moment::Taken);
+        if let Some(waited) = job.course.waited() {
+            self.waited.record(waited);
+        }
+        let reply = self.reply(group, job);
+        job.course.mark(Moment::Decided);
+        let reply = reply?;
         if let Some(turn) = &job.turn {
             turn.decide();
         }
@@ -398,4 +417,8 @@ fn commit_of(
         request_digest: Bytes::copy_from_slice(&job.request.digest()),
         events,
     }
+}
+
+fn count(commits: usize) -> f64 {
+    f64::from(u32::try_from(commits).unwrap_or(u32::MAX))
 }

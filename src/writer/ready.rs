@@ -7,7 +7,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::{Answer, ExecuteError, Guard, Job, Reply, Turn};
+use super::{Answer, Course, ExecuteError, Guard, Job, Reply, Turn};
 use crate::{
     domain::{
         decide::{self, Context, Decision, Refusal},
@@ -47,6 +47,7 @@ impl Ready {
         self: Box<Self>,
         actor: Arc<str>,
         turn: Option<Turn>,
+        course: Arc<Course>,
         reply: oneshot::Sender<Reply>,
     ) -> Box<Job> {
         let Self {
@@ -64,6 +65,7 @@ impl Ready {
             searched_commits,
             prepared,
             turn,
+            course,
             reply,
         })
     }

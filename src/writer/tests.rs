@@ -10,7 +10,7 @@ use proto::command::Kind as Asked;
 
 use super::*;
 use crate::{
-    domain::value::Time,
+    domain::{permits::Permits, value::Time},
     feed::Filter,
     journal::fake::{FakeJournal, Fault},
     proto::ErrorReason,
@@ -43,6 +43,7 @@ async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
     let everything = Filter {
         plan_ids: Vec::new(),
         kinds: u64::MAX,
+        permits: Permits::all(),
     };
     let watcher = world.feed.watch(everything.clone());
     let requests = [create("a"), note("b", "one"), create("c"), note("b", "one")];

@@ -1,23 +1,42 @@
 //! A `stratad` of one test: started on a free port with a directory of its own, and killed when
 //! the test ends, however it ends.
+//!
+//! A data directory begins empty: what else a test writes stands beside it, as in `dir` and `dir/data`.
+//!
+//! - `Daemon::start(data)`: over plain HTTP, asking nobody; `daemon.plans()` and its like are clients.
+//! - One that asks who calls: `AccessFile::new(dir)`, then `.grant("ana", "planner", "*")` gives a token
+//!   for each caller; start with `access.arguments()`, and call by
+//!   `PlanServiceClient::with_interceptor(daemon.channel(), bearing(&token))`.
+//! - One with TLS: `Authority::new()` of `certificates.rs`, `authority.server().write(dir)`, then
+//!   `Daemon::start_over_tls(&data, &authority.trusted(), &tls_arguments(dir))`. All clients of that
+//!   daemon speak TLS; `daemon.connect(tls)` is a channel that trusts or shows something else.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use strata::proto::{
-    Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
-    admin_service_client::AdminServiceClient, advice_service_client::AdviceServiceClient,
-    audit_service_client::AuditServiceClient, command::Kind,
-    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
+use strata::{
+    access::token::Token,
+    proto::{
+        Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
+        admin_service_client::AdminServiceClient, advice_service_client::AdviceServiceClient,
+        audit_service_client::AuditServiceClient, command::Kind,
+        history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
+    },
 };
 use tokio::sync::oneshot;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Request,
+    metadata::MetadataValue,
+    service::Interceptor,
+    transport::{Channel, ClientTlsConfig, Endpoint},
+};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -36,6 +55,7 @@ const UNREAD_BYTES_MAX: u32 = 65_535;
 pub(crate) struct Daemon {
     child: Child,
     address: String,
+    tls: Option<ClientTlsConfig>,
     channel: Channel,
     log: Arc<Mutex<String>>,
     /// Ends when the daemon has said its last word.
@@ -57,8 +77,25 @@ impl Daemon {
         daemon
     }
 
+    /// The same over TLS: `trust` is what its clients believe and show.
+    pub(crate) async fn start_over_tls(
+        data_dir: &Path,
+        trust: &ClientTlsConfig,
+        arguments: &[String],
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+        command.args(serve_arguments(data_dir)).args(arguments);
+        let daemon = Self::spawn_with(command, Some(trust.clone())).await;
+        daemon.wait_until_serving().await;
+        daemon
+    }
+
     /// Starts a daemon by a command, such as one that traces it, and returns as soon as it listens.
-    pub(crate) async fn spawn(mut command: Command) -> Self {
+    pub(crate) async fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, None).await
+    }
+
+    async fn spawn_with(mut command: Command, tls: Option<ClientTlsConfig>) -> Self {
         let mut child = command
             .env("STRATA_LOG_FORMAT", "json")
             .stdin(Stdio::null())
@@ -88,12 +125,11 @@ impl Daemon {
                 log.lock().expect("the log")
             );
         };
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .expect("a URL")
-            .connect_lazy();
+        let channel = endpoint(&address, tls.as_ref()).connect_lazy();
         Self {
             child,
             address,
+            tls,
             channel,
             log,
             listener: Some(listener),
@@ -152,7 +188,25 @@ impl Daemon {
 
     /// Its URL.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        url(&self.address, self.tls.as_ref())
+    }
+
+    /// The connection that its clients share.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// A connection of its own.
+    pub(crate) fn another_channel(&self) -> Channel {
+        endpoint(&self.address, self.tls.as_ref()).connect_lazy()
+    }
+
+    /// A connection that trusts or shows something else.
+    pub(crate) async fn connect(
+        &self,
+        tls: &ClientTlsConfig,
+    ) -> Result<Channel, tonic::transport::Error> {
+        endpoint(&self.address, Some(tls)).connect().await
     }
 
     /// Its process id.
@@ -183,8 +237,7 @@ impl Daemon {
 
     /// A client of its `HistoryService` on a connection of its own that takes little unread.
     pub(crate) async fn slow_history(&self) -> HistoryServiceClient<Channel> {
-        let endpoint = Endpoint::from_shared(self.url()).expect("a URL");
-        let endpoint = endpoint
+        let endpoint = endpoint(&self.address, self.tls.as_ref())
             .initial_stream_window_size(UNREAD_BYTES_MAX)
             .initial_connection_window_size(UNREAD_BYTES_MAX);
         HistoryServiceClient::new(endpoint.connect().await.expect("connected"))
@@ -271,6 +324,76 @@ impl Drop for Daemon {
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// The file that says who may call a daemon, and what was made for its callers.
+pub(crate) struct AccessFile {
+    path: PathBuf,
+}
+
+impl AccessFile {
+    /// A file that names nobody yet.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let path = dir.join("access.toml");
+        fs::write(&path, "").expect("a file");
+        Self { path }
+    }
+
+    /// A caller with a role over the plans of a pattern, and its token.
+    pub(crate) fn grant(&self, name: &str, role: &str, plans: &str) -> String {
+        let token = Token::random().expect("random bytes");
+        self.write(
+            name,
+            role,
+            plans,
+            &format!("token_sha256 = [\"{}\"]", token.hash()),
+        );
+        token.reveal().to_owned()
+    }
+
+    /// A caller who is known by the name in its certificate.
+    pub(crate) fn grant_certificate(&self, name: &str, role: &str, plans: &str, certified: &str) {
+        self.write(name, role, plans, &format!("certificate = \"{certified}\""));
+    }
+
+    fn write(&self, name: &str, role: &str, plans: &str, known_by: &str) {
+        let mut text = fs::read_to_string(&self.path).expect("a file");
+        text += &format!(
+            "[[principal]]\nname = \"{name}\"\nroles = [\"{role}\"]\nplans = [\"{plans}\"]\n\
+             {known_by}\n"
+        );
+        fs::write(&self.path, text).expect("a file");
+    }
+
+    /// What tells a daemon to ask who calls.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let path = self.path.to_str().expect("a path in UTF-8");
+        vec!["--access-file".to_owned(), path.to_owned()]
+    }
+}
+
+/// A caller who shows a token.
+pub(crate) fn bearing(token: &str) -> impl Interceptor + Clone + use<> {
+    let header: MetadataValue<_> = format!("Bearer {token}").parse().expect("a header");
+    move |mut request: Request<()>| {
+        request
+            .metadata_mut()
+            .insert("authorization", header.clone());
+        Ok(request)
+    }
+}
+
+fn url(address: &str, tls: Option<&ClientTlsConfig>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+fn endpoint(address: &str, tls: Option<&ClientTlsConfig>) -> Endpoint {
+    let endpoint = Endpoint::from_shared(url(address, tls)).expect("a URL");
+    match tls {
+        Some(tls) => endpoint.tls_config(tls.clone()).expect("a configuration"),
+        None => endpoint,
     }
 }
 

@@ -1,19 +1,25 @@
 //! The promises of `stratad`, kept by the real binary on a real disk behind a real socket. One
 //! binary, so that it is linked once; a file for each family of promises.
 
+mod abuse;
 mod amendments;
 mod assess;
 mod audit;
+mod authentication;
 mod backup;
 mod bad_input;
 mod beginning;
 mod browser;
+mod calls;
+mod certificates;
 mod chance;
 #[cfg(feature = "ci")]
 mod check_proof;
+mod client;
 mod commitments;
 mod crash;
 mod daemon;
+mod deploy;
 mod diff;
 #[cfg(feature = "ci")]
 mod durable;
@@ -25,6 +31,7 @@ mod faults;
 #[cfg(feature = "ci")]
 mod flips;
 mod founding;
+mod health;
 mod histories;
 mod key;
 mod language;
@@ -36,11 +43,13 @@ mod malformed;
 mod metrics;
 mod old_directories;
 mod operators;
+mod pages;
 #[cfg(feature = "ci")]
 mod power;
 mod queries;
 #[cfg(feature = "ci")]
 mod queue;
+mod raw;
 mod read_log;
 mod reading;
 mod real_history;
@@ -54,6 +63,9 @@ mod stats;
 mod stopping;
 mod suggest;
 mod time_travel;
+mod tls;
+mod token;
+mod traces;
 mod verify;
 mod view;
 mod views;

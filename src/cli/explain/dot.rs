@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     graph::{Graph, amended, date},
-    text::label,
+    text::{HIDDEN, label},
 };
 use crate::proto::{ExplainedEvent, ExplainedSide, LinkRole};
 
@@ -53,9 +53,15 @@ pub(super) fn of(graph: &Graph<'_>) -> String {
 }
 
 fn node(graph: &Graph<'_>, event: &ExplainedEvent, number: usize) -> String {
-    let first = format!("{}  {}{}", graph.name(event), date(event), amended(event));
-    let mut label = vec![first];
-    label.extend(broken(&event.summary));
+    let name = graph.name(event);
+    let mut label = if event.hidden {
+        vec![name, HIDDEN.to_owned()]
+    } else {
+        let first = format!("{name}  {}{}", date(event), amended(event));
+        std::iter::once(first)
+            .chain(broken(&event.summary))
+            .collect()
+    };
     label.extend(graph.is_cut_at(number).then(|| "(…)".to_owned()));
     let lines: Vec<_> = label.iter().map(|line| escaped(line)).collect();
     let look = match event.side() {

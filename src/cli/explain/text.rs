@@ -12,6 +12,9 @@ use crate::proto::{
 const MORE: &str = "There is more where (…) stands: ask about one of these events, or raise \
                     --max-depth or --max-events.";
 
+/// What is said of an event of a plan that the caller may not read.
+pub(super) const HIDDEN: &str = "hidden: you may not read its plan";
+
 /// Which way a tree grows.
 #[derive(Clone, Copy)]
 enum Way {
@@ -176,7 +179,11 @@ fn line(graph: &Graph<'_>, number: usize) -> String {
     let Some(event) = graph.event(number) else {
         return String::new();
     };
-    let (name, date, amended) = (graph.name(event), date(event), amended(event));
+    let name = graph.name(event);
+    if event.hidden {
+        return format!("{name}  {HIDDEN}");
+    }
+    let (date, amended) = (date(event), amended(event));
     let more = if graph.is_cut_at(number) {
         " (…)"
     } else {

@@ -18,12 +18,10 @@ use crate::{
             ImportError, Lost, Tally, UnderWay,
             lines::{Line, LineError, Lines},
         },
-        remote::{Refusal, Remote},
+        remote::Remote,
     },
-    proto::{
-        ExecuteRequest, ExecuteStreamRequest, ExecuteStreamResponse, execute_stream_response,
-        plan_service_client::PlanServiceClient,
-    },
+    client::refusal::Refusal,
+    proto::{ExecuteRequest, ExecuteStreamRequest, ExecuteStreamResponse, execute_stream_response},
 };
 
 /// How many lines are under way at most: enough for the daemon to make one group of them.
@@ -145,7 +143,7 @@ impl<'a, R: BufRead> Sending<'a, R> {
     }
 
     async fn send_over_one_stream(&mut self) -> Result<(), Ended> {
-        let channel = self
+        let client = self
             .remote
             .connect()
             .await
@@ -159,7 +157,8 @@ impl<'a, R: BufRead> Sending<'a, R> {
         if self.under_way.is_empty() {
             return Ok(());
         }
-        let mut answers = PlanServiceClient::new(channel)
+        let mut answers = client
+            .plans()
             .execute_stream(ReceiverStream::new(outbox))
             .await
             .map_err(|status| self.ended_by(&status))?
@@ -295,14 +294,14 @@ impl<'a, R: BufRead> Sending<'a, R> {
 
     fn silent(&self, refusal: Refusal) -> Lost {
         Lost::Silent {
-            url: self.remote.url().to_owned(),
+            url: self.remote.url(),
             refusal,
         }
     }
 
     fn refusing(&self, refusal: Refusal) -> Lost {
         Lost::Refusing {
-            url: self.remote.url().to_owned(),
+            url: self.remote.url(),
             refusal,
         }
     }

@@ -1,17 +1,25 @@
-//! What a daemon is to begin with: a file of requests that it records over its own door, as an
-//! import from outside would, as soon as it serves.
+//! What a daemon is to begin with: a file of requests that it records by its own services, as an
+//! import from outside would, as soon as it serves. Nobody stands between: whoever starts a daemon is
+//! not asked for a token, and needs no certificate to trust it.
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
+use http::Request;
 use tokio::time::sleep;
+use tonic::{body::Body, service::Routes};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tower::ServiceExt as _;
 use tracing::info;
 
-use crate::cli::{
-    import::{self, ImportError, lines::Source},
-    remote::Remote,
+use crate::{
+    access::Principal,
+    cli::{
+        import::{self, ImportError, lines::Source},
+        remote::Remote,
+    },
+    client::Client,
 };
 
 /// The pause between two attempts to ask a daemon that is starting how it is.
@@ -24,11 +32,18 @@ pub(super) fn check(path: &Path) -> Result<Source, ImportError> {
     Ok(requests)
 }
 
-/// Records the requests with the daemon at `address`, once it serves.
-pub(super) async fn record(requests: &Source, address: SocketAddr) -> Result<(), ImportError> {
-    let remote = Remote::parse(&address.to_string())
-        .map_err(|reason| ImportError::System(io::Error::other(reason)))?;
-    until_serving(&remote).await;
+/// Records the requests with the daemon's services in the name of `principal`, once it serves.
+pub(super) async fn record(
+    requests: &Source,
+    services: Routes,
+    principal: Principal,
+) -> Result<(), ImportError> {
+    let client = Client::over(services.map_request(move |mut call: Request<Body>| {
+        call.extensions_mut().insert(principal.clone());
+        call
+    }));
+    let remote = Remote::inside(client.clone());
+    until_serving(&client).await;
     let tally = import::record_patiently(requests, &remote).await?;
     info!(
         recorded = tally.recorded,
@@ -39,13 +54,10 @@ pub(super) async fn record(requests: &Source, address: SocketAddr) -> Result<(),
 }
 
 /// Returns once the daemon serves, which takes as long as its recovery.
-async fn until_serving(remote: &Remote) {
+async fn until_serving(client: &Client) {
+    let mut health = HealthClient::new(client.connection());
     loop {
-        if let Ok(channel) = remote.connect().await
-            && let Ok(answer) = HealthClient::new(channel)
-                .watch(HealthCheckRequest::default())
-                .await
-        {
+        if let Ok(answer) = health.watch(HealthCheckRequest::default()).await {
             let mut statuses = answer.into_inner();
             while let Ok(Some(status)) = statuses.message().await {
                 if status.status() == ServingStatus::Serving {

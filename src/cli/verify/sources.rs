@@ -11,7 +11,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     VerifyError,
@@ -24,10 +24,8 @@ use crate::{
         chain::{ChainError, Checked},
         decode::{Part, ReadError, Reader, Whole},
     },
-    cli::{
-        progress,
-        remote::{Refusal, Remote},
-    },
+    cli::{progress, remote::Remote},
+    client::{Connection, refusal::Refusal},
     journal::{
         JournalError, LogId,
         sled::{Examined, Read, SledJournal},
@@ -321,8 +319,7 @@ fn read_backup(
 
 /// Reads the log of a running daemon, up to its head at the call.
 pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyError> {
-    let channel = remote.connect().await?;
-    let mut client = AuditServiceClient::new(channel);
+    let mut client = remote.connect().await?.audit();
     let answer = client.get_checkpoint(GetCheckpointRequest::default()).await;
     let note = answer
         .map_err(|status| refused(remote, &status))?
@@ -368,7 +365,7 @@ pub(super) async fn daemon(remote: &Remote, kept: &Kept) -> Result<Pass, VerifyE
 fn refused(remote: &Remote, status: &Status) -> VerifyError {
     let refusal = Refusal::from(status);
     if refusal.is_of_no_stratad() {
-        let url = remote.url().to_owned();
+        let url = remote.url();
         return VerifyError::NoDaemon { url, refusal };
     }
     VerifyError::Ended {
@@ -429,7 +426,7 @@ impl Today {
 
 /// Reads on up to `head`, or to where the daemon cannot, or sends what was not asked for.
 async fn read_raw(
-    client: &mut AuditServiceClient<Channel>,
+    client: &mut AuditServiceClient<Connection>,
     head: u64,
     checker: &mut Checker,
     progress: &mut Progress,

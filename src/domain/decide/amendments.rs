@@ -71,9 +71,13 @@ pub(super) fn retract(
         return Err(retracted_already(revision, context));
     };
     if !can_be_retracted(plan, recorded, revision) {
+        let why = if is_of_a_kind_to_retract(recorded) {
+            "because others rest on it"
+        } else {
+            "because a plan may rest on any event of its type"
+        };
         let message = format!(
-            "Event {revision} cannot be retracted, because others rest on it: correct it, or \
-             record what undoes it."
+            "Event {revision} cannot be retracted, {why}: correct it, or record what undoes it."
         );
         return Err(not_correctable(revision, "revision", message, context));
     }
@@ -245,6 +249,21 @@ fn can_be_retracted(plan: &Plan, recorded: &Kind, revision: u64) -> bool {
         let commitment = plan.commitments.get(commitment_id);
         return commitment.is_some_and(|it| it.last_revision == revision);
     }
+    is_free(recorded)
+}
+
+/// Whether an event of its type can be retracted at all, as long as nothing rests on it.
+fn is_of_a_kind_to_retract(recorded: &Kind) -> bool {
+    matches!(
+        recorded,
+        Kind::EvidenceRecorded(_) | Kind::RevisionProposed(_)
+    ) || attempted(recorded).is_some()
+        || promised(recorded).is_some()
+        || is_free(recorded)
+}
+
+/// Whether nothing ever rests on it.
+fn is_free(recorded: &Kind) -> bool {
     matches!(
         recorded,
         Kind::MeasurementRecorded(_) | Kind::NoteRecorded(_)

@@ -86,6 +86,13 @@ pub(super) fn move_deadline(
     context: &CommandContext<'_>,
 ) -> Result<Kind, Refusal> {
     let moved = open(plan, &command.commitment_id, context)?;
+    if command.due.map(Time::from) == Some(moved.due) {
+        let message = format!(
+            "The commitment `{}` is due then already: move it to another date, or leave it.",
+            moved.commitment_id
+        );
+        return Err(context.refuse(ErrorReason::NothingChanged, "due", message));
+    }
     is_due_after(&moved.commitment_id, command.due, moved.made_at, context)?;
     bounds::room_for_silent_miss(moved, context)?;
     Ok(Kind::DeadlineMoved(proto::DeadlineMoved {
@@ -316,6 +323,16 @@ mod tests {
         refused(promised(), "ada");
         refused(promised().and([passed_to("bob")]), "bob");
         promised().and([passed_to("bob"), passed_to("ada")]);
+    }
+
+    #[test]
+    fn a_deadline_is_not_moved_to_where_it_is() {
+        promised().when(move_to("c", DUE)).then_refused(
+            ErrorReason::NothingChanged,
+            "commands[0].move_deadline.due",
+            &[],
+        );
+        promised().and([move_to("c", DUE + 1)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Elsewhere,
+    Elsewhere, Other,
     known::{Known, Seen},
     made,
 };
@@ -31,10 +31,16 @@ pub(super) struct Plans<'a, E> {
     elsewhere: &'a Elsewhere<'a, E>,
     /// Up to which position of the log other plans are known.
     position: u64,
-    /// Nothing for a plan that does not exist.
-    met: HashMap<Id, Option<Indexed<'a>>>,
+    met: HashMap<Id, Met<'a>>,
     /// Whether a step would have led into one plan too many.
     is_full: bool,
+}
+
+/// A plan that was met.
+enum Met<'a> {
+    Absent,
+    Hidden,
+    Told(Box<Indexed<'a>>),
 }
 
 /// A plan and what its events are to each other.
@@ -52,7 +58,7 @@ impl<'a, E> Plans<'a, E> {
         Self {
             elsewhere,
             position: moment.position,
-            met: [(moment.plan.plan_id.clone(), Some(own))].into(),
+            met: [(moment.plan.plan_id.clone(), Met::Told(Box::new(own)))].into(),
             is_full: false,
         }
     }
@@ -62,19 +68,31 @@ impl<'a, E> Plans<'a, E> {
         self.is_full
     }
 
-    /// The event at a place, if it is known. Loads its plan, unless there are too many.
-    pub(super) fn find(&mut self, place: &Place) -> Result<Option<Seen<'_>>, E> {
+    /// Whether there is something to show at a place: an event that is known, or one that is hidden.
+    /// Loads its plan, unless there are too many.
+    pub(super) fn find(&mut self, place: &Place) -> Result<bool, E> {
         if !self.met.contains_key(&place.plan_id) {
             if self.met.len() > PLANS_MAX {
                 self.is_full = true;
-                return Ok(None);
+                return Ok(false);
             }
-            let history = (self.elsewhere.history)(&place.plan_id)?;
-            let known = history.map(|history| Known::up_to(history, self.position));
-            self.met
-                .insert(place.plan_id.clone(), known.map(Indexed::new));
+            let met = match (self.elsewhere.history)(&place.plan_id)? {
+                Other::Absent => Met::Absent,
+                Other::Hidden => Met::Hidden,
+                Other::Told(history) => {
+                    let known = Known::up_to(history, self.position);
+                    Met::Told(Box::new(Indexed::new(known)))
+                }
+            };
+            self.met.insert(place.plan_id.clone(), met);
         }
-        Ok(self.event(place))
+        Ok(self.event(place).is_some() || self.is_hidden(place))
+    }
+
+    /// Whether a place is in a plan that was met and is hidden. There is an event: its plan was looked at
+    /// before what cites it was recorded.
+    pub(super) fn is_hidden(&self, place: &Place) -> bool {
+        matches!(self.met.get(&place.plan_id), Some(Met::Hidden))
     }
 
     /// The event at a place, if its plan was met and it is known.
@@ -84,7 +102,9 @@ impl<'a, E> Plans<'a, E> {
 
     /// Whether there may be an event at a place: of a plan that was not met nothing else is said.
     pub(super) fn may_be(&self, place: &Place) -> bool {
-        !self.met.contains_key(&place.plan_id) || self.event(place).is_some()
+        !self.met.contains_key(&place.plan_id)
+            || self.event(place).is_some()
+            || self.is_hidden(place)
     }
 
     /// What the event at a place says it is because of.
@@ -147,7 +167,10 @@ impl<'a, E> Plans<'a, E> {
     }
 
     fn indexed(&self, place: &Place) -> Option<&Indexed<'a>> {
-        self.met.get(&place.plan_id)?.as_ref()
+        match self.met.get(&place.plan_id)? {
+            Met::Told(indexed) => Some(indexed),
+            Met::Absent | Met::Hidden => None,
+        }
     }
 
     fn citing(&self, known: &Known<'_>) -> Vec<(u64, Place)> {

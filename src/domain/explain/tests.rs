@@ -291,7 +291,7 @@ fn a_plan_is_asked_for_once_and_only_when_a_step_leads_there() {
         let elsewhere = Elsewhere {
             history: &|_: &str| -> Result<_, Infallible> {
                 asked.set(asked.get() + 1);
-                Ok(Some(Arc::new(mill.clone())))
+                Ok(Other::Told(Arc::new(mill.clone())))
             },
             citing: &|_: &str| Vec::new(),
         };

@@ -83,7 +83,7 @@ impl<'a, E> Walk<'a, E> {
             next.dedup();
             frontier.clear();
             for place in next {
-                if self.plans.find(&place)?.is_none() {
+                if !self.plans.find(&place)? {
                     continue;
                 }
                 if !self.show(place.clone(), ExplainedSide::Cause, depth) {
@@ -112,7 +112,7 @@ impl<'a, E> Walk<'a, E> {
             next.dedup();
             frontier.clear();
             for place in next {
-                if self.plans.find(&place)?.is_none() {
+                if !self.plans.find(&place)? {
                     continue;
                 }
                 let is_shown = self.numbers.contains_key(&place)
@@ -138,7 +138,7 @@ impl<'a, E> Walk<'a, E> {
             };
             let (beside, depth) = (self.plans.beside(place), depth.saturating_add(1));
             for place in beside {
-                let is_known = self.plans.find(&place)?.is_some();
+                let is_known = self.plans.find(&place)?;
                 if is_known && !self.numbers.contains_key(&place) {
                     self.show(place, ExplainedSide::Context, depth);
                 }
@@ -166,8 +166,10 @@ impl<'a, E> Walk<'a, E> {
 
     /// Adds an event that is known to what is shown. Once there is no room for one, there is none.
     fn show(&mut self, place: Place, side: ExplainedSide, depth: u32) -> bool {
-        let Some(bytes) = self.plans.event(&place).map(weight_bytes) else {
-            return true;
+        let bytes = match self.plans.event(&place) {
+            Some(seen) => weight_bytes(seen),
+            None if self.plans.is_hidden(&place) => EVENT_OVERHEAD_BYTES,
+            None => return true,
         };
         let is_first = self.shown.is_empty();
         let is_over = self.shown.len() >= self.limits.events
@@ -209,6 +211,16 @@ impl<'a, E> Walk<'a, E> {
     }
 
     fn event(&self, shown: &Shown) -> Option<ExplainedEvent> {
+        if self.plans.is_hidden(&shown.place) {
+            return Some(ExplainedEvent {
+                plan_id: shown.place.plan_id.to_string(),
+                revision: shown.place.revision,
+                side: shown.side.into(),
+                depth: shown.depth,
+                hidden: true,
+                ..ExplainedEvent::default()
+            });
+        }
         let seen = self.plans.event(&shown.place)?;
         let recorded = seen.recorded;
         let is_corrected = !seen.amendments.is_empty();
@@ -230,6 +242,7 @@ impl<'a, E> Walk<'a, E> {
                 .map(|holds| holds.event.clone()),
             corrected_by: seen.amendments.last().copied().unwrap_or_default(),
             retracted: seen.holds.is_none(),
+            hidden: false,
         })
     }
 

@@ -23,6 +23,7 @@ pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
     for (id, commitment) in &case.plan.commitments {
         if let Some(trail) = case.trail.commitments.get(&**id) {
             found.extend(silent_miss(commitment, trail));
+            found.extend(long_due(case, commitment, trail));
             found.extend(serial_mover(commitment, trail));
         }
     }
@@ -61,6 +62,24 @@ fn silent_miss(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft
     Some(Draft::new(&COM001, subject(commitment), behind, message))
 }
 
+/// The clock misses what falls due while it is on record; what was recorded when it was due already
+/// has only the review to speak up for it.
+fn long_due(case: &Case<'_>, commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
+    let is_due = commitment.is_open() && commitment.due < case.now;
+    if !is_due || !trail.late_misses.is_empty() {
+        return None;
+    }
+    let (id, who) = (&commitment.commitment_id, &commitment.assignee);
+    let message = format!(
+        "Commitment `{id}` of {who} was due on {} and is still open: ask {who} what has become of it, and \
+         keep, move, release or miss it on record.",
+        day(commitment.due)
+    );
+    let behind = trail.moves.last().copied();
+    let behind = [commitment.made_revision].into_iter().chain(behind);
+    Some(Draft::new(&COM001, subject(commitment), behind, message))
+}
+
 fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
     let (moves, late) = (commitment.moves, commitment.late_moves);
     if moves <= MOVES_MAX && late == 0 {
@@ -73,9 +92,14 @@ fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draf
         all if all == moves => ", each time when it was due already".to_owned(),
         some => format!(", {} when it was due already", times(number(some))),
     };
+    let todo = if commitment.is_open() {
+        "find out what keeps it from being done, and promise less or release it rather than move it \
+         again"
+    } else {
+        "find out what kept it from being done, and promise less the next time"
+    };
     let message = format!(
-        "The deadline of commitment `{id}` of {} was moved {}{late}, to {}: find out what \
-         keeps it from being done, and promise less or release it rather than move it again.",
+        "The deadline of commitment `{id}` of {} was moved {}{late}, to {}: {todo}.",
         commitment.assignee,
         times(number(moves)),
         day(commitment.due)

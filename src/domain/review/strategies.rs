@@ -177,10 +177,23 @@ fn exhausted(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
             "them",
         ),
     };
-    let message = format!(
-        "{closed}: revise the strategy with `revise_strategy`, because of the events that closed {them}."
-    );
-    let behind = options.iter().flat_map(|tactic| closed_by(case, tactic));
+    let mut behind: Vec<_> = options
+        .iter()
+        .flat_map(|tactic| closed_by(case, tactic))
+        .collect();
+    let is_revised_since = behind.iter().all(|it| *it < strategy.revised_revision);
+    let message = if is_revised_since {
+        behind.push(strategy.revised_revision);
+        format!(
+            "{closed}, and since it was revised none has been added: give it one that the revision asks \
+             for with `add_tactic`."
+        )
+    } else {
+        format!(
+            "{closed}: revise the strategy with `revise_strategy`, because of the events that closed \
+             {them}."
+        )
+    };
     Some(Draft::new(&STR004, subject(strategy), behind, message))
 }
 
@@ -256,9 +269,14 @@ fn churn(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
     if revisions.len() < REVISIONS_MIN {
         return None;
     }
+    let todo = if case.options(id).is_empty() {
+        "give it a tactic with `add_tactic`, and try that"
+    } else {
+        "try one of its tactics"
+    };
     let message = format!(
-        "Strategy `{id}` was revised {} times with no attempt of a tactic between: try one of its \
-         tactics before you revise it again.",
+        "Strategy `{id}` was revised {} times with no attempt of a tactic between: {todo} before you \
+         revise it again.",
         revisions.len()
     );
     let behind = revisions.iter().copied();

@@ -137,6 +137,10 @@ fn too_early(tactic: &Tactic, trail: &TacticTrail<'_>) -> Option<Draft> {
     }
     let id = &tactic.tactic_id;
     let (earlier, todo) = match tactic.after_tactic_ids.as_slice() {
+        _ if tactic.retired.is_some() => (
+            "what it was to come after".to_owned(),
+            "read what came of it as said of that order, not of the tactic".to_owned(),
+        ),
         [] => (
             "what it was then to come after".to_owned(),
             format!("reword `{id}` before the next attempt if it still depends on that"),

@@ -1,12 +1,16 @@
 //! How strategies evolve, tried on small histories.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use prost_types::value;
 
 use super::*;
 use crate::{
-    domain::{given, history::Moment, plan::Lifecycle},
+    domain::{
+        given,
+        history::{History, Moment},
+        plan::Lifecycle,
+    },
     proto::{
         Cause, CauseRole, Event, Failure, FieldChange, ProposalState, StrategyRevision, TacticState,
     },
@@ -39,7 +43,7 @@ fn of_events(events: Vec<Event>) -> Moment {
 fn shown(moment: &Moment, strategy_id: &str) -> Vec<StrategyRevision> {
     let evolution = evolution(moment, strategy_id).expect("the plan has it");
     let revision = |number| {
-        let shown = evolution.revision(number, |_| Ok::<_, Infallible>(None));
+        let shown = evolution.revision(number, |_| Ok::<_, Infallible>(Other::Absent));
         shown.unwrap_or_else(|never| match never {})
     };
     assert_eq!(revision(evolution.count()), None);
@@ -363,8 +367,10 @@ fn what_a_revision_was_because_of_is_named_with_its_role_also_in_other_plans() {
     });
     let evolution = evolution(&moment, "s").expect("the plan has it");
     let shown = evolution.revision(1, |plan_id| {
-        let found = (plan_id == "bakery").then(|| bakery.clone());
-        Ok::<_, Infallible>(found)
+        Ok::<_, Infallible>(match plan_id {
+            "bakery" => Other::Told(bakery.clone()),
+            _ => Other::Absent,
+        })
     });
     let shown = shown.unwrap_or_else(|never| match never {});
     let because = shown.expect("a revision").because;

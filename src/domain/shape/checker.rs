@@ -13,7 +13,10 @@ use super::{
     AHEAD_SECONDS_MAX, LIST_MAX, NAME_CHARS_MAX, NOTE_BYTES_MAX, STATEMENT_CHARS_MAX,
     TEXT_CHARS_MAX, VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation,
 };
-use crate::domain::value::{Id, Subject, Time};
+use crate::domain::{
+    review,
+    value::{Id, Subject, Time},
+};
 
 /// The longest span that a protobuf duration can hold, in seconds: about 10,000 years.
 const SPAN_SECONDS_MAX: i64 = 315_576_000_000;
@@ -202,6 +205,14 @@ impl Checker {
                 field,
                 format_args!(
                     "three capital letters and three digits, such as STR005; found {}",
+                    Quoted(code)
+                ),
+            );
+        } else if review::codes::code(code).is_none() {
+            self.fault(
+                field,
+                format_args!(
+                    "no finding has the code {}; docs/findings.md lists all of them",
                     Quoted(code)
                 ),
             );

@@ -159,6 +159,10 @@ fn every_violation_of_a_command_is_named_by_its_path() {
             vec!["acknowledge_finding.code", "acknowledge_finding.subject"],
         ),
         (
+            r#"{"acknowledge_finding":{"code":"STR999","subject":"plan","reason":"x"}}"#,
+            vec!["acknowledge_finding.code"],
+        ),
+        (
             r#"{"acknowledge_finding":{"code":"é0é","subject":"","reason":"x"}}"#,
             vec!["acknowledge_finding.code", "acknowledge_finding.subject"],
         ),

@@ -9,7 +9,7 @@ use super::{
     chance::{Chance, Chances},
     exhausted, obstacles,
     obstacles::{ended_revision, named, told},
-    ranked,
+    ranked, speaking_for,
 };
 use crate::{
     domain::{
@@ -223,6 +223,12 @@ impl<'a> Field<'a> {
             (Suggestion::StrategyExhausted, None) => {
                 format!("`{id}` has no tactic: add one, or revise the strategy.")
             }
+            (Suggestion::StrategyExhausted, Some(_)) if self.is_revised_since() => {
+                format!(
+                    "No option of `{id}` is eligible, and since it was revised none has been added: add \
+                     one that the revision asks for."
+                )
+            }
             (Suggestion::StrategyExhausted, Some(_)) => {
                 format!("No option of `{id}` is eligible: it is the strategy that must be revised.")
             }
@@ -231,6 +237,16 @@ impl<'a> Field<'a> {
             advice.push_str(" The plan is archived: nothing is tried before it is reopened.");
         }
         advice
+    }
+
+    /// Whether the strategy was revised after all that speaks against its options.
+    fn is_revised_since(&self) -> bool {
+        let revised = self.strategy.revised_revision;
+        let mut closing = self.candidates.iter().flat_map(|option| {
+            let against = option.against.iter();
+            against.flat_map(|obstacle| speaking_for(self.moment, option.tactic, *obstacle))
+        });
+        closing.all(|revision| revision < revised)
     }
 
     /// Why the first is the first, as the end of a sentence.

@@ -8,8 +8,8 @@ use crate::{
     domain::assess,
     proto::{AssessStrategyRequest, AssessStrategyResponse},
     rpc::{
-        Gate,
         as_of::{self, Asked},
+        gate::Caller,
         query::Checks,
         status,
     },
@@ -19,7 +19,7 @@ use crate::{
 const ANSWER_BYTES_MAX: usize = 3 << 20;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     request: AssessStrategyRequest,
 ) -> Result<Response<AssessStrategyResponse>, Status> {
     let mut check = Checks::default();
@@ -27,8 +27,9 @@ pub(super) async fn answer(
     let strategy_id = strategy_of(&mut check, request.strategy_id);
     let as_of = check.point("as_of", request.as_of);
     check.finish()?;
-    let core = gate.core_at(request.min_position).await?;
-    let answer = as_of::ask(core, &request.plan_id, as_of, move |_, asked| {
+    let plan = caller.plan(&request.plan_id)?;
+    let core = caller.core_at(request.min_position).await?;
+    let answer = as_of::ask(core, plan, as_of, move |_, asked| {
         let Asked {
             moment,
             position,

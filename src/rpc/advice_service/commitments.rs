@@ -10,6 +10,7 @@ use tonic::{Response, Status};
 
 use crate::{
     domain::{
+        permits::Permits,
         reliability::Reliability,
         value::{Id, Time},
     },
@@ -17,7 +18,7 @@ use crate::{
         self, CommitmentState, GetReliabilityRequest, GetReliabilityResponse,
         ListCommitmentsRequest, ListCommitmentsResponse, PlanCommitment,
     },
-    rpc::{BATCH_BYTES, Gate, as_of, call, page, query::Checks, working},
+    rpc::{BATCH_BYTES, as_of, call, gate::Caller, page, query::Checks, working},
     view::{
         View, ViewError,
         commitments::{CommitmentKey, Due},
@@ -32,7 +33,7 @@ const SCANNED_ASSIGNEES: usize = 64;
 const ASSIGNEE_CHARS_MAX: usize = 200;
 
 pub(super) async fn list(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: ListCommitmentsRequest,
 ) -> Result<Response<ListCommitmentsResponse>, Status> {
     let mut check = Checks::default();
@@ -44,7 +45,8 @@ pub(super) async fn list(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    caller.plans(&query.plan_ids)?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, due_of)?,
         None => (as_of::position(core, as_of).await?, None),
@@ -52,6 +54,7 @@ pub(super) async fn list(
     let listing = Listing {
         query,
         filter,
+        permits: caller.permits(),
         page_size,
         position,
     };
@@ -61,7 +64,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn reliability(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetReliabilityRequest,
 ) -> Result<Response<GetReliabilityResponse>, Status> {
     let mut check = Checks::default();
@@ -74,7 +77,8 @@ pub(super) async fn reliability(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    caller.plans(&query.plan_ids)?;
+    let core = caller.core_at(min_position).await?;
     let (position, after) = match place {
         Some(place) => page::pinned(core, &place, |name| String::from_utf8(name.to_vec()).ok())?,
         None => (as_of::position(core, as_of).await?, None),
@@ -82,6 +86,7 @@ pub(super) async fn reliability(
     let counting = Counting {
         query,
         plan_ids,
+        permits: caller.permits(),
         page_size,
         position,
     };
@@ -207,6 +212,7 @@ struct Listing {
     /// The query that its token is bound to.
     query: ListCommitmentsRequest,
     filter: ListFilter,
+    permits: Permits,
     page_size: usize,
     position: u64,
 }
@@ -218,21 +224,22 @@ impl Listing {
             ..ListCommitmentsResponse::default()
         };
         let (mut scanned, mut bytes) = (0, 0);
-        let mut last = after;
+        let (mut looked_at, mut last) = (after.clone(), after);
         let first = Due {
             due: self.filter.due_from.unwrap_or(EARLIEST),
             plan_id: Id::from(""),
             commitment_id: Id::from(""),
         };
         loop {
-            let start = last
+            let start = looked_at
                 .as_ref()
                 .map_or(Bound::Included(&first), Bound::Excluded);
             call::go_on()?;
             let found = view.commitments_by_due(self.position, start);
-            if found.is_empty() {
+            let Some((end, _)) = found.last() else {
                 return Ok(response);
-            }
+            };
+            looked_at = Some(end.clone());
             for (due, commitment) in found {
                 if self
                     .filter
@@ -240,6 +247,10 @@ impl Listing {
                     .is_some_and(|before| due.due >= before)
                 {
                     return Ok(response);
+                }
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&due.plan_id) {
+                    continue;
                 }
                 let full = response.commitments.len() == self.page_size || bytes >= BATCH_BYTES;
                 if full || scanned == SCANNED_COMMITMENTS_MAX {
@@ -271,6 +282,7 @@ struct Counting {
     /// The query that its token is bound to.
     query: GetReliabilityRequest,
     plan_ids: Vec<Id>,
+    permits: Permits,
     page_size: usize,
     position: u64,
 }
@@ -291,13 +303,19 @@ impl Counting {
             response.assignees.extend(counted);
             return Ok(response);
         }
-        let mut last = after;
+        let (mut looked_at, mut last) = (after.clone(), after);
         loop {
-            let holders = view.holders(last.as_deref(), SCANNED_ASSIGNEES);
-            if holders.is_empty() {
+            call::go_on()?;
+            let holders = view.holders(looked_at.as_deref(), SCANNED_ASSIGNEES);
+            let Some(end) = holders.last() else {
                 return Ok(response);
-            }
+            };
+            looked_at = Some(end.to_string());
             for holder in holders {
+                // Walked past uncounted: no token may name somebody of hidden plans only.
+                if !self.is_shown(view, &holder) {
+                    continue;
+                }
                 let full = response.assignees.len() == self.page_size;
                 if full || scanned >= SCANNED_COMMITMENTS_MAX {
                     let last = last.unwrap_or_default();
@@ -312,6 +330,25 @@ impl Counting {
                     .extend(self.count(view, &holder, &mut scanned)?);
                 last = Some(holder.to_string());
             }
+        }
+    }
+
+    /// Whether somebody is known from a plan that may be shown.
+    fn is_shown(&self, view: &View, assignee: &str) -> bool {
+        if self.permits.is_all() {
+            return true;
+        }
+        let mut after: Option<CommitmentKey> = None;
+        loop {
+            let held = view.held_by(assignee, self.position, after.as_ref());
+            let mut plan_ids = held.iter().map(|(key, _)| &key.plan_id);
+            if plan_ids.any(|plan_id| self.permits.hold(plan_id)) {
+                return true;
+            }
+            let Some((last, _)) = held.last() else {
+                return false;
+            };
+            after = Some(last.clone());
         }
     }
 
@@ -334,8 +371,11 @@ impl Counting {
                 break;
             };
             after = Some(last.clone());
-            *scanned += held.len();
             for (key, holding) in held {
+                if !self.permits.hold(&key.plan_id) {
+                    continue;
+                }
+                *scanned += 1;
                 let asked_for = is_asked_for(&self.plan_ids, &key.plan_id);
                 if let Some(holding) = holding.filter(|_| asked_for) {
                     held_one = true;

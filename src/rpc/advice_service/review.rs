@@ -9,7 +9,7 @@ use crate::{
         findings,
     },
     proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
-    rpc::{Gate, as_of, call, query::Checks, status::quoted},
+    rpc::{as_of, call, gate::Caller, query::Checks, status::quoted},
 };
 
 /// How many findings an answer holds at most: some of a plan with as many things wrong are enough to
@@ -20,7 +20,7 @@ const FINDINGS_MAX: usize = 1_000;
 const FINDINGS_BYTES_MAX: usize = 3 << 20;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     request: ReviewPlanRequest,
 ) -> Result<Response<ReviewPlanResponse>, Status> {
     let mut check = Checks::default();
@@ -29,8 +29,9 @@ pub(super) async fn answer(
     let min_level = level_of(&mut check, request.min_level);
     let point = check.point("as_of", request.as_of);
     check.finish()?;
-    let core = gate.core_at(request.min_position).await?;
-    let reviewed = as_of::ask(core, &request.plan_id, point, move |_, asked| {
+    let plan = caller.plan(&request.plan_id)?;
+    let core = caller.core_at(request.min_position).await?;
+    let reviewed = as_of::ask(core, plan, point, move |_, asked| {
         let is_wanted = |code: &Code, level: FindingLevel| {
             // Nobody reads what is found for a caller who has gone.
             call::go_on().is_ok()

@@ -10,7 +10,7 @@ use crate::{
         AttemptState, SearchTacticsRequest, SearchTacticsResponse, TacticHit, TacticState,
         TextMatch, point::Point,
     },
-    rpc::{BATCH_BYTES, Core, Gate, as_of, call, page, query::Checks, working},
+    rpc::{BATCH_BYTES, Core, as_of, call, gate::Caller, page, query::Checks, working},
     view::{
         View, ViewError,
         search::{Hit, Query, Texts, terms},
@@ -22,7 +22,7 @@ const QUERY_CHARS_MAX: usize = 200;
 
 /// Answers a search.
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut request: SearchTacticsRequest,
 ) -> Result<Response<SearchTacticsResponse>, Status> {
     let mut check = Checks::default();
@@ -34,7 +34,9 @@ pub(super) async fn answer(
     let min_position = std::mem::take(&mut request.min_position);
     request.page_size = 0;
     let place = page::place(&request, &token)?;
-    let core = gate.core_at(min_position).await?;
+    caller.plans(&request.plan_ids)?;
+    query.permits = caller.permits();
+    let core = caller.core_at(min_position).await?;
     match place {
         Some(place) => {
             let place = Place::read(&place).filter(|place| place.position <= core.view.position());

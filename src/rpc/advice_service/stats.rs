@@ -10,6 +10,7 @@ use crate::{
     domain::{
         history::Moment,
         outcomes::{self, Tally},
+        permits::Permits,
         stats::{self, Group, Grouping},
         value::Id,
     },
@@ -17,9 +18,11 @@ use crate::{
         GetTacticStatsRequest, GetTacticStatsResponse, StatsGrouping, TacticStats, point::Point,
     },
     rpc::{
-        Core, Gate,
+        Core,
         as_of::{self, Asked},
-        call, page,
+        call,
+        gate::{Caller, Permitted},
+        page,
         query::Checks,
         status, working,
     },
@@ -30,7 +33,7 @@ use crate::{
 const SCANNED_CELLS_MAX: usize = 100_000;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: GetTacticStatsRequest,
 ) -> Result<Response<GetTacticStatsResponse>, Status> {
     let mut check = Checks::default();
@@ -41,7 +44,10 @@ pub(super) async fn answer(
     let min_position = std::mem::take(&mut query.min_position);
     query.page_size = 0;
     let place = page::place(&query, &token)?;
-    let core = gate.core_at(min_position).await?;
+    let plan_id = query.plan_id.clone();
+    let plan = filter.plan_id.is_some().then(|| caller.plan(&plan_id));
+    let plan = plan.transpose()?;
+    let core = caller.core_at(min_position).await?;
     let (pinned, after) = match place {
         Some(place) => {
             let (position, after) = page::pinned(core, &place, cell_of)?;
@@ -52,11 +58,12 @@ pub(super) async fn answer(
     let page = Page {
         query,
         filter,
+        permits: caller.permits(),
         size: page_size,
         after,
     };
-    let response = if page.filter.plan_id.is_some() {
-        page.of_plan(core, as_of, pinned).await?
+    let response = if let Some(plan) = plan {
+        page.of_plan(core, plan, as_of, pinned).await?
     } else {
         let position = match pinned {
             Some(position) => position,
@@ -136,6 +143,7 @@ struct Page {
     /// The query that its token is bound to.
     query: GetTacticStatsRequest,
     filter: Filter,
+    permits: Permits,
     /// How many rows it may have.
     size: usize,
     /// Where the page before ended: its last row as a cell, or the last cell that it looked at.
@@ -147,12 +155,12 @@ impl Page {
     async fn of_plan(
         self,
         core: &Arc<Core>,
+        plan: Permitted<'_>,
         as_of: Option<Point>,
         pinned: Option<u64>,
     ) -> Result<GetTacticStatsResponse, Status> {
-        let plan_id = self.query.plan_id.clone();
         let point = as_of.or(pinned.map(Point::Position));
-        let answer = as_of::ask(core, &plan_id, point, move |_, asked| {
+        let answer = as_of::ask(core, plan, point, move |_, asked| {
             let Asked {
                 moment, position, ..
             } = asked;
@@ -194,6 +202,14 @@ impl Page {
     /// Kinds over all plans.
     fn kinds(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
+        if !self.permits.is_all() {
+            let totals = view.kind_totals(position, |plan_id| self.permits.hold(plan_id));
+            let rows = totals.into_iter().filter(|(kind, _)| {
+                self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
+            });
+            let rows = rows.take(self.size + 1).map(of_kind).collect();
+            return Ok(self.shown(rows, position));
+        }
         if !self.filter.kinds.is_empty() {
             let asked = self.filter.kinds.iter();
             let behind = asked.filter(|kind| after.is_none_or(|after| kind.as_str() > after));
@@ -228,15 +244,20 @@ impl Page {
         let grouping = self.filter.grouping;
         let mut rows = Vec::new();
         let mut open: Option<(Group, Tally)> = None;
-        let (mut after, mut scanned) = (self.after.clone(), 0);
+        let (mut looked_at, mut after, mut scanned) = (self.after.clone(), self.after.clone(), 0);
         loop {
             call::go_on()?;
-            let cells = view.cells(position, after.as_ref());
-            if cells.is_empty() {
+            let cells = view.cells(position, looked_at.as_ref());
+            let Some((end, _)) = cells.last() else {
                 rows.extend(open.map(|(whole, total)| stats::row(&whole, total)));
                 return Ok(self.page(rows, position, None));
-            }
+            };
+            looked_at = Some(end.clone());
             for (key, tally) in cells {
+                // Walked past uncounted: no token may name a plan that is hidden.
+                if !self.permits.hold(&key.plan_id) {
+                    continue;
+                }
                 let group = grouping.group(&key.plan_id, key.strategy_id.as_ref(), &key.kind);
                 if let Some((whole, total)) = open.take_if(|(of, _)| *of != group) {
                     rows.push(stats::row(&whole, total));

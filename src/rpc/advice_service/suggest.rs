@@ -9,6 +9,7 @@ use crate::{
     domain::{
         history::Moment,
         outcomes::Tally,
+        permits::Permits,
         suggest::advice::{self, NoSuggestion, Policy},
     },
     proto::{
@@ -16,8 +17,8 @@ use crate::{
         TacticSuggestion,
     },
     rpc::{
-        Gate,
         as_of::{self, Asked},
+        gate::Caller,
         query::Checks,
         status,
     },
@@ -30,7 +31,7 @@ const ANSWER_BYTES_MAX: usize = 3 << 20;
 const COSTLESS_NAMED_MAX: usize = 16;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     request: SuggestTacticRequest,
 ) -> Result<Response<SuggestTacticResponse>, Status> {
     let mut check = Checks::default();
@@ -39,9 +40,12 @@ pub(super) async fn answer(
     let policy = policy_of(&mut check, request.policy);
     let as_of = check.point("as_of", request.as_of);
     check.finish()?;
-    let core = gate.core_at(request.min_position).await?;
-    let answer = as_of::ask(core, &request.plan_id, as_of, move |core, asked| {
-        suggested(&core.view, asked, strategy_id.as_deref(), policy)
+    let plan = caller.plan(&request.plan_id)?;
+    let core = caller.core_at(request.min_position).await?;
+    let permits = caller.permits();
+    let answer = as_of::ask(core, plan, as_of, move |core, asked| {
+        let others = others(&core.view, &asked.moment, &permits);
+        suggested(asked, strategy_id.as_deref(), policy, &others)
     });
     Ok(Response::new(answer.await?))
 }
@@ -67,22 +71,17 @@ fn policy_of(check: &mut Checks, policy: i32) -> Policy {
 }
 
 fn suggested(
-    view: &View,
     asked: Asked,
     strategy_id: Option<&str>,
     policy: Policy,
+    elsewhere: &dyn Fn(&str) -> Tally,
 ) -> Result<SuggestTacticResponse, Status> {
     let Asked {
         moment,
         position,
         inside_commit,
     } = asked;
-    let own = own_totals(view, &moment);
-    let elsewhere = |kind: &str| {
-        let own = own.get(kind).copied().unwrap_or_default();
-        view.kind_total(kind, moment.position).minus(own)
-    };
-    let suggestions = advice::suggest(&moment, strategy_id, policy, &elsewhere);
+    let suggestions = advice::suggest(&moment, strategy_id, policy, elsewhere);
     let mut response = SuggestTacticResponse {
         suggestions: suggestions.map_err(of_no_suggestion)?,
         revision: moment.plan.revision,
@@ -91,6 +90,27 @@ fn suggested(
     };
     fit(&mut response, ANSWER_BYTES_MAX);
     Ok(response)
+}
+
+/// How the attempts of tactics of a kind ended in the other plans, as far as they may be shown: a count
+/// over hidden ones would tell of them what `GetTacticStats` does not.
+fn others<'a>(
+    view: &'a View,
+    moment: &Moment,
+    permits: &Permits,
+) -> Box<dyn Fn(&str) -> Tally + 'a> {
+    let (own_id, position) = (&moment.plan.plan_id, moment.position);
+    if permits.is_all() {
+        let own = own_totals(view, moment);
+        return Box::new(move |kind| {
+            let own = own.get(kind).copied().unwrap_or_default();
+            view.kind_total(kind, position).minus(own)
+        });
+    }
+    let totals = view.kind_totals(position, |plan_id| {
+        plan_id != own_id && permits.hold(plan_id)
+    });
+    Box::new(move |kind| totals.get(kind).copied().unwrap_or_default())
 }
 
 /// What the plan itself adds to the totals of kinds at the moment's position. The plan at the moment

@@ -6,7 +6,7 @@ use tonic::{Response, Status};
 use crate::{
     domain::{diff, plan::Plan},
     proto::{DiffPlanRequest, DiffPlanResponse, EntityChange},
-    rpc::{Gate, as_of, query::Checks},
+    rpc::{as_of, gate::Caller, query::Checks},
 };
 
 /// Up to where changes are told in full, in bytes: what comes after is told in short.
@@ -17,7 +17,7 @@ const LISTED_BYTES: usize = 7 << 19;
 const FRAME_BYTES: usize = 8;
 
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     request: DiffPlanRequest,
 ) -> Result<Response<DiffPlanResponse>, Status> {
     let mut check = Checks::default();
@@ -25,8 +25,9 @@ pub(super) async fn answer(
     let from = check.point("from", request.from);
     let to = check.point("to", request.to);
     check.finish()?;
-    let core = gate.core_at(request.min_position).await?;
-    let answer = as_of::ask_between(core, &request.plan_id, (from, to), |from, to| {
+    let plan = caller.plan(&request.plan_id)?;
+    let core = caller.core_at(request.min_position).await?;
+    let answer = as_of::ask_between(core, plan, (from, to), |from, to| {
         let before = from.map(|from| from.moment.plan);
         let response = differing(before.as_deref(), &to.moment.plan, to.position)?;
         Ok(Response::new(response))

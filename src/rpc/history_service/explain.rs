@@ -1,13 +1,12 @@
 //! `Explain`: why, as a graph of events.
 
-use std::sync::Arc;
-
 use tonic::{Response, Status};
 
 use crate::{
     domain::{
-        explain::{self, Elsewhere, Limits, Target},
-        history::{History, Moment},
+        explain::{self, Elsewhere, Limits, Other, Target},
+        history::Moment,
+        permits::Permits,
         review, sight,
         value::{Id, Subject},
     },
@@ -15,7 +14,8 @@ use crate::{
         ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingTarget, explain_request,
     },
     rpc::{
-        Core, Gate, as_of, call,
+        Core, as_of, call,
+        gate::Caller,
         query::Checks,
         status::{self, of_view, quoted, with_metadata},
     },
@@ -41,7 +41,7 @@ enum Asked {
 
 /// Answers why.
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     query: ExplainRequest,
 ) -> Result<Response<ExplainResponse>, Status> {
     let mut check = Checks::default();
@@ -66,12 +66,14 @@ pub(super) async fn answer(
     };
     let target = target(&mut check, query.target);
     check.finish()?;
-    let core = gate.core_at(query.min_position).await?;
-    let answer = as_of::ask(core, &query.plan_id, point, move |core, at| {
+    let plan = caller.plan(&query.plan_id)?;
+    let core = caller.core_at(query.min_position).await?;
+    let permits = caller.permits();
+    let answer = as_of::ask(core, plan, point, move |core, at| {
         let Some(target) = target else {
             return Err(status::malformed_field("target", "required"));
         };
-        let mut answer = explain(core, &at.moment, target, limits)?;
+        let mut answer = explain(core, &permits, &at.moment, target, limits)?;
         answer.position = at.position;
         answer.inside_commit = at.inside_commit;
         Ok(answer)
@@ -79,17 +81,21 @@ pub(super) async fn answer(
     Ok(Response::new(answer.await?))
 }
 
-/// The events of a plan, if there is such a plan. Reads disks.
-pub(super) fn history_of(core: &Core, plan_id: &str) -> Result<Option<Arc<History>>, ViewError> {
+/// What may be told of a plan. Reads disks.
+pub(super) fn told_of(core: &Core, permits: &Permits, plan_id: &str) -> Result<Other, ViewError> {
     call::go_on()?;
+    if !permits.hold(plan_id) {
+        return Ok(Other::Hidden);
+    }
     match core.view.load(plan_id)? {
-        Some((folded, _)) => core.view.history(&folded).map(Some),
-        None => Ok(None),
+        Some((folded, _)) => core.view.history(&folded).map(Other::Told),
+        None => Ok(Other::Absent),
     }
 }
 
 fn explain(
     core: &Core,
+    permits: &Permits,
     moment: &Moment,
     asked: Asked,
     limits: Limits,
@@ -113,8 +119,12 @@ fn explain(
         }
     };
     let elsewhere = Elsewhere {
-        history: &|plan_id| history_of(core, plan_id),
-        citing: &|plan_id| core.view.citing(plan_id, moment.position),
+        history: &|plan_id| told_of(core, permits, plan_id),
+        citing: &|plan_id| {
+            let mut citing = core.view.citing(plan_id, moment.position);
+            citing.retain(|citation| permits.hold(&citation.plan_id));
+            citing
+        },
     };
     let explanation = explain::explain(moment, &roots, limits, &elsewhere);
     let explanation = explanation.map_err(|error| of_view(&error))?;

@@ -3,12 +3,17 @@
 use prost::Message as _;
 use tonic::{Response, Status};
 
-use super::explain::history_of;
+use super::explain::told_of;
 use crate::{
-    domain::revisions::{self, Evolution},
+    domain::{
+        permits::Permits,
+        revisions::{self, Evolution},
+    },
     proto::{ListRevisionsRequest, ListRevisionsResponse, StrategyRevision},
     rpc::{
-        BATCH_BYTES, Core, Gate, as_of, page,
+        BATCH_BYTES, Core, as_of,
+        gate::Caller,
+        page,
         query::Checks,
         status::{self, of_view},
     },
@@ -16,7 +21,7 @@ use crate::{
 
 /// Answers with a page of revisions.
 pub(super) async fn answer(
-    gate: &Gate,
+    caller: &Caller<'_>,
     mut query: ListRevisionsRequest,
 ) -> Result<Response<ListRevisionsResponse>, Status> {
     let mut check = Checks::default();
@@ -32,12 +37,14 @@ pub(super) async fn answer(
         Some(place) => u32::from_be_bytes(place.try_into().map_err(|_| page::no_token())?),
         None => 0,
     };
-    let core = gate.core_at(min_position).await?;
     let plan_id = query.plan_id.clone();
-    let answer = as_of::ask(core, &plan_id, point, move |core, asked| {
+    let plan = caller.plan(&plan_id)?;
+    let core = caller.core_at(min_position).await?;
+    let permits = caller.permits();
+    let answer = as_of::ask(core, plan, point, move |core, asked| {
         let evolution = revisions::evolution(&asked.moment, &query.strategy_id)
             .ok_or_else(|| status::no_subject(&format!("strategies/{}", query.strategy_id)))?;
-        let revisions = read(core, &evolution, start, page_size)?;
+        let revisions = read(core, &permits, &evolution, start, page_size)?;
         let next = start.saturating_add(u32::try_from(revisions.len()).unwrap_or(u32::MAX));
         let is_last = next as usize >= evolution.count();
         Ok(ListRevisionsResponse {
@@ -56,6 +63,7 @@ pub(super) async fn answer(
 /// The revisions of a page; at least one, if there is one.
 fn read(
     core: &Core,
+    permits: &Permits,
     evolution: &Evolution<'_>,
     start: u32,
     page_size: usize,
@@ -64,7 +72,7 @@ fn read(
     let mut bytes = 0;
     for number in (start as usize..evolution.count()).take(page_size) {
         let revision = evolution
-            .revision(number, |plan_id| history_of(core, plan_id))
+            .revision(number, |plan_id| told_of(core, permits, plan_id))
             .map_err(|error| of_view(&error))?;
         let Some(revision) = revision else { break };
         bytes += revision.encoded_len();

@@ -14,7 +14,7 @@ type Pieces = <Admin as AdminService>::BackupStream;
 
 async fn backup(world: &World, from_position: u64) -> Result<Pieces, Status> {
     let admin = Admin::new(world.gate.clone());
-    let request = Request::new(BackupRequest { from_position });
+    let request = by_anybody(BackupRequest { from_position });
     admin.backup(request).await.map(Response::into_inner)
 }
 

@@ -9,6 +9,7 @@ use super::{
     index::{Index, Kept, NONE, Owner, StrategyEntry, TacticEntry, get},
     passages::Field,
     postings::Postings,
+    seen::Seen,
     stand::{Stand, State},
 };
 use crate::domain::{plan::Description, value::Subject};
@@ -103,7 +104,8 @@ fn candidates(index: &Index, query: &Query, position: u64) -> Vec<Candidate> {
     let Some(filter) = Filter::of(index, query) else {
         return Vec::new();
     };
-    let mut gathering = Gathering::new(index, position, filter);
+    let seen = Seen::of(index, &query.permits);
+    let mut gathering = Gathering::new(index, position, filter, seen.as_ref());
     for (number, postings) in (0..).zip(terms) {
         gathering.take(number, postings);
     }
@@ -118,17 +120,27 @@ struct Gathering<'a> {
     index: &'a Index,
     position: u64,
     filter: Filter<'a>,
+    /// What may be seen; nothing: all.
+    seen: Option<&'a Seen>,
+    /// How many texts there are, of those that may be seen.
+    passages: u32,
     candidates: Vec<Candidate>,
     /// For each tactic its place among the candidates, from 1; 0: it is none.
     places: Vec<u32>,
 }
 
 impl<'a> Gathering<'a> {
-    fn new(index: &'a Index, position: u64, filter: Filter<'a>) -> Self {
+    fn new(index: &'a Index, position: u64, filter: Filter<'a>, seen: Option<&'a Seen>) -> Self {
+        let passages = seen.map_or_else(
+            || index.passages_until(position),
+            |seen| seen.passages_until(index, position),
+        );
         Self {
             index,
             position,
             filter,
+            seen,
+            passages,
             candidates: Vec::new(),
             places: vec![0; index.tactics.len()],
         }
@@ -141,6 +153,9 @@ impl<'a> Gathering<'a> {
             let Some(passage) = get(&self.index.passages, passage) else {
                 continue;
             };
+            if self.seen.is_some_and(|seen| !seen.has(self.index, passage)) {
+                continue;
+            }
             if passage.from <= self.position {
                 written += 1;
             }
@@ -148,7 +163,7 @@ impl<'a> Gathering<'a> {
                 self.add(number, passage, count * passage.field.weight());
             }
         }
-        let rarity = rarity(written, self.index.passages_until(self.position));
+        let rarity = rarity(written, self.passages);
         let places = &mut self.places;
         self.candidates.retain_mut(|candidate| {
             let has_all = candidate.words == number + 1;
@@ -204,7 +219,8 @@ impl<'a> Gathering<'a> {
             return;
         };
         if *place == 0 {
-            if !self.filter.takes(self.index, self.position, entry, stand) {
+            let is_seen = self.seen.is_none_or(|seen| seen.has_plan(entry.plan));
+            if !is_seen || !self.filter.takes(self.index, self.position, entry, stand) {
                 return;
             }
             self.candidates.push(Candidate {

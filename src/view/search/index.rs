@@ -59,7 +59,7 @@ pub(super) struct PlanEntry {
     /// Its title and labels, and from which position on.
     described: Vec<(u64, Arc<Description>)>,
     tactics: Vec<u32>,
-    strategies: Vec<u32>,
+    pub(super) strategies: Vec<u32>,
 }
 
 impl PlanEntry {

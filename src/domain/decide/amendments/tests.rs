@@ -123,6 +123,17 @@ mod corrections {
     }
 
     #[test]
+    fn what_cannot_be_retracted_says_whether_that_is_for_its_type_or_for_what_rests_on_it() {
+        let world = given_plan([adopt("s"), add("t", "s"), attempt("t"), fail("t")]);
+        let said = |revision| {
+            let refusal = world.when(retract(revision)).0.expect_err("it is refused");
+            refusal.message
+        };
+        assert!(said(2).contains("any event of its type"), "{}", said(2));
+        assert!(said(4).contains("others rest on it"), "{}", said(4));
+    }
+
+    #[test]
     fn an_amendment_is_not_amended_and_a_retracted_event_is_gone() {
         let world = given_plan([note("plan"), note("plan"), retract(2)]);
         let said = world.history[1].kind.clone().expect("a kind");

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use crate::{
     domain::{
-        explain::{Citation, Elsewhere, Explanation, Limits, explain},
+        explain::{Citation, Elsewhere, Explanation, Limits, Other, explain},
         given,
         history::{History, Moment, Recorded},
         value::Time,
@@ -87,7 +87,8 @@ pub(super) fn within(
     let find = |plan_id: &str| others.iter().find(|other| &*other.plan_id == plan_id);
     let history = |plan_id: &str| -> Result<_, Infallible> {
         let own = (plan_id == &*moment.plan.plan_id).then_some(&*moment.history);
-        Ok(own.or(find(plan_id).copied()).cloned().map(Arc::new))
+        let found = own.or(find(plan_id).copied()).cloned();
+        Ok(found.map_or(Other::Absent, |it| Other::Told(Arc::new(it))))
     };
     let citing = |plan_id: &str| {
         let all = others.iter().copied().chain([&*moment.history]);

@@ -61,7 +61,16 @@ fn a_date_that_passed_in_silence_is_found_also_when_the_promise_was_kept_later()
         about(&commitment([(9, lapsed(9)), (8, kept())]), "COM001"),
         NONE
     );
-    assert_eq!(about(&commitment([]), "COM001"), NONE);
+}
+
+#[test]
+fn a_commitment_that_is_open_past_its_date_is_found_though_the_clock_did_not_miss_it() {
+    // Recorded when it was due already, so the clock is silent.
+    let finding = only(&commitment([]), "COM001");
+    assert_eq!(behind(&finding), [NEXT]);
+    says(&finding, &["due on 1970-01-10", "still open", "ask Ada"]);
+    let moved_on = commitment([(8, moved(25, proto::Notice::BeforeDue))]);
+    assert_eq!(about(&moved_on, "COM001"), NONE);
 }
 
 #[test]
@@ -77,7 +86,7 @@ fn a_miss_is_silent_unless_it_was_said_before_the_date() {
 
 #[test]
 fn a_date_that_was_corrected_never_passed_in_silence() {
-    let corrected = given::corrected(NEXT, promised("c", "", 19));
+    let corrected = given::corrected(NEXT, promised("c", "", 25));
     let moment = commitment([(9, lapsed(9)), (10, corrected)]);
     assert_eq!(about(&moment, "COM001"), NONE);
 }

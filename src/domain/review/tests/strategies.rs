@@ -131,6 +131,20 @@ fn a_strategy_is_exhausted_when_none_of_its_tactics_can_be_tried() {
 }
 
 #[test]
+fn a_strategy_that_was_revised_since_its_options_failed_is_told_to_have_another() {
+    let both_failed = [
+        (1, tried("a", 1)),
+        (1, tried("b", 1)),
+        (2, failed("a", 1)),
+        (2, failed("b", 1)),
+        (3, Kind::StrategyRevised(revised("s", 2))),
+    ];
+    let finding = only(&told(3, sound_then(both_failed)), "STR004");
+    assert_eq!(behind(&finding), [NEXT + 2, NEXT + 3, NEXT + 4]);
+    says(&finding, &["`s`", "since it was revised", "`add_tactic`"]);
+}
+
+#[test]
 fn an_exhausted_strategy_names_the_assumption_that_closed_its_tactics() {
     let finding = only(&told(2, sound_then([(1, refuted("load"))])), "STR004");
     assert_eq!(behind(&finding), [NEXT]);

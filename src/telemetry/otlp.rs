@@ -1,0 +1,224 @@
+//! Traces and metrics for an OpenTelemetry collector, by OTLP over gRPC. What cannot be sent is
+//! dropped: a collector that is away costs a bounded queue and one line in the log, and holds up
+//! neither calls nor, for long, the stop.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig as _,
+    WithTonicConfig as _,
+};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    metrics::{
+        PeriodicReader, SdkMeterProvider, Temporality, data::ResourceMetrics,
+        exporter::PushMetricExporter,
+    },
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData,
+        SpanExporter as ExportSpans,
+    },
+};
+
+use super::traces::Tracer;
+
+/// What the daemon is called where traces and metrics of many programs come together.
+const SERVICE_NAME: &str = "strata";
+/// How long one delivery may take.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the last delivery may hold up the stop.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often figures are delivered.
+const METRICS_INTERVAL: Duration = Duration::from_secs(15);
+/// How often spans are delivered, sooner if there are many.
+const SPANS_INTERVAL: Duration = Duration::from_secs(2);
+/// How many spans wait to be delivered at most, some megabytes; others are dropped.
+const SPANS_WAITING_MAX: usize = 8_192;
+/// How many spans are delivered at once.
+const SPANS_A_BATCH: usize = 512;
+
+/// Why nothing can be sent to the collector.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot send to the collector at {endpoint}: {reason}; mend --otlp-endpoint")]
+pub struct OtlpError {
+    endpoint: String,
+    reason: ExporterBuildError,
+}
+
+/// What goes to the collector.
+pub struct Otlp {
+    traces: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+}
+
+/// How it stands with the collector, so that a change is said, and said once.
+#[derive(Debug)]
+struct Line {
+    endpoint: String,
+    is_away: AtomicBool,
+}
+
+/// An exporter whose failures are told.
+#[derive(Debug)]
+struct Told<E> {
+    exporter: E,
+    line: Arc<Line>,
+}
+
+impl Otlp {
+    /// Sends traces and metrics to the collector at `endpoint` from now on. Of `traced_of_a_million`
+    /// calls in a million a trace is begun, where the caller has none. Call it within the runtime.
+    pub fn start(endpoint: &str, traced_of_a_million: u64) -> Result<Self, OtlpError> {
+        let refused = |reason| OtlpError {
+            endpoint: endpoint.to_owned(),
+            reason,
+        };
+        let line = Arc::new(Line {
+            endpoint: endpoint.to_owned(),
+            is_away: AtomicBool::new(false),
+        });
+        let spans = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(EXPORT_TIMEOUT)
+            // What comes later is newer and worth more.
+            .with_retry_policy(RetryPolicy::disabled())
+            .build()
+            .map_err(refused)?;
+        let figures = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_retry_policy(RetryPolicy::disabled())
+            .build()
+            .map_err(refused)?;
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(SPANS_WAITING_MAX)
+            .with_max_export_batch_size(SPANS_A_BATCH)
+            .with_scheduled_delay(SPANS_INTERVAL)
+            .build();
+        let processor = BatchSpanProcessor::builder(told(spans, &line))
+            .with_batch_config(batches)
+            .build();
+        #[expect(clippy::cast_precision_loss, reason = "at most a million")]
+        let ratio = traced_of_a_million as f64 / 1e6;
+        let traces = SdkTracerProvider::builder()
+            .with_span_processor(processor)
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                ratio,
+            ))))
+            .with_resource(resource())
+            .build();
+        let reader = PeriodicReader::builder(told(figures, &line))
+            .with_interval(METRICS_INTERVAL)
+            .build();
+        let metrics = SdkMeterProvider::builder()
+            .with_reader(reader)
+            .with_resource(resource())
+            .build();
+        tracing::info!(collector = endpoint, "sending traces and metrics");
+        Ok(Self { traces, metrics })
+    }
+
+    /// What figures are made with.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.metrics.meter(SERVICE_NAME)
+    }
+
+    /// What spans are made with.
+    #[must_use]
+    pub fn tracer(&self) -> Tracer {
+        Tracer::new(&self.traces)
+    }
+
+    /// Delivers what is left, as far as there is time for it.
+    pub async fn stop(self) {
+        let Self { traces, metrics } = self;
+        let deliver = tokio::task::spawn_blocking(move || {
+            // What could not be delivered has been said by then.
+            traces.shutdown_with_timeout(EXPORT_TIMEOUT).ok();
+            metrics.shutdown_with_timeout(EXPORT_TIMEOUT).ok();
+        });
+        tokio::time::timeout(FLUSH_TIMEOUT, deliver).await.ok();
+    }
+}
+
+fn resource() -> Resource {
+    Resource::builder()
+        .with_service_name(SERVICE_NAME)
+        .with_attribute(opentelemetry::KeyValue::new(
+            "service.version",
+            env!("CARGO_PKG_VERSION"),
+        ))
+        .build()
+}
+
+fn told<E>(exporter: E, line: &Arc<Line>) -> Told<E> {
+    Told {
+        exporter,
+        line: line.clone(),
+    }
+}
+
+impl Line {
+    fn told(&self, outcome: OTelSdkResult) -> OTelSdkResult {
+        let is_away = outcome.is_err();
+        let was_away = self.is_away.swap(is_away, Ordering::Relaxed);
+        let collector = &self.endpoint;
+        match &outcome {
+            Err(error) if !was_away => tracing::warn!(
+                collector,
+                %error,
+                "the collector does not take traces and metrics: they are dropped until it does"
+            ),
+            Ok(()) if was_away => tracing::info!(collector, "the collector is back"),
+            Ok(()) | Err(_) => {}
+        }
+        outcome
+    }
+}
+
+impl ExportSpans for Told<SpanExporter> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.line.told(self.exporter.export(batch).await)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+impl PushMetricExporter for Told<MetricExporter> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.line.told(self.exporter.export(metrics).await)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+}

@@ -1,0 +1,216 @@
+//! Who calls: where that must be known, nothing is answered before it is, but for health. The calls are
+//! those of the descriptors, so that one which is added is asked as well.
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use strata::{
+    access::token::Token,
+    proto::{
+        FILE_DESCRIPTOR_SET, GetStatusRequest, admin_service_client::AdminServiceClient,
+        plan_service_client::PlanServiceClient,
+    },
+};
+use tempfile::{TempDir, tempdir};
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb;
+
+use crate::{
+    daemon::{AccessFile, Daemon, bearing, create_plan, request},
+    language::{reading, refused},
+    raw::{self, GRPC, WEB},
+};
+
+/// A daemon that asks who calls, and the token of one who may both plan and operate.
+async fn asking() -> (TempDir, Daemon, String) {
+    asking_with(&[]).await
+}
+
+async fn asking_with(arguments: &[&str]) -> (TempDir, Daemon, String) {
+    let dir = tempdir().expect("a directory");
+    let access = AccessFile::new(dir.path());
+    let token = access.grant("ops", "operator\", \"planner", "*");
+    let given = access.arguments();
+    let mut all: Vec<_> = given.iter().map(String::as_str).collect();
+    all.extend(arguments);
+    let daemon = Daemon::start_with(&dir.path().join("data"), &all).await;
+    (dir, daemon, token)
+}
+
+/// The paths of all calls that some descriptors hold.
+fn paths(descriptors: &[u8]) -> Vec<String> {
+    let set = FileDescriptorSet::decode(descriptors).expect("descriptors");
+    let mut paths = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            paths.extend(
+                service
+                    .method
+                    .iter()
+                    .map(|it| format!("/{name}/{}", it.name())),
+            );
+        }
+    }
+    paths
+}
+
+/// All calls but health, and some that there are not.
+fn guarded() -> Vec<String> {
+    let mut all = paths(FILE_DESCRIPTOR_SET);
+    assert!(all.len() >= 20, "{all:?}");
+    all.extend(paths(pb::v1::FILE_DESCRIPTOR_SET));
+    all.extend(paths(pb::v1alpha::FILE_DESCRIPTOR_SET));
+    let unknown = [
+        "/",
+        "/strata.v1.PlanService",
+        "/strata.v1.PlanService/",
+        "/strata.v1.PlanService/Nothing",
+        "/strata.v2.PlanService/GetPlan",
+        "/tea.v1.Kitchen/Boil",
+        "/metrics",
+        "//grpc.health.v1.Health/Check",
+        "/grpc.health.v1.HealthCheck/Check",
+        "/x/../grpc.health.v1.Health/Check",
+        "/strata.v1.AdminService/GetStatus?/grpc.health.v1.Health/Check",
+    ];
+    all.extend(unknown.map(str::to_owned));
+    all
+}
+
+#[track_caller]
+fn assert_refused(status: Option<Status>, reason: &str, of: &str) {
+    let status = status.unwrap_or_else(|| panic!("{of} is answered"));
+    assert_eq!(
+        reading(&status).kind(),
+        (Code::Unauthenticated, reason),
+        "{of}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_answered_before_it_is_known_who_calls() {
+    let (_dir, daemon, _token) = asking().await;
+    let connection = raw::connect(&daemon).await;
+    for path in guarded() {
+        for kind in [GRPC, WEB, "application/grpc-web-text", "text/plain"] {
+            // The message never comes, so the answer cannot have waited for it.
+            let status = raw::status_of_head(&connection, raw::head(&path, kind, &[])).await;
+            assert_refused(status, "CREDENTIALS_REQUIRED", &format!("{path} as {kind}"));
+        }
+        let headers = [("content-type", WEB), ("content-length", "100")];
+        let (line, headers) = raw::over_http1(&daemon, "POST", &path, &headers).await;
+        assert_eq!(line, "HTTP/1.1 200 OK", "{path}");
+        let status = Status::from_header_map(&headers);
+        assert_refused(
+            status,
+            "CREDENTIALS_REQUIRED",
+            &format!("{path} over HTTP/1.1"),
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_name_nobody_open_nothing() {
+    let (_dir, daemon, token) = asking().await;
+    let connection = raw::connect(&daemon).await;
+    let unknown = Token::random().expect("random bytes");
+    let unknown = format!("Bearer {}", unknown.reveal());
+    let (good, basic) = (format!("Bearer {token}"), format!("Basic {token}"));
+    let cut = &good[..good.len() - 1];
+    let long = format!("Bearer {}", "a".repeat(9_000));
+    let twice = format!("{good}, {good}");
+    for path in guarded() {
+        for shown in [
+            &["Bearer "][..],
+            &["Bearer"],
+            &[""],
+            &[token.as_str()],
+            &[&unknown],
+            &[&basic],
+            &[cut],
+            &[&long],
+            &[&twice],
+            &[&good, &good],
+            &["Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJvcHMifQ."],
+        ] {
+            for kind in [GRPC, WEB] {
+                let status = raw::status_of_head(&connection, raw::head(&path, kind, shown)).await;
+                assert_refused(
+                    status,
+                    "CREDENTIALS_INVALID",
+                    &format!("{path} with {shown:?}"),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_known_gets_answers_and_only_then() {
+    let (_dir, daemon, token) = asking().await;
+    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
+    assert_eq!(
+        refused(answer).kind(),
+        (Code::Unauthenticated, "CREDENTIALS_REQUIRED")
+    );
+    let mut known = AdminServiceClient::with_interceptor(daemon.channel(), bearing(&token));
+    let answer = known.get_status(GetStatusRequest {}).await;
+    assert_eq!(answer.expect("a status").into_inner().head_position, 0);
+    let mut known = PlanServiceClient::with_interceptor(daemon.channel(), bearing(&token));
+    let answer = known.execute(request("growth", "one", create_plan())).await;
+    assert_eq!(answer.expect("recorded").into_inner().revision, 1);
+}
+
+#[tokio::test]
+async fn health_is_told_to_all() {
+    let (_dir, daemon, _token) = asking().await;
+    let mut health = HealthClient::new(daemon.channel());
+    health
+        .check(HealthCheckRequest::default())
+        .await
+        .expect("told");
+    let watch = health.watch(HealthCheckRequest::default()).await;
+    let first = watch.expect("told").into_inner().message().await;
+    assert!(first.expect("a status").is_some());
+    for path in paths(tonic_health::pb::FILE_DESCRIPTOR_SET) {
+        let connection = raw::connect(&daemon).await;
+        let mut sender = connection.ready().await.expect("ready");
+        let request = raw::head(&path, GRPC, &[]);
+        let (answer, mut message) = sender.send_request(request, false).expect("sent");
+        message
+            .send_data(bytes::Bytes::from_static(&[0; 5]), true)
+            .expect("sent");
+        assert_eq!(
+            raw::status_of(answer).await.map(|it| it.code()),
+            None,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_callers_show_is_not_logged() {
+    let (_dir, daemon, token) = asking_with(&["--log", "trace"]).await;
+    let mut known = AdminServiceClient::with_interceptor(daemon.channel(), bearing(&token));
+    known
+        .get_status(GetStatusRequest {})
+        .await
+        .expect("a status");
+    let bad = "Bearer strata_not-a-token-but-a-secret";
+    let connection = raw::connect(&daemon).await;
+    let head = raw::head("/strata.v1.PlanService/GetPlan", GRPC, &[bad]);
+    assert_refused(
+        raw::status_of_head(&connection, head).await,
+        "CREDENTIALS_INVALID",
+        bad,
+    );
+    let log = daemon.log_so_far();
+    daemon.stop().await;
+    assert!(log().contains("refused"), "it was logged what happened");
+    assert!(!log().contains(&token), "the token");
+    assert!(
+        !log().contains("not-a-token-but-a-secret"),
+        "what was no token"
+    );
+}

@@ -1,0 +1,358 @@
+//! Over what the API is served: TLS with certificates that are renewed while it runs, clients with
+//! certificates of their own, and no reach from elsewhere without protection.
+
+use std::{
+    fs::{self, rename},
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use strata::proto::{
+    GetStatusRequest, admin_service_client::AdminServiceClient,
+    plan_service_client::PlanServiceClient,
+};
+use tempfile::{TempDir, tempdir};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tonic::{
+    Code,
+    transport::{Channel, ClientTlsConfig},
+};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use crate::{
+    certificates::{Authority, tls_arguments},
+    daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, create_plan, request},
+    language::refused,
+};
+
+const ANA: &str = "spiffe://example.org/ana";
+
+/// A daemon over TLS with the certificate of an authority.
+async fn over_tls(authority: &Authority) -> (TempDir, Daemon) {
+    let dir = tempdir().expect("a directory");
+    authority.server().write(dir.path());
+    let arguments = tls_arguments(dir.path());
+    let data = dir.path().join("data");
+    let daemon = Daemon::start_over_tls(&data, &authority.trusted(), &arguments).await;
+    (dir, daemon)
+}
+
+/// A daemon that asks clients for certificates of an authority, and knows `ANA` by hers.
+async fn mutual(authority: &Authority, client_auth: &str) -> (TempDir, Daemon) {
+    let dir = tempdir().expect("a directory");
+    authority.server().write(dir.path());
+    let ca = dir.path().join("ca.crt");
+    fs::write(&ca, authority.pem()).expect("a file");
+    let access = AccessFile::new(dir.path());
+    access.grant_certificate("ana", "planner", "*", ANA);
+    let mut arguments = tls_arguments(dir.path());
+    let ca = ca.to_str().expect("UTF-8");
+    arguments
+        .extend(["--tls-client-ca-file", ca, "--tls-client-auth", client_auth].map(Into::into));
+    arguments.extend(access.arguments());
+    let data = dir.path().join("data");
+    let ana = authority
+        .trusted()
+        .identity(authority.client(ANA).identity());
+    let daemon = Daemon::start_over_tls(&data, &ana, &arguments).await;
+    (dir, daemon)
+}
+
+/// Whether calls go through: a handshake alone tells little, for a client learns that its certificate
+/// was refused from the first thing it reads.
+async fn answers(daemon: &Daemon, tls: &ClientTlsConfig) -> bool {
+    let Ok(channel) = daemon.connect(tls).await else {
+        return false;
+    };
+    let asked = HealthClient::new(channel)
+        .check(HealthCheckRequest::default())
+        .await;
+    asked.is_ok()
+}
+
+async fn until_answered(daemon: &Daemon, tls: &ClientTlsConfig) {
+    let answered = async {
+        while !answers(daemon, tls).await {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    let answered = timeout(PATIENCE, answered).await;
+    assert!(answered.is_ok(), "it said:\n{}", daemon.log());
+}
+
+async fn until_logged(daemon: &Daemon, words: &str) {
+    let logged = async {
+        while !daemon.log().contains(words) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    let logged = timeout(PATIENCE, logged).await;
+    assert!(logged.is_ok(), "it said:\n{}", daemon.log());
+}
+
+#[tokio::test]
+async fn calls_go_over_tls_and_nothing_else_is_served_there() {
+    let authority = Authority::new();
+    let (_dir, daemon) = over_tls(&authority).await;
+    let answer = daemon
+        .plans()
+        .execute(request("growth", "one", create_plan()))
+        .await;
+    assert_eq!(answer.expect("recorded").into_inner().revision, 1);
+    assert!(
+        !answers(&daemon, &Authority::new().trusted()).await,
+        "another authority's"
+    );
+
+    let plain = Channel::from_shared(format!("http://{}", daemon.address())).expect("a URL");
+    let plain = plain.connect_lazy();
+    let asked = HealthClient::new(plain)
+        .check(HealthCheckRequest::default())
+        .await;
+    assert!(asked.is_err(), "served without TLS");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_never_ended_holds_up_nobody() {
+    let authority = Authority::new();
+    let (_dir, daemon) = over_tls(&authority).await;
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        let mut socket = TcpStream::connect(daemon.address())
+            .await
+            .expect("connected");
+        // The first byte of a handshake.
+        socket.write_all(&[22]).await.expect("sent");
+        held.push(socket);
+    }
+    assert!(answers(&daemon, &authority.trusted()).await);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_swapped_on_disk_is_served_to_new_connections_without_a_restart() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (dir, daemon) = over_tls(&old).await;
+    let open = daemon.connect(&old.trusted()).await.expect("connected");
+    assert!(!answers(&daemon, &new.trusted()).await);
+
+    new.server().write(dir.path());
+    until_answered(&daemon, &new.trusted()).await;
+    assert!(
+        !answers(&daemon, &old.trusted()).await,
+        "the old one is gone"
+    );
+    let asked = HealthClient::new(open)
+        .check(HealthCheckRequest::default())
+        .await;
+    assert!(
+        asked.is_ok(),
+        "a connection that was open goes on: {asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_is_swapped_through_links_as_a_cluster_does_it() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let dir = tempdir().expect("a directory");
+    let versions = [("one", &old), ("two", &new)];
+    for (name, authority) in versions {
+        let version = dir.path().join(name);
+        fs::create_dir(&version).expect("a directory");
+        authority.server().write(&version);
+    }
+    symlink("one", dir.path().join("..data")).expect("a link");
+    for name in ["tls.crt", "tls.key"] {
+        symlink(Path::new("..data").join(name), dir.path().join(name)).expect("a link");
+    }
+    let data = dir.path().join("data");
+    let arguments = tls_arguments(dir.path());
+    let daemon = Daemon::start_over_tls(&data, &old.trusted(), &arguments).await;
+
+    symlink("two", dir.path().join("..next")).expect("a link");
+    rename(dir.path().join("..next"), dir.path().join("..data")).expect("renamed");
+    until_answered(&daemon, &new.trusted()).await;
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_logged_once_and_the_old_certificate_stays() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (dir, daemon) = over_tls(&authority).await;
+    let good = fs::read(dir.path().join("tls.crt")).expect("a file");
+    let staying = "the old certificate stays in use";
+
+    // A certificate without its key, half a file, and none.
+    fs::write(dir.path().join("tls.crt"), other.server().certificate).expect("a file");
+    until_logged(&daemon, staying).await;
+    assert!(answers(&daemon, &authority.trusted()).await);
+    fs::write(dir.path().join("tls.crt"), &good[..good.len() / 2]).expect("a file");
+    until_logged(&daemon, "holds no certificate").await;
+    fs::remove_file(dir.path().join("tls.crt")).expect("removed");
+    until_logged(&daemon, "cannot read").await;
+    assert!(answers(&daemon, &authority.trusted()).await);
+
+    let renewed = Authority::new();
+    renewed.server().write(dir.path());
+    until_answered(&daemon, &renewed.trusted()).await;
+    assert_eq!(daemon.log().matches(staying).count(), 3, "{}", daemon.log());
+}
+
+#[tokio::test]
+async fn a_client_is_the_principal_that_its_certificate_names() {
+    for client_auth in ["optional", "required"] {
+        let authority = Authority::new();
+        let (_dir, daemon) = mutual(&authority, client_auth).await;
+        let answer = daemon
+            .plans()
+            .execute(request("growth", "one", create_plan()))
+            .await;
+        assert_eq!(answer.expect("recorded").into_inner().revision, 1);
+
+        // The handshake knows this one, the access file does not.
+        let bob = authority.client("spiffe://example.org/bob").identity();
+        let bob = daemon.connect(&authority.trusted().identity(bob)).await;
+        let mut bob = PlanServiceClient::new(bob.expect("connected"));
+        let answer = bob.execute(request("growth", "two", create_plan())).await;
+        let refusal = refused(answer);
+        assert_eq!(
+            refusal.kind(),
+            (Code::Unauthenticated, "CREDENTIALS_INVALID")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_of_another_authority_or_from_the_past_is_refused() {
+    for client_auth in ["optional", "required"] {
+        let authority = Authority::new();
+        let (_dir, daemon) = mutual(&authority, client_auth).await;
+        let trusted = authority.trusted();
+        let stranger = Authority::new().client(ANA).identity();
+        assert!(!answers(&daemon, &trusted.clone().identity(stranger)).await);
+        let expired = authority.expired_client(ANA).identity();
+        assert!(!answers(&daemon, &trusted.clone().identity(expired)).await);
+        let known = authority.client(ANA).identity();
+        assert!(answers(&daemon, &trusted.identity(known)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_connects_only_where_it_is_optional() {
+    let authority = Authority::new();
+    let (_dir, daemon) = mutual(&authority, "optional").await;
+    let channel = daemon
+        .connect(&authority.trusted())
+        .await
+        .expect("connected");
+    let answer = AdminServiceClient::new(channel)
+        .get_status(GetStatusRequest {})
+        .await;
+    assert_eq!(
+        refused(answer).kind(),
+        (Code::Unauthenticated, "CREDENTIALS_REQUIRED")
+    );
+    let (_dir, daemon) = mutual(&authority, "required").await;
+    assert!(!answers(&daemon, &authority.trusted()).await);
+}
+
+/// What a daemon says that does not start.
+async fn ended(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    command
+        .args(["serve", "--data-dir"])
+        .arg(dir)
+        .args(arguments);
+    command.stdin(Stdio::null());
+    let ended = tokio::task::spawn_blocking(move || command.output().expect("stratad runs"));
+    timeout(PATIENCE, ended)
+        .await
+        .expect("it ends")
+        .expect("waited")
+}
+
+#[tokio::test]
+async fn from_elsewhere_nobody_is_served_without_protection_unless_told_so_in_so_many_words() {
+    let dir = tempdir().expect("a directory");
+    Authority::new().server().write(dir.path());
+    let data = dir.path().join("data");
+    let access = AccessFile::new(dir.path());
+    let (tls, access) = (tls_arguments(dir.path()), access.arguments());
+    let words = ["tls_cert_file", "access_file"];
+    for (given, missing) in [
+        (vec![], vec![words[0], words[1]]),
+        (tls.clone(), vec![words[1]]),
+        (access.clone(), vec![words[0]]),
+        (vec!["--insecure-without-tls".to_owned()], vec![words[1]]),
+        (
+            vec!["--insecure-without-authentication".to_owned()],
+            vec![words[0]],
+        ),
+    ] {
+        let given: Vec<_> = given.iter().map(String::as_str).collect();
+        let ended = ended(&data, &[&["--listen", "0.0.0.0:0"], &given[..]].concat()).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success(), "{given:?}: {said}");
+        for word in words {
+            let is_missing = missing.contains(&word);
+            assert_eq!(said.contains(word), is_missing, "{given:?}: {said}");
+        }
+        for way in ["insecure_without", "loopback"] {
+            assert!(said.contains(way), "{given:?}: {said}");
+        }
+        assert!(!data.exists(), "nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn half_an_identity_or_a_file_that_is_none_is_said_at_the_start() {
+    let dir = tempdir().expect("a directory");
+    Authority::new().server().write(dir.path());
+    let data = dir.path().join("data");
+    let tls = tls_arguments(dir.path());
+    let (cert, key) = (tls[1].as_str(), tls[3].as_str());
+    for (arguments, expected) in [
+        (vec!["--tls-cert-file", cert], "tls_key_file"),
+        (vec!["--tls-key-file", key], "tls_cert_file"),
+        (vec!["--tls-client-ca-file", cert], "tls_cert_file"),
+        (
+            vec![
+                "--tls-cert-file",
+                cert,
+                "--tls-key-file",
+                key,
+                "--tls-client-auth",
+                "required",
+            ],
+            "tls_client_ca_file",
+        ),
+        (
+            vec!["--tls-cert-file", key, "--tls-key-file", key],
+            "holds no certificate",
+        ),
+        (
+            vec!["--tls-cert-file", cert, "--tls-key-file", cert],
+            "holds no private key",
+        ),
+        (
+            vec![
+                "--tls-cert-file",
+                "/nonexistent/tls.crt",
+                "--tls-key-file",
+                key,
+            ],
+            "cannot read",
+        ),
+    ] {
+        let ended = ended(
+            &data,
+            &[&["--listen", "127.0.0.1:0"], &arguments[..]].concat(),
+        )
+        .await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(
+            !ended.status.success() && said.contains(expected),
+            "{arguments:?}: {said}"
+        );
+        assert!(!said.contains("PRIVATE"), "{said}");
+    }
+}
