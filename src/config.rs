@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     config::keys::{CONFIG_VARIABLE, Form, Key, VARIABLE_PREFIX},
+    gateway,
     telemetry::LogFormat,
 };
 
@@ -51,7 +52,7 @@ pub struct Config {
     /// Who may call.
     pub access: access::Access,
     /// How much callers may do at once.
-    pub limits: limits::Limits,
+    pub limits: gateway::limits::Limits,
     /// What is told of the daemon's work.
     pub seeing: seeing::Seeing,
 }
@@ -99,7 +100,7 @@ impl Default for Config {
             metrics_listen: None,
             serving: serving::Serving::default(),
             access: access::Access::default(),
-            limits: limits::Limits::default(),
+            limits: gateway::limits::Limits::default(),
             seeing: seeing::Seeing::default(),
         }
     }

@@ -9,14 +9,14 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-use crate::{access::door::Access, config::limits::Limits};
+use crate::access::door::Access;
 
 mod authentication;
 mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
-mod limits;
+pub mod limits;
 pub mod peer;
 mod standing;
 pub mod tls;
@@ -24,8 +24,13 @@ mod untaken;
 mod wire;
 
 use self::{
-    authentication::AuthenticationLayer, bodies::BodiesLayer, calls::Calls, connections::Bounds,
-    cors::Origins, limits::LimitsLayer, tls::Tls,
+    authentication::AuthenticationLayer,
+    bodies::BodiesLayer,
+    calls::Calls,
+    connections::Bounds,
+    cors::Origins,
+    limits::{Limits, LimitsLayer},
+    tls::Tls,
 };
 
 /// What calls come through before they reach the services.

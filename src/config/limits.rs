@@ -5,34 +5,7 @@ use super::{
     value,
 };
 
-/// How much callers may do at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// How many calls a second each caller may send for as long as it likes; 0: any number.
-    pub calls_per_second: u32,
-    /// How many of them may come at once after a rest; 0: those of one second.
-    pub calls_burst: u32,
-    /// How many calls each caller may have under way.
-    pub calls_at_once: u32,
-    /// How many watches each caller may have open.
-    pub watches_at_once: u32,
-    /// How long a call with one answer may take that sets itself no shorter deadline.
-    pub call_seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            calls_per_second: 0,
-            calls_burst: 0,
-            calls_at_once: 4_096,
-            watches_at_once: 16_384,
-            call_seconds: 60,
-        }
-    }
-}
-
-/// Its keys.
+/// The keys of [`Limits`](crate::gateway::limits::Limits).
 pub(super) static KEYS: [Key; 5] = [
     Key {
         name: "calls_per_second",

@@ -27,7 +27,6 @@ use self::{
 };
 use crate::{
     access::{Principal, rights::Rpc},
-    config::limits::Limits,
     rpc::{
         self,
         call::{self, Call},
@@ -44,6 +43,33 @@ const READS_AT_ONCE: usize = 8_192;
 /// How much earlier than its caller a call gives up, so that the answer still says why: a twentieth
 /// of its time, and no more than this.
 const LEAD_MAX: Duration = Duration::from_millis(50);
+
+/// How much callers may do at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many calls a second each caller may send for as long as it likes; 0: any number.
+    pub calls_per_second: u32,
+    /// How many of them may come at once after a rest; 0: those of one second.
+    pub calls_burst: u32,
+    /// How many calls each caller may have under way.
+    pub calls_at_once: u32,
+    /// How many watches each caller may have open.
+    pub watches_at_once: u32,
+    /// How long a call with one answer may take that sets itself no shorter deadline.
+    pub call_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_per_second: 0,
+            calls_burst: 0,
+            calls_at_once: 4_096,
+            watches_at_once: 16_384,
+            call_seconds: 60,
+        }
+    }
+}
 
 /// Limits the calls to the services behind it.
 #[derive(Clone)]

@@ -15,7 +15,8 @@ use governor::{
     clock::{Clock as _, DefaultClock},
 };
 
-use crate::{access::ANONYMOUS, config::limits::Limits, rpc::call::Pace};
+use super::Limits;
+use crate::{access::ANONYMOUS, rpc::call::Pace};
 
 /// With so many callers known, those that are at rest are forgotten; and again when as many more are
 /// known as stayed.
