@@ -218,7 +218,13 @@ mod tests {
         let serve = command.find_subcommand_mut("serve").expect("it exists");
         let help = serve.render_long_help().to_string();
         for key in keys::all() {
-            assert!(help.contains(&format!("--{} <", key.flag)), "{}", key.name);
+            let value = if key.form == keys::Form::Switch {
+                "[=<"
+            } else {
+                " <"
+            };
+            let flag = format!("--{}{value}", key.flag);
+            assert!(help.contains(&flag), "{}", key.name);
             assert!(help.contains(&key.default_text()), "{}", key.name);
             assert!(help.contains(&key.variable()), "{}", key.name);
         }
