@@ -218,7 +218,13 @@ mod tests {
         let serve = command.find_subcommand_mut("serve").expect("it exists");
         let help = serve.render_long_help().to_string();
         for key in keys::all() {
-            assert!(help.contains(&format!("--{} <", key.flag)), "{}", key.name);
+            let value = if key.form == keys::Form::Switch {
+                "[=<"
+            } else {
+                " <"
+            };
+            let flag = format!("--{}{value}", key.flag);
+            assert!(help.contains(&flag), "{}", key.name);
             assert!(help.contains(&key.default_text()), "{}", key.name);
             assert!(help.contains(&key.variable()), "{}", key.name);
         }
@@ -236,8 +242,11 @@ mod tests {
     fn an_invalid_configuration_is_told_apart_from_a_failure() {
         let arguments = ["stratad", "serve", "--listen", "0.0.0.0:7421"];
         let cli = Cli::try_parse_from(arguments).expect("the usage is right");
-        let failure = run(cli).expect_err("the address is not loopback");
+        let failure = run(cli).expect_err("others reach the address, and nothing protects it");
         assert_eq!(failure.exit_status(), EXIT_CONFIG);
-        assert!(failure.to_string().contains("flag --listen"), "{failure}");
+        assert!(
+            failure.to_string().contains("listen: others can reach"),
+            "{failure}"
+        );
     }
 }

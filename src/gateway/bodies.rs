@@ -158,6 +158,9 @@ mod tests {
     use super::*;
     use crate::proto::FILE_DESCRIPTOR_SET;
 
+    /// Comes before any deadline here, and after one that is not set.
+    const SHORT: Duration = Duration::from_millis(20);
+
     /// A body of which nothing ever comes.
     struct Silent;
 
@@ -174,7 +177,7 @@ mod tests {
     }
 
     /// A call of which nothing comes behind its head, to a service that waits for its message.
-    async fn call(path: &str, timeout: Option<&str>) -> Status {
+    async fn call(path: &str, message_time: Duration, timeout: Option<&str>) -> Status {
         let service = service_fn(|request: Request<Body>| async {
             let mut body = request.into_body();
             let frame =
@@ -184,7 +187,7 @@ mod tests {
             Ok::<_, Infallible>(status.into_http::<Body>())
         });
         let layer = BodiesLayer {
-            message_time: Duration::from_millis(20),
+            message_time,
             ..BodiesLayer::new(&[FILE_DESCRIPTOR_SET])
         };
         let mut request = Request::post(path);
@@ -199,21 +202,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_does_not_come_ends_its_call() {
-        let status = call("/strata.v1.PlanService/GetPlan", None).await;
+        let status = call("/strata.v1.PlanService/GetPlan", SHORT, None).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert!(status.message().contains("did not come"), "{status:?}");
     }
 
     #[tokio::test]
     async fn a_stream_of_messages_may_pause_until_its_deadline() {
-        let status = call("/strata.v1.PlanService/ExecuteStream", Some("200m")).await;
+        let status = call("/strata.v1.PlanService/ExecuteStream", SHORT, Some("200m")).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert!(status.message().contains("deadline"), "{status:?}");
     }
 
     #[tokio::test]
     async fn the_deadline_of_a_call_ends_it() {
-        let status = call("/strata.v1.PlanService/GetPlan", Some("1m")).await;
+        let status = call("/strata.v1.PlanService/GetPlan", MESSAGE_TIME, Some("1m")).await;
         assert!(status.message().contains("deadline"), "{status:?}");
     }
 }
