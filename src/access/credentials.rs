@@ -64,7 +64,13 @@ impl CertificateNames {
                 GeneralName::URI(name)
                 | GeneralName::DNSName(name)
                 | GeneralName::RFC822Name(name) => Some((*name).to_owned()),
-                _ => None,
+                GeneralName::OtherName(..)
+                | GeneralName::X400Address(_)
+                | GeneralName::DirectoryName(_)
+                | GeneralName::EDIPartyName(_)
+                | GeneralName::IPAddress(_)
+                | GeneralName::RegisteredID(_)
+                | GeneralName::Invalid(..) => None,
             })
             .take(CERTIFICATE_NAMES_MAX)
             .collect();

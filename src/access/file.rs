@@ -24,6 +24,9 @@ pub const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How many mistakes are told at once.
 const PROBLEMS_MAX: usize = 50;
 
+/// The longest name in a certificate by which a principal is known: a URI.
+const CERTIFICATE_NAME_BYTES_MAX: usize = 2_048;
+
 /// The keys of a principal.
 const KEYS_OF_PRINCIPAL: [&str; 6] = [
     "name",
@@ -43,11 +46,11 @@ const KEYS_OF_TOKEN: [&str; 3] = ["sha256", "expires", "note"];
 /// What an access file says.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Directory {
-    by_name: HashMap<String, Entry>,
+    names: HashMap<String, Entry>,
     /// Looked up by the hash of what was sent. How long that takes tells of hashes at most, from which
     /// no token follows.
-    by_token: HashMap<TokenHash, Known>,
-    by_certificate: HashMap<String, Principal>,
+    tokens: HashMap<TokenHash, Known>,
+    certificates: HashMap<String, Principal>,
 }
 
 /// A principal as it stands in the file.
@@ -108,7 +111,7 @@ impl Directory {
             Err(error) => {
                 let span = error.span().unwrap_or_default();
                 // Not its whole text, which shows the line: a token may have been pasted into it.
-                reader.wrong(&span, format!("this is not TOML: {}", error.message()));
+                reader.wrong(&span, &format!("this is not TOML: {}", error.message()));
             }
         }
         if reader.problems.is_empty() {
@@ -122,25 +125,25 @@ impl Directory {
     /// The principal of a name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name)
+        self.names.get(name)
     }
 
     /// Whose a token is, also when it has expired.
     #[must_use]
     pub fn holder(&self, token: &TokenHash) -> Option<&Known> {
-        self.by_token.get(token)
+        self.tokens.get(token)
     }
 
     /// Whose a certificate with this name is.
     #[must_use]
     pub fn certified(&self, name: &str) -> Option<&Principal> {
-        self.by_certificate.get(name)
+        self.certificates.get(name)
     }
 
     /// All principals, by name.
     #[must_use]
     pub fn entries(&self) -> Vec<&Entry> {
-        let mut entries: Vec<_> = self.by_name.values().collect();
+        let mut entries: Vec<_> = self.names.values().collect();
         entries.sort_by(|a, b| a.principal.name().cmp(b.principal.name()));
         entries
     }
@@ -166,16 +169,13 @@ impl Reader {
                 continue;
             }
             let Some(principals) = value.get_ref().as_array() else {
-                self.wrong(
-                    &value.span(),
-                    "write [[principal]], in double brackets".to_owned(),
-                );
+                self.wrong(&value.span(), "write [[principal]], in double brackets");
                 continue;
             };
-            for principal in principals.iter() {
+            for principal in principals {
                 match principal.get_ref().as_table() {
                     Some(table) => self.principal(&principal.span(), table),
-                    None => self.wrong(&principal.span(), "a principal is a table".to_owned()),
+                    None => self.wrong(&principal.span(), "a principal is a table"),
                 }
             }
         }
@@ -183,23 +183,18 @@ impl Reader {
 
     fn principal(&mut self, span: &Range<usize>, table: &DeTable<'_>) {
         self.known_keys(table, &KEYS_OF_PRINCIPAL);
-        let name = match table.get("name") {
-            Some(value) => self.name(value),
-            None => {
-                self.wrong(
-                    span,
-                    "this principal has no name: add name = \"…\"".to_owned(),
-                );
-                None
-            }
-        };
+        let name = table.get("name").map(|value| self.name(value));
+        if name.is_none() {
+            self.wrong(span, "this principal has no name: add name = \"…\"");
+        }
+        let name = name.flatten();
         let mut grants = Vec::new();
         if table.contains_key("roles") || !table.contains_key("grants") {
             grants.extend(self.grant(span, table));
         } else if let Some(plans) = table.get("plans") {
             self.wrong(
                 &plans.span(),
-                "plans without roles: add roles, or remove it".to_owned(),
+                "plans without roles: add roles, or remove it",
             );
         }
         for (span, grant) in self.tables(table, "grants") {
@@ -209,11 +204,11 @@ impl Reader {
         let tokens = self.tokens(table);
         let certificate = table.get("certificate").and_then(|value| {
             let text = self.text_of(value, "certificate")?;
-            if text.trim().is_empty() {
-                self.wrong(
-                    &value.span(),
-                    "certificate is empty: remove it, or name one".to_owned(),
-                );
+            let is_long = text.len() > CERTIFICATE_NAME_BYTES_MAX;
+            if text.trim().is_empty() || is_long || text.chars().any(char::is_control) {
+                let wrong = "certificate is empty, or no name on one line: name the principal as \
+                             its certificate does, or remove it";
+                self.wrong(&value.span(), wrong);
             }
             self.once("certificate", text, &value.span());
             Some(text.to_owned())
@@ -227,26 +222,24 @@ impl Reader {
                 principal: principal.clone(),
                 expires: token.expires,
             };
-            self.directory.by_token.insert(token.hash, known);
+            self.directory.tokens.insert(token.hash, known);
         }
         if let Some(certificate) = &certificate {
             let of = principal.clone();
-            self.directory
-                .by_certificate
-                .insert(certificate.clone(), of);
+            self.directory.certificates.insert(certificate.clone(), of);
         }
         let entry = Entry {
             principal,
             tokens,
             certificate,
         };
-        self.directory.by_name.insert(name, entry);
+        self.directory.names.insert(name, entry);
     }
 
     fn name(&mut self, value: &Value<'_>) -> Option<String> {
         let name = self.text_of(value, "name")?;
         if let Err(bad) = check_name(name) {
-            self.wrong(&value.span(), format!("name: {bad}"));
+            self.wrong(&value.span(), &format!("name: {bad}"));
             return None;
         }
         self.once("name", name, &value.span());
@@ -257,7 +250,7 @@ impl Reader {
     fn grant(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> Option<Vec<Grant>> {
         let Some(roles) = table.get("roles") else {
             let names = Role::ALL.map(Role::name).join(", ");
-            self.wrong(span, format!("no roles here: add roles = […], of {names}"));
+            self.wrong(span, &format!("no roles here: add roles = […], of {names}"));
             return None;
         };
         let plans = match table.get("plans") {
@@ -305,7 +298,7 @@ impl Reader {
         let note = table.get("note").map(|value| self.text_of(value, "note"));
         let expires = table.get("expires").map(|value| self.time(value));
         let Some(hash) = table.get("sha256") else {
-            self.wrong(&value.span(), "this token has no sha256".to_owned());
+            self.wrong(&value.span(), "this token has no sha256");
             return None;
         };
         Some(TokenEntry {
@@ -321,7 +314,7 @@ impl Reader {
         let Ok(hash) = TokenHash::parse(text) else {
             let hint = "token_sha256 holds what is not a SHA-256 in 64 of 0-9 and a-f; if it is a \
                         token, revoke it, and make one with `stratad token add`";
-            self.wrong(&value.span(), hint.to_owned());
+            self.wrong(&value.span(), hint);
             return None;
         };
         self.once("token_sha256", &hash.to_string(), &value.span());
@@ -334,7 +327,7 @@ impl Reader {
         if time.is_none() {
             let hint = "expires is not a time with an offset, such as 2027-01-01T00:00:00Z, without \
                         quotes";
-            self.wrong(&value.span(), hint.to_owned());
+            self.wrong(&value.span(), hint);
         }
         time
     }
@@ -353,7 +346,7 @@ impl Reader {
             return Vec::new();
         };
         let mut tables = Vec::new();
-        for item in items.iter() {
+        for item in items {
             match item.get_ref().as_table() {
                 Some(table) => tables.push((item.span(), table)),
                 None => self.of_type(item, key, "a list of tables"),
@@ -376,15 +369,15 @@ impl Reader {
         if items.is_empty() {
             self.wrong(
                 &value.span(),
-                format!("{key} is empty, which gives nothing"),
+                &format!("{key} is empty, which gives nothing"),
             );
             return None;
         }
         let mut read_ones = Vec::new();
-        for item in items.iter() {
+        for item in items {
             match item.get_ref().as_str().map(&read) {
                 Some(Ok(one)) => read_ones.push(one),
-                Some(Err(wrong)) => self.wrong(&item.span(), format!("{key}: {wrong}")),
+                Some(Err(wrong)) => self.wrong(&item.span(), &format!("{key}: {wrong}")),
                 None => self.of_type(item, key, "a list of texts"),
             }
         }
@@ -404,7 +397,7 @@ impl Reader {
         let line = self.line(span);
         if let Some(first) = self.lines.get(&(what, text.to_owned())) {
             let wrong = format!("this {what} stands in line {first} already");
-            self.wrong(span, wrong);
+            self.wrong(span, &wrong);
             return;
         }
         self.lines.insert((what, text.to_owned()), line);
@@ -422,7 +415,7 @@ impl Reader {
         let known = known.join(", ");
         self.wrong(
             span,
-            format!("there is no key {key:?} here: there may be {known}"),
+            &format!("there is no key {key:?} here: there may be {known}"),
         );
     }
 
@@ -430,13 +423,13 @@ impl Reader {
         let found = value.get_ref().type_str();
         self.wrong(
             &value.span(),
-            format!("{key} is of type {found}; it is {expected}"),
+            &format!("{key} is of type {found}; it is {expected}"),
         );
     }
 
-    fn wrong(&mut self, span: &Range<usize>, wrong: String) {
+    fn wrong(&mut self, span: &Range<usize>, wrong: &str) {
         let line = self.line(span);
-        let wrong = without_tokens(&wrong);
+        let wrong = without_tokens(wrong);
         self.problems.push(Problem { line, wrong });
     }
 

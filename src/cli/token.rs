@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
@@ -234,23 +235,23 @@ fn shown(entry: &Entry) -> String {
     let mut lines = format!("{}\n", entry.principal.name());
     for grant in entry.principal.grants() {
         let plans: Vec<_> = grant.plans.iter().map(ToString::to_string).collect();
-        lines += &format!("  {} of {}\n", grant.role.name(), plans.join(" "));
+        writeln!(lines, "  {} of {}", grant.role.name(), plans.join(" ")).ok();
     }
     if let Some(certificate) = &entry.certificate {
-        lines += &format!("  certificate {certificate}\n");
+        writeln!(lines, "  certificate {certificate}").ok();
     }
     for token in &entry.tokens {
-        lines += &format!("  token {}", token.hash.short());
+        write!(lines, "  token {}", token.hash.short()).ok();
         if let Some(expires) = token.expires {
             let verb = if expires <= Timestamp::now() {
                 "expired"
             } else {
                 "expires"
             };
-            lines += &format!(", {verb} {expires}");
+            write!(lines, ", {verb} {expires}").ok();
         }
         if let Some(note) = &token.note {
-            lines += &format!(", {note:?}");
+            write!(lines, ", {note:?}").ok();
         }
         lines.push('\n');
     }

@@ -216,3 +216,37 @@ fn the_example_file_names_every_key_and_means_the_defaults() {
         );
     }
 }
+
+#[test]
+fn whose_tokens_are_believed_is_said_whole_or_not_at_all() {
+    let keys = ("jwt_keys", "https://id.example.org/keys");
+    let found = mistakes(&flags(&[keys]), &env(&[("STRATA_JWT_AUDIENCE", " ")]), None);
+    assert_eq!(
+        found,
+        [
+            "jwt_issuer: jwt_keys is https://id.example.org/keys, and this is not set; expected the \
+             issuer as it stands in the tokens, such as https://id.example.org/",
+            "jwt_audience: jwt_keys is https://id.example.org/keys, and this is not set; expected \
+             the audience as it stands in the tokens, such as strata",
+        ]
+    );
+    let whole = [
+        keys,
+        ("jwt_issuer", "https://id.example.org/"),
+        ("jwt_audience", "strata"),
+    ];
+    let config = resolve(&flags(&whole), &env(&[]), None).expect("it is whole");
+    assert!(config.access.is_required());
+    let jwt = config.access.settings().jwt.expect("there is an issuer");
+    assert_eq!(
+        (&*jwt.issuer, &*jwt.audience),
+        ("https://id.example.org/", "strata")
+    );
+    assert_eq!(jwt.leeway_seconds, 60);
+    let found = mistakes(
+        &flags(&[("jwt_keys", "http://id.example.org/")]),
+        &env(&[]),
+        None,
+    );
+    assert!(found[0].contains("https only"), "{found:?}");
+}

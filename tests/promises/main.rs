@@ -55,6 +55,7 @@ mod stats;
 mod stopping;
 mod suggest;
 mod time_travel;
+mod token;
 mod verify;
 mod view;
 mod views;

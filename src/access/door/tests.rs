@@ -1,6 +1,6 @@
 //! Who callers are, by what they show.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use jsonwebtoken::Algorithm;
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
@@ -175,14 +175,7 @@ async fn whoever_shows_nothing_or_what_is_not_known_is_refused_by_what_is_wrong(
         assert_eq!(refused, Err(Rejected::NoToken(NoToken::Form)), "{text}");
     }
     let cut = &fixture.ana.reveal()[..fixture.ana.reveal().len() - 1];
-    let wrong = format!(
-        "{cut}{}",
-        if fixture.ana.reveal().ends_with('0') {
-            1
-        } else {
-            0
-        }
-    );
+    let wrong = format!("{cut}{}", i32::from(fixture.ana.reveal().ends_with('0')));
     let refused = fixture.by_token(&wrong).await;
     assert_eq!(refused, Err(Rejected::NoToken(NoToken::Checksum)));
 }
@@ -341,12 +334,12 @@ async fn nothing_that_can_be_shown_holds_a_credential() {
             certificate: None,
         };
         let verdict = fixture.access.authenticate(shown).await;
-        said += &format!("{shown:?} {verdict:?} ");
+        write!(said, "{shown:?} {verdict:?} ").ok();
         if let Err(rejected) = verdict {
             said += &rejected.to_string();
         }
     }
-    said += &format!("{:?} {:?}", fixture.access, fixture.ana);
+    write!(said, "{:?} {:?}", fixture.access, fixture.ana).ok();
     let secrets = [
         fixture.ana.reveal(),
         fixture.old.reveal(),

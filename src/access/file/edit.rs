@@ -10,6 +10,7 @@ use crate::access::{BadName, check_name, pattern::Pattern, rights::Role, token::
 const OPENING: &str = "\
 # Who may call stratad, and what they may do: see docs/access.md. Written by `stratad token`, and by
 # hand; the daemon reads it again when it changes. Only hashes of tokens are in here.
+
 ";
 
 /// A token that is to be added.
@@ -268,7 +269,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "{OPENING}\n[[principal]]\nname = \"ana\"\nroles = [\"planner\"]\nplans = \
+                "{OPENING}[[principal]]\nname = \"ana\"\nroles = [\"planner\"]\nplans = \
                  [\"growth-*\"]\ntoken_sha256 = [\n  {{ sha256 = \"{}\", expires = \
                  2027-01-01T00:00:00Z, note = \"laptop\" }},\n]\n",
                 token.hash()

@@ -7,6 +7,9 @@ use super::*;
 /// How long the change of a file may take to be noticed here.
 const NOTICED: Duration = Duration::from_secs(20);
 
+/// What somebody does to a file.
+type Break = fn(&std::path::Path);
+
 fn reading(path: PathBuf) -> Reading<String> {
     Reading {
         path,
@@ -70,7 +73,6 @@ fn what_is_not_right_leaves_in_force_what_was() {
         seen: Sha256::digest(b"one").into(),
         told: None,
     };
-    type Break = fn(&std::path::Path);
     let breaks: [Break; 4] = [
         |path| fs::write(path, "bad").expect("written"),
         |path| fs::write(path, "x".repeat(101)).expect("written"),

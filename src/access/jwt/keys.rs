@@ -30,7 +30,7 @@ pub struct KeySet {
 struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    decoding: DecodingKey,
 }
 
 /// Why bytes are no set of keys.
@@ -80,7 +80,7 @@ impl KeySet {
         });
         let first = fitting.next()?;
         // Which of several is meant cannot be told.
-        fitting.next().is_none().then_some(&first.key)
+        fitting.next().is_none().then_some(&first.decoding)
     }
 }
 
@@ -104,12 +104,12 @@ fn usable(value: Value) -> Option<Key> {
     if let Some(only) = common.key_algorithm {
         algorithms.retain(|algorithm| KeyAlgorithm::from(*algorithm) == only);
     }
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    let decoding = DecodingKey::from_jwk(&jwk).ok()?;
     let id = jwk.common.key_id;
     (!algorithms.is_empty()).then_some(Key {
         id,
         algorithms,
-        key,
+        decoding,
     })
 }
 
@@ -131,7 +131,7 @@ fn algorithms(parameters: &AlgorithmParameters) -> Option<Vec<Algorithm>> {
             let (algorithm, length) = match ec.curve {
                 EllipticCurve::P256 => (Algorithm::ES256, 32),
                 EllipticCurve::P384 => (Algorithm::ES384, 48),
-                _ => return None,
+                EllipticCurve::P521 | EllipticCurve::Ed25519 | _ => return None,
             };
             let fits = is_long(&ec.x, length)? && is_long(&ec.y, length)?;
             fits.then(|| vec![algorithm])
@@ -141,9 +141,7 @@ fn algorithms(parameters: &AlgorithmParameters) -> Option<Vec<Algorithm>> {
             fits.then(|| vec![Algorithm::EdDSA])
         }
         // A secret that is published is none.
-        AlgorithmParameters::OctetKey(_) => None,
-        // Of a kind that came up later.
-        _ => None,
+        AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => None,
     }
 }
 

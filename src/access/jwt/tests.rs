@@ -450,6 +450,9 @@ fn keys_come_from_a_file_or_over_what_nobody_can_change_on_the_way() {
 }
 
 proptest! {
+    // A signature takes milliseconds to check where nothing is optimized.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_is_sent_is_refused(text in "[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}|\\PC{0,80}") {
         prop_assert!(judge_at(&text, NOW_SECONDS).is_err());

@@ -55,6 +55,19 @@ impl Issuer {
     }
 }
 
+/// Answers whoever connects with what is no TLS.
+fn talking_plainly() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let accepting = listener.try_clone().expect("a socket");
+    thread::spawn(move || {
+        for stream in accepting.incoming() {
+            let mut stream = stream.expect("a connection");
+            stream.write_all(ok("{}").as_bytes()).ok();
+        }
+    });
+    listener
+}
+
 fn ok(body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
@@ -229,4 +242,12 @@ async fn nothing_that_is_kept_of_a_token_is_shown() {
     for part in token.split('.') {
         assert!(!shown.contains(part), "{shown}");
     }
+}
+
+#[test]
+fn what_does_not_speak_tls_gives_no_keys_over_https() {
+    let issuer = talking_plainly();
+    let url = format!("https://{}/keys", issuer.local_addr().expect("an address"));
+    let refused = get(&url, Duration::from_secs(10)).expect_err("it is no TLS");
+    assert!(matches!(refused, FetchError::Http(_)), "{refused}");
 }
