@@ -222,6 +222,10 @@ impl Caller {
         let mut stream = self.history().watch(request).await?.into_inner();
         let mut text = String::new();
         while let Some(next) = stream.message().await? {
+            // Comes by the clock.
+            if matches!(next.response, Some(Said::Checkpoint(_))) {
+                continue;
+            }
             writeln!(text, "{next:?}").expect("memory");
             if matches!(next.response, Some(Said::CaughtUp(_))) {
                 break;
