@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+/// Says of a plan whether it may be shown.
+type Shown = dyn Fn(&str) -> bool + Send + Sync;
+
 /// Says of each plan whether it may be shown. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Permits(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+pub struct Permits(Option<Arc<Shown>>);
 
 impl Permits {
     /// All plans.

@@ -267,13 +267,12 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
-                match rights.check_execute(&request) {
-                    Err(refused) => Step::Refused(refused),
-                    Ok(()) => {
-                        let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                        let pending = lane.submit(request, rights.actor(), deadline).await;
-                        Step::Answer(Box::new(pending), share)
-                    }
+                if let Err(refused) = rights.check_execute(&request) {
+                    Step::Refused(refused)
+                } else {
+                    let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
+                    let pending = lane.submit(request, rights.actor(), deadline).await;
+                    Step::Answer(Box::new(pending), share)
                 }
             }
         };
