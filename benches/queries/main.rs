@@ -144,17 +144,9 @@ fn print(out: &mut impl Write, unasked: [&Written; 2], rows: &mut [Row]) -> io::
         "beside 64 that keep a pace: Execute",
         "as fast as they can: Execute"
     )?;
-    writeln!(
-        out,
-        "{:<34} {:>6} {} {} {:>8} {} {:>8}",
-        "ms",
-        "KB",
-        "    p50     p99",
-        "    p50     p99     p50     p99",
-        "a second",
-        "    p50     p99     p50     p99",
-        "a second"
-    )?;
+    let columns = ["p50", "p99"].map(|it| format!("{it:>7}")).join(" ");
+    let beside = format!("{columns} {columns} {:>8}", "a second");
+    writeln!(out, "{:<34} {:>6} {columns} {beside} {beside}", "ms", "KB")?;
     writeln!(
         out,
         "{:<57}{:>16}{} {:>15} {}",
