@@ -144,7 +144,9 @@ impl Refusal {
     pub fn is_unanswered(&self) -> bool {
         // Without a reason these are of the transport or of something between, and not of the daemon.
         let ran_out = matches!(self.code, Code::DeadlineExceeded | Code::Cancelled);
-        self.is_broken_connection || (ran_out && self.reason.is_empty())
+        // The daemon gives up a little earlier than its caller, and does not know more.
+        let gave_up = self.known_reason() == Some(ErrorReason::TimedOut);
+        self.is_broken_connection || gave_up || (ran_out && self.reason.is_empty())
     }
 
     fn is_passing_exhaustion(&self) -> bool {

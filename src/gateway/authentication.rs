@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use tonic::{
     Status,
     body::Body,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The calls that nobody is asked for: the paths below this one.
-const OPEN: &str = "/grpc.health.v1.Health/";
+pub(super) const OPEN: &str = "/grpc.health.v1.Health/";
 
 /// The layer that puts a [`Principal`] into the extensions of every call, or refuses it.
 #[derive(Debug, Clone)]
@@ -76,6 +76,10 @@ where
         let (access, origins) = (self.access.clone(), self.origins.clone());
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
+            // Every call is a POST; the services behind do not look.
+            if head.method != Method::POST {
+                return Ok(status::no_post(&head.method).into_http());
+            }
             let principal = if head.uri.path().starts_with(OPEN) {
                 // Known as little as a caller of a daemon that does not ask, and may do nothing else.
                 Ok(Principal::new(ANONYMOUS, Vec::new()))
@@ -87,11 +91,8 @@ where
             match principal {
                 Ok(principal) => {
                     noted::caller(principal.name());
-                    head.extensions.insert(principal.clone());
-                    let mut answer = inner.call(Request::from_parts(head, body)).await?;
-                    // For the layers around this one, which note who called.
-                    answer.extensions_mut().insert(principal);
-                    Ok(answer)
+                    head.extensions.insert(principal);
+                    inner.call(Request::from_parts(head, body)).await
                 }
                 Err(refused) => Ok(refused.into_http()),
             }

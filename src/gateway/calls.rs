@@ -15,7 +15,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
@@ -227,9 +230,12 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let slip = Arc::<Slip>::default();
-        // A browser that asks what it may is no call.
-        let call = (request.method() != Method::OPTIONS)
-            .then(|| Call::begin(self.desk.clone(), slip.clone(), &request));
+        // A browser that asks what it may is no call, and nothing is done for one.
+        let is_question = request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let call = (!is_question).then(|| Call::begin(self.desk.clone(), slip.clone(), &request));
         Answer {
             inner: noted::on(slip, self.inner.call(request)),
             call,

@@ -24,6 +24,7 @@ use tonic::{body::Body, codegen::Service};
 use tower::{ServiceExt as _, service_fn};
 
 use crate::gateway::{
+    authentication::OPEN,
     calls::open::Open,
     peer::Peer,
     standing::{Held, Standing, Standings},
@@ -229,7 +230,7 @@ where
         let spoken = wire.spoken();
         let (service, begin) = (self.service.clone(), standing.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let call = begin.begin_call();
+            let call = begin.begin_call(!request.uri().path().starts_with(OPEN));
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             let answer = service.clone().oneshot(request);

@@ -54,7 +54,11 @@ struct Calls {
 
 /// A call under way, until it is dropped.
 #[derive(Debug)]
-pub(super) struct OpenCall(Arc<Standing>);
+pub(super) struct OpenCall {
+    standing: Arc<Standing>,
+    /// Whether its connection is in use for it.
+    uses: bool,
+}
 
 /// The body of an answer, whose call is under way until it is sent or given up.
 #[derive(Debug)]
@@ -124,13 +128,20 @@ impl Standing {
         }
     }
 
-    pub(super) fn begin_call(self: &Arc<Self>) -> OpenCall {
-        self.calls.send_modify(|calls| {
-            calls.open += 1;
-            calls.were_any = true;
-            calls.changed_at = Instant::now();
-        });
-        OpenCall(self.clone())
+    /// A call of somebody who may keep the connection for it; whoever asks after health may not, for
+    /// nobody knows who that is.
+    pub(super) fn begin_call(self: &Arc<Self>, uses: bool) -> OpenCall {
+        if uses {
+            self.calls.send_modify(|calls| {
+                calls.open += 1;
+                calls.were_any = true;
+                calls.changed_at = Instant::now();
+            });
+        }
+        OpenCall {
+            standing: self.clone(),
+            uses,
+        }
     }
 }
 
@@ -143,10 +154,12 @@ impl Drop for Standing {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.0.calls.send_modify(|calls| {
-            calls.open -= 1;
-            calls.changed_at = Instant::now();
-        });
+        if self.uses {
+            self.standing.calls.send_modify(|calls| {
+                calls.open -= 1;
+                calls.changed_at = Instant::now();
+            });
+        }
     }
 }
 
@@ -164,7 +177,7 @@ impl http_body::Body for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let untaken = self.call.0.untaken.clone();
+        let untaken = self.call.standing.untaken.clone();
         ready!(untaken.poll_room(context));
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| untaken.count(bytes)))))

@@ -52,13 +52,28 @@ pub(super) fn with_metadata(
 }
 
 /// Every status is made here. Operators who look for why a client is refused see it at `debug`, and
-/// how often that happens in the metrics.
+/// how often there was too much to do in the metrics.
 fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
     let message = message.into();
-    metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
+    if is_of_limits(reason) {
+        metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
+    }
     tracing::debug!(reason = name(reason), %message, "refused");
     noted::reason(name(reason));
     Status::with_error_details(code(reason), message, details)
+}
+
+/// Whether it says that there was too much to do, of one caller or of all.
+const fn is_of_limits(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::RateLimit
+            | ErrorReason::ConcurrencyLimit
+            | ErrorReason::WatchLimit
+            | ErrorReason::Overloaded
+            | ErrorReason::QueueFull
+            | ErrorReason::TimedOut
+    )
 }
 
 /// What the request alone shows wrong, all of it as far as a header has room.
@@ -165,6 +180,14 @@ pub fn of_page(origin: &http::HeaderValue) -> Status {
              can list the origin in cors_origins."
         ),
     )
+}
+
+/// The request is of HTTP and no call.
+#[must_use]
+pub fn no_post(method: &http::Method) -> Status {
+    Status::unimplemented(format!(
+        "{method} is no way to call: send a POST, as every client of gRPC does."
+    ))
 }
 
 /// The caller's own deadline has passed. It is told for the record: the caller has gone.

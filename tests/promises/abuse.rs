@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use bytes::Bytes;
 use h2::{Reason, client};
 use prost::Message as _;
-use strata::proto::GetPlanRequest;
+use strata::proto::{GetPlanRequest, plan_service_client::PlanServiceClient};
 use tempfile::{TempDir, tempdir};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,6 +14,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
@@ -277,8 +278,8 @@ async fn answers_that_nobody_takes_are_not_gathered() {
         let connection = raw::connect_with(&daemon, &builder).await;
         for _ in 0..250 {
             let mut sender = connection.clone().ready().await.expect("ready");
-            let head = raw::head("/strata.v1.HistoryService/ReadLog", GRPC, &[]);
-            let (answer, mut message) = sender.send_request(head, false).expect("sent");
+            let begun = raw::head("/strata.v1.HistoryService/ReadLog", GRPC, &[]);
+            let (answer, mut message) = sender.send_request(begun, false).expect("sent");
             message
                 .send_data(framed.clone().into(), true)
                 .expect("sent");
@@ -448,8 +449,8 @@ async fn strangers_cost_little_where_callers_are_asked_who_they_are() {
         let connection = raw::connect(&daemon).await;
         for _ in 0..50 {
             let mut sender = connection.clone().ready().await.expect("ready");
-            let head = raw::head("/strata.v1.PlanService/ExecuteStream", GRPC, &[]);
-            let (answer, mut message) = sender.send_request(head, false).expect("sent");
+            let begun = raw::head("/strata.v1.PlanService/ExecuteStream", GRPC, &[]);
+            let (answer, mut message) = sender.send_request(begun, false).expect("sent");
             // As much as there is room for; what is not taken is not held either.
             message.send_data(vec![0; 60 << 10].into(), false).ok();
             answer.await.expect("an answer");
@@ -458,4 +459,21 @@ async fn strangers_cost_little_where_callers_are_asked_who_they_are() {
     }
     a_good_client_is_answered(&daemon).await;
     assert_small(&daemon, before);
+}
+
+/// Nobody knows who asks after health, so that must not keep a place from those who are known.
+#[tokio::test]
+async fn watches_of_health_make_room_for_others() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start_with(&dir.path().join("data"), &["--max-connections", "4"]).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut health = HealthClient::new(daemon.another_channel());
+        let watch = timeout(ANSWER_TIME, health.watch(HealthCheckRequest::default())).await;
+        held.push(watch.expect("in time").expect("a watch"));
+    }
+    let mut plans = PlanServiceClient::new(daemon.another_channel());
+    let shown = timeout(ANSWER_TIME, plans.get_plan(GetPlanRequest::default())).await;
+    let refused = shown.expect("in time").expect_err("no plan is named");
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }

@@ -214,3 +214,19 @@ async fn what_callers_show_is_not_logged() {
         "what was no token"
     );
 }
+
+/// The services behind look at a path only, and an `OPTIONS` is noted nowhere.
+#[tokio::test]
+async fn only_a_post_is_a_call_whoever_sends_it() {
+    let (_dir, daemon, token) = asking().await;
+    let bearer = format!("Bearer {token}");
+    for method in ["OPTIONS", "GET", "PUT"] {
+        let mut sender = raw::connect(&daemon).await.ready().await.expect("ready");
+        let mut head = raw::head("/strata.v1.AdminService/Backup", GRPC, &[&bearer]);
+        *head.method_mut() = method.parse().expect("a method");
+        let (answer, _) = sender.send_request(head, true).expect("sent");
+        let refused = raw::status_of(answer).await.expect("a status");
+        assert_eq!(refused.code(), Code::Unimplemented, "{method}");
+    }
+    daemon.stop().await;
+}

@@ -269,9 +269,13 @@ async fn watch_in_a_browser_shows_each_commit_as_it_is_made_and_says_why_it_ends
             .call("HistoryService/Watch", &WatchRequest::default())
             .await;
         assert_eq!(entries(&mut browser).await.len(), 1);
-        let answer: WatchResponse = browser.message().await;
-        let Some(Response::CaughtUp(caught_up)) = answer.response else {
-            panic!("{answer:?}");
+        let caught_up = loop {
+            let answer: WatchResponse = browser.message().await;
+            match answer.response.expect("a response") {
+                Response::CaughtUp(caught_up) => break caught_up,
+                Response::Checkpoint(_) => {}
+                Response::Entries(entries) => panic!("{entries:?}"),
+            }
         };
         assert_eq!(caught_up.position, 1);
         for n in 2..=5 {

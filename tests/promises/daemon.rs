@@ -359,10 +359,12 @@ impl AccessFile {
 
     fn write(&self, name: &str, role: &str, plans: &str, known_by: &str) {
         let mut text = fs::read_to_string(&self.path).expect("a file");
-        text += &format!(
-            "[[principal]]\nname = \"{name}\"\nroles = [\"{role}\"]\nplans = [\"{plans}\"]\n\
-             {known_by}\n"
+        let known = format!(
+            "[[principal]]\nname = \"{name}\"\nroles = [\"{role}\"]\nplans = [\"{plans}\"]\n"
         );
+        text.push_str(&known);
+        text.push_str(known_by);
+        text.push('\n');
         fs::write(&self.path, text).expect("a file");
     }
 

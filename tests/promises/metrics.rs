@@ -406,19 +406,14 @@ fn groups(query: &str) -> Vec<&str> {
 
 /// The queries of a dashboard.
 fn strings_of(value: &serde_json::Value, found: &mut Vec<String>) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    serde_json::Value::String(text) if name == "expr" || name == "query" => {
-                        found.push(text.clone());
-                    }
-                    value => strings_of(value, found),
-                }
-            }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        match value.as_str() {
+            Some(text) if name == "expr" || name == "query" => found.push(text.to_owned()),
+            _ => strings_of(value, found),
         }
-        serde_json::Value::Array(items) => items.iter().for_each(|it| strings_of(it, found)),
-        _ => {}
+    }
+    for value in value.as_array().into_iter().flatten() {
+        strings_of(value, found);
     }
 }
 

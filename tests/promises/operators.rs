@@ -72,7 +72,7 @@ async fn health_is_said_for_each_service_until_the_daemon_drains() {
 async fn why_a_client_is_refused_is_logged_for_those_who_ask() {
     for (filter, said) in [("info", false), ("info,strata=debug", true)] {
         let dir = tempdir().expect("a directory");
-        let daemon = Daemon::start_with(dir.path(), &["--log", filter]).await;
+        let daemon = Daemon::start_with(dir.path(), &["--log", filter, "--call-log", "none"]).await;
         let stray = request("none", "1", note("to nothing"));
         let refused = daemon.plans().execute(stray).await;
         assert_eq!(refused.expect_err("no plan").code(), Code::NotFound);

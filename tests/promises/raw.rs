@@ -84,7 +84,7 @@ pub(crate) async fn exchange(
         match timeout(PATIENCE, socket.read(&mut buffer)).await {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(length)) => read.extend_from_slice(&buffer[..length]),
-            Err(_) => panic!("neither answered nor closed: {}", daemon.log()),
+            Err(late) => panic!("neither answered nor closed, {late}: {}", daemon.log()),
         }
     }
     read
@@ -110,7 +110,7 @@ pub(crate) async fn over_http1_with(
 ) -> (String, HeaderMap) {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text += "\r\n";
     text += message;

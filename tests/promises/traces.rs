@@ -59,7 +59,7 @@ impl TraceService for Collector {
         let scopes = scopes.flat_map(|resource| resource.scope_spans);
         let mut received = self.0.lock().expect("what was received");
         received.spans.extend(scopes.flat_map(|scope| scope.spans));
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -73,7 +73,7 @@ impl MetricsService for Collector {
         let scopes = scopes.flat_map(|resource| resource.scope_metrics);
         let mut received = self.0.lock().expect("what was received");
         received.metrics = scopes.flat_map(|scope| scope.metrics).collect();
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

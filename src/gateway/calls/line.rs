@@ -96,21 +96,17 @@ impl Lines {
 
     pub(super) fn end(&self, call: &Ended, trace_id: Option<String>) {
         let trace_id = trace_id.or_else(|| trace_id_of(call.traceparent.as_ref()?));
-        if self.noting.log.takes(call.called, call.code) && self.has_room(call.code) {
+        if self.noting.log.takes(call.called, call.code) && self.has_room(is_cheap(call)) {
             line(call, trace_id.as_deref());
         }
         let begun = call.answered.unwrap_or(call.took);
-        if self.noting.slow.is_some_and(|slow| begun > slow) {
+        if self.noting.slow.is_some_and(|slow| begun > slow) && self.has_room(is_cheap(call)) {
             warn_slow(call, trace_id.as_deref());
         }
     }
 
     /// Whether a call that ended so has a line; says once a second how many had none.
-    fn has_room(&self, code: Code) -> bool {
-        let is_cheap = matches!(
-            code,
-            Code::Unauthenticated | Code::ResourceExhausted | Code::Unimplemented
-        );
+    fn has_room(&self, is_cheap: bool) -> bool {
         if !is_cheap {
             return true;
         }
@@ -147,6 +143,15 @@ impl Lines {
         }
         true
     }
+}
+
+/// Whether it cost its caller next to nothing: it was refused at once, or nobody knows whose it was.
+fn is_cheap(call: &Ended) -> bool {
+    let is_refused_at_once = matches!(
+        call.code,
+        Code::Unauthenticated | Code::ResourceExhausted | Code::Unimplemented
+    );
+    is_refused_at_once || call.notes.caller.is_none() || call.called == Called::Health
 }
 
 fn line(call: &Ended, trace_id: Option<&str>) {
@@ -249,13 +254,13 @@ mod tests {
     fn refusals_without_end_do_not_fill_the_log() {
         let lines = lines(CallLog::Refused);
         let flood = 10 * CHEAP_REFUSALS_A_SECOND;
-        let said = (0..flood).filter(|_| lines.has_room(Code::Unauthenticated));
+        let said = (0..flood).filter(|_| lines.has_room(true));
         let said = said.count() as u64;
         // The second may turn meanwhile.
         let seconds = lines.born.elapsed().as_secs() + 1;
         assert!(said >= CHEAP_REFUSALS_A_SECOND.min(flood));
         assert!(said <= seconds * CHEAP_REFUSALS_A_SECOND, "{said}");
-        assert!(lines.has_room(Code::NotFound));
+        assert!(lines.has_room(false));
     }
 
     #[test]

@@ -214,7 +214,10 @@ async fn walked(caller: &Caller, rpc: &str, request: &str) -> (Vec<String>, Stri
         let request = format!(r#"{request}{separator}"page_size": 1, "page_token": "{token}"}}"#);
         let answer = caller.call(rpc, &request).await.expect(rpc);
         let (before, next) = answer.split_once(r#"next_page_token: ""#).expect("pages");
-        token = next.split('"').next().unwrap_or_default().to_owned();
+        next.split('"')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut token);
         pages.push(before.to_owned());
         tokens += &String::from_utf8_lossy(&hex::decode(&token).expect("hex"));
         tokens.push('\n');
