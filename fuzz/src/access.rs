@@ -99,7 +99,10 @@ pub fn jwt(bytes: &[u8]) {
         }
     }
     signature[usize::from(claims.first().copied().unwrap_or(0)) % 64] ^= 1;
-    assert!(verified(&message, &signature).is_err(), "a signature that does not hold");
+    assert!(
+        verified(&message, &signature).is_err(),
+        "a signature that does not hold"
+    );
     assert!(verified(&message, &[]).is_err(), "no signature");
 }
 
@@ -157,7 +160,11 @@ pub fn access_file(bytes: &[u8]) {
     let hash = TokenHash::parse(&"5a".repeat(32)).expect("a hash");
     let is_free = directory.holder(&hash).is_none();
     for name in ["zoe", "ana"] {
-        let roles = if directory.named(name).is_some() { &[][..] } else { &[Role::Reader] };
+        let roles = if directory.named(name).is_some() {
+            &[][..]
+        } else {
+            &[Role::Reader]
+        };
         let token = NewToken {
             name,
             roles,
@@ -180,7 +187,10 @@ fn is_added(before: &Directory, added: &str, name: &str, hash: TokenHash) {
     assert_eq!(&**holder.principal.name(), name);
     assert_eq!(others(before, name), others(&after, name));
     if before.named(name).is_some() {
-        assert_eq!(before.named(name).map(|it| &it.principal), after.named(name).map(|it| &it.principal));
+        assert_eq!(
+            before.named(name).map(|it| &it.principal),
+            after.named(name).map(|it| &it.principal)
+        );
     }
     let whole = hash.to_string();
     let (revoked, count) = edit::revoke(added, Which::HashBeginning(&whole)).expect("revoked");
