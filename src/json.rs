@@ -139,7 +139,7 @@ mod tests {
 
     fn measured(value: f64) -> proto::ExecuteRequest {
         let measurement = proto::RecordMeasurement {
-            value,
+            value: Some(value),
             ..Default::default()
         };
         proto::ExecuteRequest {
