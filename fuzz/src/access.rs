@@ -89,9 +89,12 @@ pub fn jwt(bytes: &[u8]) {
         jwt::verify(&signed, &KEYS, &SETTINGS, now())
     };
     if let Ok(known) = verified(&message, &signature) {
-        let header: Value = serde_json::from_slice(header).expect("it was read");
-        assert_eq!(header["alg"], "EdDSA");
-        assert!(header.get("crit").is_none_or(Value::is_null));
+        let header = std::str::from_utf8(header).expect("what is JSON is text");
+        // What is passed over may be no text of JSON, such as half of a surrogate pair.
+        if let Ok(header) = serde_json::from_str::<Value>(header) {
+            assert_eq!(header["alg"], "EdDSA");
+            assert!(header.get("crit").is_none_or(Value::is_null));
+        }
         assert!(known.until_seconds > now());
         assert_eq!(check_name(&known.name), Ok(()));
         if let Some(principal) = &known.principal {
@@ -112,7 +115,7 @@ pub fn jwk_set(bytes: &[u8]) {
         return;
     };
     assert!(!format!("{keys:?}").is_empty());
-    let set: Value = serde_json::from_slice(bytes).expect("it was read");
+    let set: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let ids = set["keys"].as_array().into_iter().flatten();
     let ids = ids.map(|key| key["kid"].clone()).take(4);
     for id in ids.chain([Value::Null]) {
