@@ -133,7 +133,40 @@ fn disagreement<T: Published>(reason: &(impl ToString + ?Sized)) -> JsonError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn measured(value: f64) -> proto::ExecuteRequest {
+        let measurement = proto::RecordMeasurement {
+            value: Some(value),
+            ..Default::default()
+        };
+        proto::ExecuteRequest {
+            commands: vec![proto::Command {
+                kind: Some(proto::command::Kind::RecordMeasurement(measurement)),
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_number_whose_last_digit_matters_is_read_as_it_was_written() {
+        let request = measured(7.041_529_113_171_097e-9);
+        let line = to_json(&request).expect("it can be written");
+        let read: proto::ExecuteRequest = from_json(&line).expect("it is well formed");
+        assert_eq!(read, request, "{line}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_is_read_as_it_was_written(value: f64) {
+            let request = measured(value);
+            let line = to_json(&request).expect("it can be written");
+            let read: proto::ExecuteRequest = from_json(&line).expect("it is well formed");
+            prop_assert_eq!(read, request);
+        }
+    }
 
     #[test]
     fn a_request_is_written_as_it_was_read() {

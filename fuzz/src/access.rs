@@ -89,9 +89,12 @@ pub fn jwt(bytes: &[u8]) {
         jwt::verify(&signed, &KEYS, &SETTINGS, now())
     };
     if let Ok(known) = verified(&message, &signature) {
-        let header: Value = serde_json::from_slice(header).expect("it was read");
-        assert_eq!(header["alg"], "EdDSA");
-        assert!(header.get("crit").is_none_or(Value::is_null));
+        let header = std::str::from_utf8(header).expect("what is JSON is text");
+        // What is passed over may be no text of JSON, such as half of a surrogate pair.
+        if let Ok(header) = serde_json::from_str::<Value>(header) {
+            assert_eq!(header["alg"], "EdDSA");
+            assert!(header.get("crit").is_none_or(Value::is_null));
+        }
         assert!(known.until_seconds > now());
         assert_eq!(check_name(&known.name), Ok(()));
         if let Some(principal) = &known.principal {
@@ -99,7 +102,10 @@ pub fn jwt(bytes: &[u8]) {
         }
     }
     signature[usize::from(claims.first().copied().unwrap_or(0)) % 64] ^= 1;
-    assert!(verified(&message, &signature).is_err(), "a signature that does not hold");
+    assert!(
+        verified(&message, &signature).is_err(),
+        "a signature that does not hold"
+    );
     assert!(verified(&message, &[]).is_err(), "no signature");
 }
 
@@ -109,7 +115,7 @@ pub fn jwk_set(bytes: &[u8]) {
         return;
     };
     assert!(!format!("{keys:?}").is_empty());
-    let set: Value = serde_json::from_slice(bytes).expect("it was read");
+    let set: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let ids = set["keys"].as_array().into_iter().flatten();
     let ids = ids.map(|key| key["kid"].clone()).take(4);
     for id in ids.chain([Value::Null]) {
@@ -157,7 +163,11 @@ pub fn access_file(bytes: &[u8]) {
     let hash = TokenHash::parse(&"5a".repeat(32)).expect("a hash");
     let is_free = directory.holder(&hash).is_none();
     for name in ["zoe", "ana"] {
-        let roles = if directory.named(name).is_some() { &[][..] } else { &[Role::Reader] };
+        let roles = if directory.named(name).is_some() {
+            &[][..]
+        } else {
+            &[Role::Reader]
+        };
         let token = NewToken {
             name,
             roles,
@@ -180,7 +190,10 @@ fn is_added(before: &Directory, added: &str, name: &str, hash: TokenHash) {
     assert_eq!(&**holder.principal.name(), name);
     assert_eq!(others(before, name), others(&after, name));
     if before.named(name).is_some() {
-        assert_eq!(before.named(name).map(|it| &it.principal), after.named(name).map(|it| &it.principal));
+        assert_eq!(
+            before.named(name).map(|it| &it.principal),
+            after.named(name).map(|it| &it.principal)
+        );
     }
     let whole = hash.to_string();
     let (revoked, count) = edit::revoke(added, Which::HashBeginning(&whole)).expect("revoked");

@@ -90,7 +90,10 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, bool) {
         loop {
             match decoder.part() {
                 Ok(Some(Part::Commits(entries))) => {
-                    assert_eq!(entries.last().map(|it| it.position), Some(decoder.position()));
+                    assert_eq!(
+                        entries.last().map(|it| it.position),
+                        Some(decoder.position())
+                    );
                     commits.extend(entries.into_iter().map(|it| it.commit));
                 }
                 Ok(Some(Part::Header(_) | Part::Trailer(_))) => {}

@@ -146,16 +146,18 @@ fn single(
         Kind::Double => {
             let plain = [0.0, 1.0, -1.0, 0.5, 100.0, 1e9];
             let any = source.ratio(1, 16)?;
-            Value::F64(if any { source.arbitrary()? } else { *source.choose(&plain)? })
+            Value::F64(if any {
+                source.arbitrary()?
+            } else {
+                *source.choose(&plain)?
+            })
         }
         Kind::Float => Value::F32(source.arbitrary()?),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(source.int_in_range(-2..=12)?),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(source.int_in_range(-2..=12)?),
         Kind::Uint32 | Kind::Fixed32 => Value::U32(source.int_in_range(0..=16)?),
         Kind::Uint64 | Kind::Fixed64 => Value::U64(source.int_in_range(0..=32)?),
-        Kind::Message(descriptor) => {
-            Value::Message(message(source, &descriptor, now, depth + 1)?)
-        }
+        Kind::Message(descriptor) => Value::Message(message(source, &descriptor, now, depth + 1)?),
     })
 }
 
@@ -168,7 +170,14 @@ fn text(source: &mut Unstructured<'_>, name: &str) -> Result<String> {
     } else if name.ends_with("_id") || name.ends_with("_ids") {
         &["a", "b", "c", "d"]
     } else {
-        &["Call the first ten", "Post", "grow by 3 each week before May", "calls", " ", "é\n–"]
+        &[
+            "Call the first ten",
+            "Post",
+            "grow by 3 each week before May",
+            "calls",
+            " ",
+            "é\n–",
+        ]
     };
     Ok((*source.choose(pool)?).to_owned())
 }

@@ -41,12 +41,18 @@ pub fn resume(bytes: &[u8]) {
         assert!(page::token(&query, &place).eq_ignore_ascii_case(text));
     }
     let token = page::token(&query, bytes);
-    assert_eq!(page::place(&query, &token).expect("its own token"), Some(bytes.to_vec()));
+    assert_eq!(
+        page::place(&query, &token).expect("its own token"),
+        Some(bytes.to_vec())
+    );
     let other = ListPlansRequest {
         page_size: 7,
         ..query
     };
-    assert!(page::place(&other, &token).is_err(), "another query's token");
+    assert!(
+        page::place(&other, &token).is_err(),
+        "another query's token"
+    );
 }
 
 /// A line of an import or an export.
@@ -89,8 +95,14 @@ pub fn checkpoint(bytes: &[u8]) {
     if let [old_root, new_root, proof @ ..] = rest.as_chunks::<32>().0 {
         let (old, new) = sizes;
         let is_part = check_consistency(old, old_root, new, new_root, proof);
-        assert!(is_part.is_err() || old <= new, "no tree begins with a larger one");
+        assert!(
+            is_part.is_err() || old <= new,
+            "no tree begins with a larger one"
+        );
         let is_in = check_inclusion(old_root, old, new, new_root, proof);
-        assert!(is_in.is_err() || old < new, "no leaf lies outside of its tree");
+        assert!(
+            is_in.is_err() || old < new,
+            "no leaf lies outside of its tree"
+        );
     }
 }

@@ -151,7 +151,9 @@ fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, Refused> {
     let bytes = BASE64_URL_SAFE_NO_PAD
         .decode(part)
         .map_err(|_| Refused::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refused::Malformed)
+    // Of bytes, the reader would not look at texts that it passes over.
+    let text = std::str::from_utf8(&bytes).map_err(|_| Refused::Malformed)?;
+    serde_json::from_str(text).map_err(|_| Refused::Malformed)
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, Refused> {

@@ -146,6 +146,15 @@ fn nothing_that_needs_no_secret_to_make_is_believed() {
 }
 
 #[test]
+fn what_is_not_text_is_no_token_even_where_nobody_reads_it() {
+    // A token of these bytes in a place that is passed over; nobody has to sign it to be told.
+    let header = b"{\"alg\":\"ES256\",\"kid\":\"one\",\"typ\":\"\xff\"}";
+    let header = BASE64_URL_SAFE_NO_PAD.encode(header);
+    let token = format!("{header}.{}.c2ln", part(&claims()));
+    assert_eq!(judge_at(&token, NOW_SECONDS), Err(Refused::Malformed));
+}
+
+#[test]
 fn a_key_that_came_with_the_token_is_not_believed() {
     // Given somebody with a key of their own, who sends it along.
     let other = Signer::new("other", Algorithm::EdDSA);
