@@ -112,10 +112,13 @@ fn traced<T>(message: T, trace: &str, flags: &str) -> Request<T> {
 fn attributes(span: &Span) -> BTreeMap<String, String> {
     let text = |attribute: &KeyValue| {
         let value = attribute.value.as_ref().and_then(|it| it.value.as_ref());
-        match value.expect("a value") {
-            Value::StringValue(text) => text.clone(),
-            Value::IntValue(number) => number.to_string(),
-            other => format!("{other:?}"),
+        let value = value.expect("a value");
+        if let Value::StringValue(text) = value {
+            text.clone()
+        } else if let Value::IntValue(number) = value {
+            number.to_string()
+        } else {
+            format!("{value:?}")
         }
     };
     let attributes = span.attributes.iter();
