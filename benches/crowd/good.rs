@@ -5,17 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use strata::proto::{
-    Command, CreatePlan, ExecuteRequest, GetPlanRequest, RecordNote, command::Kind,
-    plan_service_client::PlanServiceClient,
-};
+use strata::proto::{ExecuteRequest, GetPlanRequest, plan_service_client::PlanServiceClient};
 use tokio::task::JoinSet;
 use tonic::{Request, Status, transport::Channel};
 
-use crate::{Failure, seen::Seen};
+use crate::{Failure, seen::Seen, writing};
 
-/// How long the text of an event is.
-const TEXT_BYTES: usize = 270;
 /// A client begins a new plan after so many commits.
 const PLAN_COMMITS: u64 = 200;
 
@@ -138,23 +133,9 @@ impl Author {
             self.plan_id = format!("plan-{}", PLANS.fetch_add(1, Ordering::Relaxed));
             self.revision = 0;
         }
-        let text = "x".repeat(TEXT_BYTES);
-        let kind = match self.revision {
-            0 => Kind::CreatePlan(CreatePlan {
-                title: "A plan".into(),
-                summary: text,
-                ..CreatePlan::default()
-            }),
-            _ => Kind::RecordNote(RecordNote {
-                subject: "plan".into(),
-                text,
-            }),
-        };
         ExecuteRequest {
-            plan_id: self.plan_id.clone(),
-            request_id: format!("request-{}", self.revision),
-            commands: vec![Command { kind: Some(kind) }],
-            ..ExecuteRequest::default()
+            expected_revision: None,
+            ..writing::request(&self.plan_id, self.revision)
         }
     }
 }

@@ -18,6 +18,8 @@ mod process;
 mod seen;
 mod tried;
 mod watchers;
+#[path = "../speed/writing.rs"]
+mod writing;
 
 /// How many watchers there are.
 const WATCHERS: usize = 10_000;

@@ -10,16 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use strata::proto::{
-    Command, CreatePlan, ExecuteRequest, RecordNote, command::Kind,
-    plan_service_client::PlanServiceClient,
-};
+use strata::proto::plan_service_client::PlanServiceClient;
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
     time::{self, MissedTickBehavior},
 };
 use tonic::transport::{Channel, Endpoint};
+
+use crate::writing;
 
 /// How many clients write.
 const CLIENTS: usize = 64;
@@ -32,8 +31,6 @@ const PACE: u32 = 4_000;
 const NICE: i32 = 19;
 /// A client begins a new plan after so many commits.
 const PLAN_COMMITS: u64 = 500;
-/// How long the text of an event is: with its envelope the event has about 300 bytes.
-const TEXT_BYTES: usize = 270;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -175,7 +172,7 @@ async fn write(
                 beat.tick().await;
             }
             let sent = Instant::now();
-            plans.execute(request(&plan_id, revision)).await?;
+            plans.execute(writing::request(&plan_id, revision)).await?;
             let latency = sent.elapsed();
             latencies
                 .lock()
@@ -192,26 +189,4 @@ fn beat(pace: Pace, number: usize) -> Option<(Duration, Duration)> {
     let period = Duration::from_secs(1) * clients / PACE;
     let share = period * u32::try_from(number).unwrap_or_default() / clients;
     (pace == Pace::Steady).then_some((share, period))
-}
-
-fn request(plan_id: &str, revision: u64) -> ExecuteRequest {
-    let text = "x".repeat(TEXT_BYTES);
-    let kind = match revision {
-        0 => Kind::CreatePlan(CreatePlan {
-            title: "A plan".into(),
-            summary: text,
-            ..CreatePlan::default()
-        }),
-        _ => Kind::RecordNote(RecordNote {
-            subject: "plan".into(),
-            text,
-        }),
-    };
-    ExecuteRequest {
-        plan_id: plan_id.to_owned(),
-        request_id: format!("request-{revision}"),
-        expected_revision: Some(revision),
-        commands: vec![Command { kind: Some(kind) }],
-        ..ExecuteRequest::default()
-    }
 }

@@ -19,6 +19,8 @@ mod plan;
 #[path = "../speed/process.rs"]
 mod process;
 mod question;
+#[path = "../speed/writing.rs"]
+mod writing;
 
 use self::{
     load::{Pace, Writers, Written},

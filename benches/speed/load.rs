@@ -10,18 +10,15 @@ use std::{
 };
 
 use strata::proto::{
-    Command, CreatePlan, ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, ReadLogRequest,
-    RecordNote, command::Kind, execute_stream_response::Outcome,
-    plan_service_client::PlanServiceClient,
+    ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, ReadLogRequest,
+    execute_stream_response::Outcome, plan_service_client::PlanServiceClient,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use crate::{prepare::TYPICAL_PLANS, server::Server};
+use crate::{prepare::TYPICAL_PLANS, server::Server, writing};
 
-/// How long the text of an event is: with its envelope the event has about 300 bytes.
-const TEXT_BYTES: usize = 270;
 /// A client begins a new plan after so many commits; plans of the world are not longer.
 const PLAN_COMMITS: u64 = 500;
 
@@ -138,25 +135,7 @@ impl Author {
             self.plan_id = format!("plan-{}", PLANS.fetch_add(1, Ordering::Relaxed));
             self.revision = 0;
         }
-        let text = "x".repeat(TEXT_BYTES);
-        let kind = match self.revision {
-            0 => Kind::CreatePlan(CreatePlan {
-                title: "A plan".into(),
-                summary: text,
-                ..CreatePlan::default()
-            }),
-            _ => Kind::RecordNote(RecordNote {
-                subject: "plan".into(),
-                text,
-            }),
-        };
-        let request = ExecuteRequest {
-            plan_id: self.plan_id.clone(),
-            request_id: format!("request-{}", self.revision),
-            expected_revision: Some(self.revision),
-            commands: vec![Command { kind: Some(kind) }],
-            ..ExecuteRequest::default()
-        };
+        let request = writing::request(&self.plan_id, self.revision);
         self.revision += 1;
         request
     }

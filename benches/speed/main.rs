@@ -18,6 +18,7 @@ mod prepare;
 mod process;
 mod report;
 mod server;
+mod writing;
 
 use self::{
     load::{Round, Work},

@@ -1,7 +1,7 @@
 //! Signed tokens (JWT) of an identity provider. Only signatures that need a secret to make and none to
 //! check are believed; which of them, the key says and not the token.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, crypto};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{BadName, Grant, Principal, check_name, pattern::Pattern, rights::Role};
+use crate::client::address::is_loopback;
 
 pub mod keys;
 pub mod provider;
@@ -299,11 +300,6 @@ impl FromStr for Source {
             _ => Err(BadSource::NotHttps),
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 impl fmt::Display for Source {

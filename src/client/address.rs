@@ -71,14 +71,19 @@ impl Address {
     /// Whether it is this machine, which nobody else hears.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        is_loopback(self.uri.host().unwrap_or_default())
     }
 
     pub(super) fn uri(&self) -> &Uri {
         &self.uri
     }
+}
+
+/// Whether a URL's host is this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// Its URL.

@@ -27,7 +27,7 @@ use tower::{Layer, Service};
 
 use crate::{
     access::rights::Rpc,
-    gateway::peer::Peer,
+    gateway::{authentication::OPEN, peer::Peer},
     rpc::noted::{self, Notes, Slip},
 };
 
@@ -151,7 +151,7 @@ impl Called {
     pub fn of(path: &str) -> Self {
         match Rpc::of(path) {
             Some(rpc) => Self::Rpc(rpc),
-            None if path.starts_with("/grpc.health.v1.Health/") => Self::Health,
+            None if path.starts_with(OPEN) => Self::Health,
             None => Self::Other,
         }
     }
@@ -161,7 +161,7 @@ impl Called {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rpc(Rpc::Reflection) => "Reflection",
-            Self::Rpc(rpc) => rpc.path().rsplit('/').next().unwrap_or_default(),
+            Self::Rpc(rpc) => rpc.name(),
             Self::Health => "Health",
             Self::Other => "Other",
         }

@@ -43,6 +43,16 @@ async fn serving_with(arguments: &[&str]) -> (TempDir, Daemon) {
     (dir, daemon)
 }
 
+async fn serving_over_tls() -> (TempDir, Daemon) {
+    let dir = tempdir().expect("a directory");
+    let authority = Authority::new();
+    authority.server().write(dir.path());
+    let data = dir.path().join("data");
+    let arguments = tls_arguments(dir.path());
+    let daemon = Daemon::start_over_tls(&data, &authority.trusted(), &arguments).await;
+    (dir, daemon)
+}
+
 /// A client that just came gets its answer.
 async fn a_good_client_is_answered(daemon: &Daemon) {
     let mut health = HealthClient::new(daemon.another_channel());
@@ -302,12 +312,7 @@ async fn answers_that_nobody_takes_are_not_gathered() {
 #[tokio::test]
 async fn what_is_no_http_and_no_tls_is_shown_the_door() {
     let (_dir, plain) = serving().await;
-    let dir = tempdir().expect("a directory");
-    let authority = Authority::new();
-    authority.server().write(dir.path());
-    let data = dir.path().join("data");
-    let arguments = tls_arguments(dir.path());
-    let encrypted = Daemon::start_over_tls(&data, &authority.trusted(), &arguments).await;
+    let (_tls_dir, encrypted) = serving_over_tls().await;
     // The beginning of a handshake with nobody.
     let hello = [&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3][..], &[7; 505]].concat();
     let never = |_: &[u8]| false;
@@ -338,12 +343,7 @@ async fn what_is_no_http_and_no_tls_is_shown_the_door() {
 #[tokio::test]
 async fn who_says_too_little_is_not_waited_for() {
     let (_dir, plain) = serving().await;
-    let dir = tempdir().expect("a directory");
-    let authority = Authority::new();
-    authority.server().write(dir.path());
-    let data = dir.path().join("data");
-    let arguments = tls_arguments(dir.path());
-    let encrypted = Daemon::start_over_tls(&data, &authority.trusted(), &arguments).await;
+    let (_tls_dir, encrypted) = serving_over_tls().await;
     let began = Instant::now();
     let mut waiting = JoinSet::new();
     for (daemon, bytes) in [

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use strata::{
@@ -24,33 +24,12 @@ use crate::{
     daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
     language::{commands, connect, execute},
     reading::{assert_sound, read_log, whole_log},
+    run::{Run, run_of, stratad},
 };
 
 mod target;
 
 const WRITERS: usize = 6;
-
-/// What became of a run of `stratad`.
-pub(crate) struct Run {
-    pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) error: String,
-}
-
-/// Runs a command of `stratad`.
-pub(crate) fn stratad(arguments: &[&str]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
-    let output = command.args(arguments).output();
-    run_of(output.expect("stratad runs"))
-}
-
-fn run_of(output: Output) -> Run {
-    Run {
-        status: output.status.code().expect("it exits"),
-        out: String::from_utf8(output.stdout).expect("text"),
-        error: String::from_utf8(output.stderr).expect("text"),
-    }
-}
 
 /// What `stratad` says that refuses what it was asked for.
 #[track_caller]

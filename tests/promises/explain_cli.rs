@@ -13,33 +13,18 @@ use tempfile::tempdir;
 use crate::{
     daemon::{Daemon, create_plan, note, request},
     language::{cause, execute},
+    run::{Run, stratad, well},
     why::{PLAN, with_history},
 };
 
-/// What became of a run of `stratad explain`.
-struct Run {
-    status: i32,
-    out: String,
-    error: String,
-}
-
 fn explain(daemon: &Daemon, arguments: &[&str]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
-    command.arg("explain").args(arguments);
-    let output = command.args(["--to", &daemon.url()]).output();
-    let output = output.expect("stratad runs");
-    Run {
-        status: output.status.code().expect("it exits"),
-        out: String::from_utf8(output.stdout).expect("text"),
-        error: String::from_utf8(output.stderr).expect("text"),
-    }
+    let url = daemon.url();
+    stratad(&[&["explain"], arguments, &["--to", &url]].concat())
 }
 
 #[track_caller]
 fn explained(daemon: &Daemon, arguments: &[&str]) -> String {
-    let run = explain(daemon, arguments);
-    assert_eq!(run.status, 0, "{}", run.error);
-    run.out
+    well(explain(daemon, arguments))
 }
 
 /// A line of a tree that tells an event.

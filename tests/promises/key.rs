@@ -1,24 +1,14 @@
 //! The signing key of a log: made once, shown, carried out and back, and never lost by mistake.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use tempfile::{TempDir, tempdir};
 
 use crate::{
     daemon::{Daemon, create_plan, request, serve_arguments},
     language::execute,
+    run::{Run, run_of, well},
 };
-
-struct Run {
-    status: i32,
-    out: String,
-    error: String,
-}
 
 fn key(data_dir: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
@@ -27,22 +17,7 @@ fn key(data_dir: &Path, arguments: &[&str]) -> Run {
         .args(arguments)
         .arg("--data-dir")
         .arg(data_dir);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("stratad runs");
-    Run {
-        status: status.code().expect("it exits"),
-        out: String::from_utf8(stdout).expect("text"),
-        error: String::from_utf8(stderr).expect("text"),
-    }
-}
-
-#[track_caller]
-fn well(run: Run) -> String {
-    assert_eq!(run.status, 0, "{}", run.error);
-    run.out
+    run_of(command.output().expect("stratad runs"))
 }
 
 #[track_caller]

@@ -56,6 +56,7 @@ mod real_history;
 mod restore;
 mod review;
 mod rights;
+mod run;
 mod search;
 #[cfg(feature = "ci")]
 mod segments;

@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
 use strata::{
@@ -22,6 +21,7 @@ use crate::{
         add_tactic, adopt_strategy, commands, correct_note, define_indicator, execute, fail_tactic,
         get_plan, measure, plan_as_of, position, try_tactic,
     },
+    run::{Run, stratad, well},
 };
 
 const PLAN: &str = "smallpox-india";
@@ -39,27 +39,6 @@ fn history() -> Vec<ExecuteRequest> {
     requests_in(&fs::read_to_string(fixture()).expect("the fixture"))
 }
 
-/// What became of a run of `stratad`.
-struct Run {
-    status: i32,
-    out: String,
-    error: String,
-}
-
-fn stratad(arguments: &[&str]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.args(arguments).output().expect("stratad runs");
-    Run {
-        status: status.code().expect("it exits"),
-        out: String::from_utf8(stdout).expect("text"),
-        error: String::from_utf8(stderr).expect("text"),
-    }
-}
-
 fn import(file: &Path, daemon: &Daemon) -> Run {
     let file = file.to_str().expect("a path in UTF-8");
     stratad(&["import", file, "--to", &daemon.url()])
@@ -67,16 +46,18 @@ fn import(file: &Path, daemon: &Daemon) -> Run {
 
 #[track_caller]
 fn import_well(file: &Path, daemon: &Daemon) -> String {
-    let run = import(file, daemon);
-    assert_eq!(run.status, 0, "{}", run.error);
-    run.out
+    well(import(file, daemon))
 }
 
 #[track_caller]
 fn export(plan_id: &str, daemon: &Daemon) -> String {
-    let run = stratad(&["export", "--plan", plan_id, "--from", &daemon.url()]);
-    assert_eq!(run.status, 0, "{}", run.error);
-    run.out
+    well(stratad(&[
+        "export",
+        "--plan",
+        plan_id,
+        "--from",
+        &daemon.url(),
+    ]))
 }
 
 fn file_of(dir: &TempDir, text: &str) -> PathBuf {

@@ -25,11 +25,12 @@ use strata::{
 use tempfile::{TempDir, tempdir};
 
 use crate::{
-    backup::{backup, names_in, read, refused, stratad, text, write},
+    backup::{backup, names_in, read, refused, text, write},
     chance::Chance,
     daemon::{Daemon, PATIENCE, create_plan, note, request, serve_arguments},
     language::{execute, get_plan},
     reading::{assert_replayed, assert_sound, picture, reason, whole_log},
+    run::stratad,
     view::flip,
 };
 

@@ -6,16 +6,12 @@ use std::{
     io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
 use tempfile::{TempDir, tempdir};
 
-struct Run {
-    status: i32,
-    out: String,
-    error: String,
-}
+use crate::run::{Run, run_of, well};
 
 fn token(file: &Path, arguments: &[&str]) -> Run {
     token_told(file, arguments, "")
@@ -37,22 +33,7 @@ fn token_told(file: &Path, arguments: &[&str], told: &str) -> Run {
     // Whoever reads none of it has ended.
     stdin.write_all(told.as_bytes()).ok();
     drop(stdin);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().expect("it ends");
-    Run {
-        status: status.code().expect("it exits"),
-        out: String::from_utf8(stdout).expect("text"),
-        error: String::from_utf8(stderr).expect("text"),
-    }
-}
-
-#[track_caller]
-fn well(run: Run) -> String {
-    assert_eq!(run.status, 0, "{}", run.error);
-    run.out
+    run_of(child.wait_with_output().expect("it ends"))
 }
 
 #[track_caller]

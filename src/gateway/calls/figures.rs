@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tonic::Code;
 
 use super::{Called, Ended};
-use crate::access::rights::Rpc;
+use crate::{access::rights::Rpc, proto::code_name};
 
 /// How many codes gRPC has.
 const CODES: usize = 17;
@@ -81,32 +81,9 @@ impl OfOne {
     }
 
     fn counter(&self, code: Code) -> &Counter {
-        let made = || counter!("strata_calls_total", "rpc" => self.name, "code" => name(code));
+        let made = || counter!("strata_calls_total", "rpc" => self.name, "code" => code_name(code));
         let number = usize::try_from(code as i32).unwrap_or_default();
         self.by_code[number.min(CODES - 1)].get_or_init(made)
-    }
-}
-
-/// The name of a code, as gRPC writes it.
-pub(super) const fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -131,7 +108,7 @@ mod tests {
         for number in 0..CODES {
             let code = Code::from(i32::try_from(number).expect("small"));
             assert_eq!(code as usize, number);
-            assert_eq!(name(code).to_uppercase(), name(code));
+            assert_eq!(code_name(code).to_uppercase(), code_name(code));
         }
     }
 }

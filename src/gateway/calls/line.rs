@@ -11,8 +11,8 @@ use std::{
 use http::HeaderValue;
 use tonic::Code;
 
-use super::{Called, Ended, Noting, figures};
-use crate::{access::rights::Rpc, rpc::noted::Notes};
+use super::{Called, Ended, Noting};
+use crate::{access::rights::Rpc, proto::code_name, rpc::noted::Notes};
 
 /// How many refusals that cost their callers nothing have a line each second: whoever sends such
 /// calls without end must not fill the disk with them.
@@ -162,7 +162,7 @@ fn line(call: &Ended, trace_id: Option<&str>) {
         caller = notes.caller.as_deref(),
         peer = call.peer.map(tracing::field::display),
         plan = notes.plan_id.as_deref(),
-        code = figures::name(call.code),
+        code = code_name(call.code),
         reason = reason(call),
         milliseconds = milliseconds(call.took),
         messages = call.messages,
@@ -190,7 +190,7 @@ fn warn_slow(call: &Ended, trace_id: Option<&str>) {
         caller = notes.caller.as_deref(),
         peer = call.peer.map(tracing::field::display),
         plan = notes.plan_id.as_deref(),
-        code = figures::name(call.code),
+        code = code_name(call.code),
         reason = reason(call),
         milliseconds = milliseconds(call.took),
         answered_milliseconds = call.answered.map(milliseconds),
