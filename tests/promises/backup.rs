@@ -354,12 +354,13 @@ async fn a_backup_ends_when_the_daemon_stops_and_does_not_hold_it_up() {
     assert!(stopping.await.expect("stopped").success());
 }
 
-/// A daemon with more than what waits between it and a client that does not read.
+/// A daemon with several times what waits between it and a client that does not read: the 2 MiB that
+/// the client grants before it reads, and the blocks that are ready on either side.
 async fn large(dir: &Path) -> Daemon {
     let daemon = Daemon::start(dir).await;
     execute(&daemon, request("growth", "create", create_plan())).await;
     let words = "words ".repeat(1_300);
-    for number in 0..80 {
+    for number in 0..240 {
         // About 55 KiB.
         let notes = [(); 7].map(|()| note(&words));
         execute(

@@ -96,7 +96,7 @@ pub(super) struct Refused {
 /// Why the outcome of a call is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// Its deadline came first.
+    /// Its deadline came first, by the client's clock or the daemon's.
     Expired,
     /// The client dropped it.
     Cancelled,
@@ -235,6 +235,7 @@ impl Outcome {
     fn failed(code: Code, info: Option<(String, HashMap<String, String>)>) -> Self {
         let unknown = match (&info, code) {
             (Some((reason, _)), _) if reason == "WRITE_FAILED" => Unknown::Doubtful,
+            (Some((reason, _)), _) if reason == "TIMED_OUT" => Unknown::Expired,
             (Some(_), _) => {
                 let (reason, metadata) = info.unwrap_or_default();
                 return Self::Refused(Refused {
