@@ -119,7 +119,9 @@ pub fn standing(history: &[Arc<Recorded>]) -> Vec<Arc<Recorded>> {
         })),
         None => Some(recorded.clone()),
     };
-    history.iter().filter_map(holds).collect()
+    let mut standing = Vec::with_capacity(history.len());
+    standing.extend(history.iter().filter_map(holds));
+    standing
 }
 
 /// Folds events that hold as [`standing`] says, some of those of a known history. What is known to

@@ -3,7 +3,9 @@
 //! decided to live with one can say so; it is then shown with that, until the date that was named, or
 //! until new events join it or one behind it is corrected. One file for each family of codes.
 
-use std::{collections::HashMap, fmt::Display};
+use std::fmt::Display;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use codes::Code;
 use prost_types::Timestamp;

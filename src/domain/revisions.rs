@@ -2,7 +2,9 @@
 //! became of it and of its tactics while it stood. A revision stands from the event that made it
 //! to the next one or to the strategy's end, in the order of recording.
 
-use std::{cell::OnceCell, collections::HashMap};
+use std::cell::OnceCell;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     explain::{Other, known::Known},

@@ -1,7 +1,9 @@
 //! The line of sight: what a tactic or a commitment is for, up to the objective, and where that
 //! chain is broken.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::{HashSet, HashSetExt as _};
 
 use super::{
     event::{cut, date},

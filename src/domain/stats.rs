@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use statrs::distribution::{Beta, ContinuousCDF as _};
+use statrs::{
+    distribution::{Beta, Continuous as _, ContinuousCDF as _},
+    statistics::Distribution as _,
+};
 
 use super::{outcomes::Tally, value::Id};
 use crate::proto::TacticStats;
@@ -14,6 +17,14 @@ const PRIOR_SUCCESSES: f64 = 1.0;
 const PRIOR_FAILURES: f64 = 2.0;
 /// The chance lies below the low end of its interval with this probability, and above the high end too.
 const TAIL: f64 = 0.05;
+/// So many standard deviations from its mean a normal distribution has that tail.
+const TAIL_DEVIATIONS: f64 = 1.644_853_626_951_472_7;
+/// From so many on either side the distribution is nearly normal.
+const EXPANDED_FROM: f64 = 10_000.0;
+/// Relative to the chance: an end of an interval is found when it moves by no more.
+const PRECISION: f64 = 1e-12;
+/// Bounds that close in by halves meet within so many steps.
+const STEPS_MAX: u32 = 128;
 
 /// By what attempts are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,16 +124,65 @@ impl Chance {
             PRIOR_SUCCESSES + f64::from(successes),
             PRIOR_FAILURES + f64::from(failures),
         );
-        // Both are finite and at least 1, so there is such a distribution.
-        let (low, high) = Beta::new(a, b).map_or((0.0, 1.0), |beta| {
-            (beta.inverse_cdf(TAIL), beta.inverse_cdf(1.0 - TAIL))
-        });
+        let (low, high) = if a.min(b) < EXPANDED_FROM {
+            // Both are finite and at least 1, so there is such a distribution.
+            Beta::new(a, b).map_or((0.0, 1.0), |beta| {
+                (quantile(&beta, TAIL), quantile(&beta, 1.0 - TAIL))
+            })
+        } else {
+            (
+                expanded(a, b, -TAIL_DEVIATIONS),
+                expanded(a, b, TAIL_DEVIATIONS),
+            )
+        };
         Self {
             mean: a / (a + b),
             low,
             high,
         }
     }
+}
+
+/// Where the distribution function has a value: by Newton's method between bounds that close in, so
+/// that it ends. That of the library goes on for ever where it meets no number, as with millions of
+/// successes and few failures.
+fn quantile(beta: &Beta, value: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    let mut at = beta.mean().unwrap_or(0.5);
+    for _ in 0..STEPS_MAX {
+        let excess = beta.cdf(at) - value;
+        if excess > 0.0 {
+            high = at;
+        } else {
+            low = at;
+        }
+        let newton = at - excess / beta.pdf(at);
+        let next = if low < newton && newton < high {
+            newton
+        } else {
+            f64::midpoint(low, high)
+        };
+        let step = (next - at).abs();
+        at = next;
+        if step <= PRECISION * at {
+            break;
+        }
+    }
+    at
+}
+
+/// The same for a distribution that is nearly normal, by its first moments (Cornish and Fisher): to a
+/// millionth of the standard deviation. The function of the library does not converge for billions.
+fn expanded(a: f64, b: f64, deviations: f64) -> f64 {
+    let (sum, product) = (a + b, a * b);
+    let (square, cube) = (deviations.powi(2), deviations.powi(3));
+    let deviation = (product / (sum + 1.0)).sqrt() / sum;
+    let skewness = 2.0 * (b - a) * (sum + 1.0).sqrt() / ((sum + 2.0) * product.sqrt());
+    let excess = 6.0 * ((a - b).powi(2) * (sum + 1.0) - product * (sum + 2.0))
+        / (product * (sum + 2.0) * (sum + 3.0));
+    let shift = skewness * (square - 1.0) / 6.0 + excess * (cube - 3.0 * deviations) / 24.0
+        - skewness.powi(2) * (2.0 * cube - 5.0 * deviations) / 36.0;
+    a / sum + deviation * (deviations + shift)
 }
 
 #[cfg(test)]
@@ -154,6 +214,9 @@ mod tests {
             (100_000, 3, 9.999_084_717e-1, 9.999_802_992e-1),
             (3, 100_000, 1.366_261_243e-5, 7.753_084_593e-5),
             (1_000_000, 2_000_000, 3.328_857_243e-1, 3.337_810_686e-1),
+            (10_000, 9_999, 4.941_849_789e-1, 5.058_150_211e-1),
+            (2_000_000_000, 1_000_000_000, 6.666_525_096e-1, 6.666_808_229e-1),
+            (9_240_602, 32, 9.999_952_248e-1, 9.999_972_934e-1),
         ];
         for (successes, failures, low, high) in known {
             let chance = Chance::of(successes, failures);

@@ -1,6 +1,6 @@
 //! What an event is about, so that a history can be read by subject.
 
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt as _};
 
 use proto::event::Kind;
 

@@ -269,30 +269,35 @@ fn said(what: impl Into<String>, text: &str) -> String {
     let mut line = what.into();
     if !text.is_empty() {
         line.push_str(": ");
-        line.push_str(&cut(text));
+        push_cut(&mut line, text);
     }
     line
 }
 
 /// The beginning of a text, on one line.
 pub(in crate::domain) fn cut(text: &str) -> String {
-    let one_line = |char: char| {
-        if char.is_control() || char.is_whitespace() {
-            ' '
-        } else {
-            char
-        }
-    };
-    let mut chars = text.chars();
-    let mut short: String = chars
-        .by_ref()
-        .take(QUOTED_CHARS_MAX)
-        .map(one_line)
-        .collect();
-    if chars.next().is_some() {
-        short.push('…');
-    }
+    let mut short = String::new();
+    push_cut(&mut short, text);
     short
+}
+
+fn push_cut(line: &mut String, text: &str) {
+    let end = text.char_indices().nth(QUOTED_CHARS_MAX);
+    let (short, rest) = text.split_at(end.map_or(text.len(), |(end, _)| end));
+    line.reserve(short.len() + '…'.len_utf8());
+    let breaks = |char: char| char.is_control() || char.is_whitespace();
+    for words in short.split_inclusive(breaks) {
+        match words.strip_suffix(breaks) {
+            Some(word) => {
+                line.push_str(word);
+                line.push(' ');
+            }
+            None => line.push_str(words),
+        }
+    }
+    if !rest.is_empty() {
+        line.push('…');
+    }
 }
 
 /// A day, or a day and a time of day where that says more.

@@ -1,10 +1,9 @@
 //! The plans that an explanation leads through: each is loaded when a step leads into it, and indexed
 //! once by what cites what.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashMap},
-};
+use std::{cell::OnceCell, collections::BTreeMap};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     Elsewhere, Other,
@@ -58,7 +57,7 @@ impl<'a, E> Plans<'a, E> {
         Self {
             elsewhere,
             position: moment.position,
-            met: [(moment.plan.plan_id.clone(), Met::Told(Box::new(own)))].into(),
+            met: HashMap::from_iter([(moment.plan.plan_id.clone(), Met::Told(Box::new(own)))]),
             is_full: false,
         }
     }

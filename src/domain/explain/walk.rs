@@ -1,10 +1,9 @@
 //! The walk through the graph of causes: breadth first, within its limits, causes before effects and
 //! near before far, so that what is left out is what matters least.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, HashMap, HashSet},
-};
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use prost::Message as _;
 

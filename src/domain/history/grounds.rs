@@ -2,7 +2,9 @@
 //! the events it builds on. Events may be recorded long after they occurred and out of order, but a
 //! tactic is never seen tried before it is there, whatever the dates say.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{Recorded, Time};
 use crate::proto::{self, Cause, Event, Verdict, event::Kind};

@@ -1,6 +1,8 @@
 //! Findings about what is taken for true: whether it was tested, and whether anybody heeds the result.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     Case, Draft,

@@ -1,7 +1,9 @@
 //! Tactical roulette: one tactic after another, and never another strategy. What counts is what
 //! happened since a strategy of the plan last was adopted, revised, branched or superseded.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::HashSet;
 
 use super::{Case, Draft, codes::TAC001, counted, day, listed};
 use crate::domain::value::{Id, Subject};

@@ -1,7 +1,7 @@
 //! Findings about tactics and their attempts: who answers for them, when they end, and whether they
 //! were worth beginning.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     Case, Draft,

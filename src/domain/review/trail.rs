@@ -1,7 +1,9 @@
 //! One walk along the events of a plan, for what its state does not keep: what a tactic was when it
 //! was tried, when a strategy lost its options, which dates were moved or missed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::{is_blank, roulette::Window};
 use crate::{

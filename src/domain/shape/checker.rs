@@ -2,10 +2,12 @@
 //! nothing: the path to a field is spelt out only for a violation.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt::{self, Display, Write as _},
     hash::Hash,
 };
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use prost_types::{Duration, Timestamp};
 

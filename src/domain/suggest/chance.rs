@@ -2,7 +2,9 @@
 //! assumptions lower that. All sums are of quarters, which are exact, so that their order is nothing
 //! to an answer.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::{
     domain::{

@@ -2,7 +2,9 @@
 //! below for a strategy. Verbs stand here in their base form and nouns in the singular; the other
 //! forms are made when the lexicon is built, once.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     HitClass,
