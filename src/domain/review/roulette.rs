@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 use super::{Case, Draft, codes::TAC001, counted, day, listed};
 use crate::domain::value::{Id, Subject};
@@ -141,25 +141,21 @@ fn next_step(case: &Case<'_>) -> String {
 /// The longest chain that is not all under one strategy: each failure of a tactic that was added after
 /// the failure before it.
 fn longest_chain<'a>(failures: &[Failure<'a>]) -> Vec<Failure<'a>> {
-    let mut links: Vec<Links> = Vec::with_capacity(failures.len());
+    let mut ends = Ends::default();
     for failure in failures {
-        let mut here = Links::first(failure);
-        let earlier = failures.iter().zip(&links).enumerate();
-        for (place, (before, link)) in
-            earlier.take_while(|(_, (before, _))| before.revision < failure.added)
-        {
-            here.extend(place, link, before.strategy_id == failure.strategy_id);
-        }
-        links.push(here);
+        let earlier = failures.partition_point(|before| before.revision < failure.added);
+        let chains = ends.led_on_to(failure.strategy_id, earlier);
+        ends.add(failure.strategy_id, chains);
     }
-    let best = (0..links.len()).max_by_key(|place| links.get(*place).map(|it| it.mixed.tactics));
+    let tactics = |place: &usize| ends.chains.get(*place).map(|it| it.mixed.tactics);
+    let best = (0..failures.len()).max_by_key(tactics);
     let mut chain = Vec::new();
     let mut at = best.map(|place| (place, true));
     while let Some((place, is_mixed)) = at {
-        let (Some(failure), Some(link)) = (failures.get(place), links.get(place)) else {
+        let (Some(failure), Some(ending)) = (failures.get(place), ends.chains.get(place)) else {
             break;
         };
-        let chosen = if is_mixed { link.mixed } else { link.alike };
+        let chosen = if is_mixed { ending.mixed } else { ending.alike };
         if chosen.tactics == 0 {
             break;
         }
@@ -172,55 +168,181 @@ fn longest_chain<'a>(failures: &[Failure<'a>]) -> Vec<Failure<'a>> {
 
 /// The longest chains that end with a failure.
 #[derive(Debug, Clone, Copy, Default)]
-struct Links {
+struct Chains {
     /// All under one strategy.
-    alike: Link,
+    alike: Chain,
     /// Under several, or under none.
-    mixed: Link,
+    mixed: Chain,
 }
 
-/// A chain: how many tactics it has, and where it goes on backwards: a place, and whether there with
-/// the mixed chain.
+/// How many tactics a chain has, and where it goes on backwards: a place, and whether there with the
+/// mixed chain.
 #[derive(Debug, Clone, Copy, Default)]
-struct Link {
+struct Chain {
     tactics: usize,
     before: Option<(usize, bool)>,
 }
 
-impl Links {
-    fn first(failure: &Failure<'_>) -> Self {
-        let alone = Link {
+/// The chains that end with each failure, and which of them are the longest, so that the next one
+/// need not be held against each.
+#[derive(Default)]
+struct Ends<'a> {
+    chains: Vec<Chains>,
+    /// Behind each failure, the longest until then.
+    longest: Vec<Longest<'a>>,
+    /// Of each strategy the places at which a chain under it alone was longer than any before.
+    alike: HashMap<&'a str, Vec<usize>>,
+}
+
+/// Where the longest chains end; of several the first.
+#[derive(Debug, Clone, Copy, Default)]
+struct Longest<'a> {
+    mixed: Option<usize>,
+    /// Under one strategy, and under another than that.
+    alike: [Option<(usize, &'a str)>; 2],
+}
+
+impl<'a> Ends<'a> {
+    /// The longest chains that a failure ends: it goes on from one of the first so many.
+    fn led_on_to(&self, strategy_id: Option<&str>, earlier: usize) -> Chains {
+        let mut chains = Chains::first(strategy_id);
+        let Some(last) = earlier.checked_sub(1) else {
+            return chains;
+        };
+        let longest = self.longest.get(last).copied().unwrap_or_default();
+        let mixed = longest.mixed.map(|place| (place, true));
+        let mut others = longest.alike.into_iter().flatten();
+        let other = others.find(|(_, other)| Some(*other) != strategy_id);
+        let other = other.map(|(place, _)| (place, false));
+        // Of two that are as long the first counts.
+        let mut before = [mixed, other];
+        before.sort_by_key(|end| end.map(|(place, _)| place));
+        for end in before.into_iter().flatten() {
+            chains.mixed.follow(self.at(end), end);
+        }
+        let same = strategy_id.and_then(|id| self.alike.get(id));
+        if let Some(same) = same
+            && let Some(place) = same[..same.partition_point(|it| *it < earlier)].last()
+        {
+            // Under none there is no chain of this kind to go on from.
+            chains
+                .alike
+                .follow(self.at((*place, false)), (*place, false));
+        }
+        chains
+    }
+
+    fn add(&mut self, strategy_id: Option<&'a str>, chains: Chains) {
+        let place = self.chains.len();
+        self.chains.push(chains);
+        let mut longest = self.longest.last().copied().unwrap_or_default();
+        let is_longer = |than: Option<(usize, bool)>, chain: Chain| {
+            chain.tactics > than.map_or(0, |end| self.at(end).tactics)
+        };
+        if is_longer(longest.mixed.map(|it| (it, true)), chains.mixed) {
+            longest.mixed = Some(place);
+        }
+        if let Some(id) = strategy_id {
+            let [first, second] = longest.alike;
+            let is_longer = |than: Option<(usize, &str)>| {
+                is_longer(than.map(|(it, _)| (it, false)), chains.alike)
+            };
+            let here = Some((place, id));
+            if is_longer(first) {
+                let is_same = first.is_none_or(|(_, other)| other == id);
+                longest.alike = [here, if is_same { second } else { first }];
+            } else if first.is_some_and(|(_, other)| other != id) && is_longer(second) {
+                longest.alike = [first, here];
+            }
+            let of_strategy = self.alike.get(id).and_then(|places| places.last());
+            if is_longer(of_strategy.map(|it| (*it, id))) {
+                self.alike.entry(id).or_default().push(place);
+            }
+        }
+        self.longest.push(longest);
+    }
+
+    fn at(&self, (place, is_mixed): (usize, bool)) -> Chain {
+        let chains = self.chains.get(place).copied().unwrap_or_default();
+        if is_mixed { chains.mixed } else { chains.alike }
+    }
+}
+
+impl Chains {
+    /// Of a failure alone.
+    fn first(strategy_id: Option<&str>) -> Self {
+        let alone = Chain {
             tactics: 1,
             before: None,
         };
-        match failure.strategy_id {
+        match strategy_id {
             Some(_) => Self {
                 alike: alone,
-                mixed: Link::default(),
+                mixed: Chain::default(),
             },
             None => Self {
-                alike: Link::default(),
+                alike: Chain::default(),
                 mixed: alone,
             },
         }
     }
+}
 
-    fn extend(&mut self, place: usize, before: &Links, is_same: bool) {
-        self.mixed.follow(before.mixed, (place, true));
-        if is_same {
-            // Under none there is no chain of this kind to go on from.
-            self.alike.follow(before.alike, (place, false));
-        } else {
-            self.mixed.follow(before.alike, (place, false));
+impl Chain {
+    fn follow(&mut self, before: Chain, at: (usize, bool)) {
+        if before.tactics > 0 && before.tactics + 1 > self.tactics {
+            self.tactics = before.tactics + 1;
+            self.before = Some(at);
         }
     }
 }
 
-impl Link {
-    fn follow(&mut self, before: Link, at: (usize, bool)) {
-        if before.tactics > 0 && before.tactics + 1 > self.tactics {
-            self.tactics = before.tactics + 1;
-            self.before = Some(at);
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The tactics of the longest chain, by holding each failure against each before it.
+    fn tried_one_by_one(failures: &[Failure<'_>]) -> usize {
+        let mut chains: Vec<Chains> = Vec::new();
+        for failure in failures {
+            let mut here = Chains::first(failure.strategy_id);
+            for (place, before) in failures.iter().enumerate().take(chains.len()) {
+                if before.revision >= failure.added {
+                    continue;
+                }
+                here.mixed.follow(chains[place].mixed, (place, true));
+                if before.strategy_id == failure.strategy_id {
+                    here.alike.follow(chains[place].alike, (place, false));
+                } else {
+                    here.mixed.follow(chains[place].alike, (place, false));
+                }
+            }
+            chains.push(here);
+        }
+        chains.iter().map(|it| it.mixed.tactics).max().unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn the_chain_that_is_told_is_one_and_none_is_longer(
+            told in prop::collection::vec((0..4_usize, any::<prop::sample::Index>()), 0..24),
+        ) {
+            let named = [None, Some("s"), Some("t"), Some("u")];
+            let failures: Vec<_> = told.iter().zip(1_u64..).map(|((strategy, added), number)| Failure {
+                tactic_id: "a",
+                strategy_id: named[*strategy],
+                added: 2 * added.index(usize::try_from(number).unwrap_or(1)) as u64 + 1,
+                revision: 2 * number,
+            }).collect();
+            let chain = longest_chain(&failures);
+            prop_assert_eq!(chain.len(), tried_one_by_one(&failures));
+            let follows = |pair: &[Failure<'_>]| pair[0].revision < pair[1].added;
+            prop_assert!(chain.windows(2).all(follows), "{:?}", chain);
+            let mut groups: Vec<_> = chain.iter().map(|it| it.strategy_id).collect();
+            groups.dedup();
+            prop_assert!(groups.len() != 1 || groups == [None], "{:?}", chain);
         }
     }
 }
