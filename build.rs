@@ -27,6 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         // Commits travel as the bytes that were stored, so the entry that holds one is our own type.
         .extern_path(".strata.v1.LogEntry", "crate::proto::LogEntry")
+        // So do plans that many look at.
+        .extern_path(
+            ".strata.v1.GetPlanResponse",
+            "crate::proto::GetPlanResponse",
+        )
         .extern_path(".google.rpc", "::tonic_types::pb")
         .compile_fds(descriptors)?;
     Ok(())

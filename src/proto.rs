@@ -1,8 +1,11 @@
-//! The published language in Rust: what `build.rs` makes of `proto/strata/v1`, and the one message
-//! that is written by hand because it carries a commit as the bytes that were stored.
+//! The published language in Rust: what `build.rs` makes of `proto/strata/v1`, and the two messages
+//! that are written by hand because they carry bytes that were encoded before.
 
-use bytes::Bytes;
-use prost::Message as _;
+use bytes::{Buf, BufMut, Bytes};
+use prost::{
+    Message,
+    encoding::{self, DecodeContext, WireType},
+};
 use tonic::Code;
 
 mod generated {
@@ -40,6 +43,106 @@ impl LogEntry {
     }
 }
 
+/// `strata.v1.GetPlanResponse` with a plan that may be encoded already: on the wire both are the same.
+/// One that was received has its plan in `plan`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GetPlanResponse {
+    /// The plan.
+    pub plan: Option<Plan>,
+    /// The position of the log that the answer reflects.
+    pub position: u64,
+    /// Whether the revision named lies inside a commit, whose later events are not shown.
+    pub inside_commit: bool,
+    /// The plan where `plan` is none.
+    encoded: Option<Bytes>,
+}
+
+impl GetPlanResponse {
+    const PLAN: u32 = 1;
+    const POSITION: u32 = 2;
+    const INSIDE_COMMIT: u32 = 3;
+
+    /// With a plan.
+    #[must_use]
+    pub fn of(plan: Plan, position: u64, inside_commit: bool) -> Self {
+        Self {
+            plan: Some(plan),
+            position,
+            inside_commit,
+            encoded: None,
+        }
+    }
+
+    /// With an encoded [`Plan`], between commits.
+    #[must_use]
+    pub fn of_encoded(plan: Bytes, position: u64) -> Self {
+        Self {
+            encoded: Some(plan),
+            position,
+            ..Self::default()
+        }
+    }
+}
+
+impl Message for GetPlanResponse {
+    fn encode_raw(&self, buffer: &mut impl BufMut) {
+        if let Some(plan) = &self.plan {
+            encoding::message::encode(Self::PLAN, plan, buffer);
+        } else if let Some(encoded) = &self.encoded {
+            encoding::bytes::encode(Self::PLAN, encoded, buffer);
+        }
+        if self.position != 0 {
+            encoding::uint64::encode(Self::POSITION, &self.position, buffer);
+        }
+        if self.inside_commit {
+            encoding::bool::encode(Self::INSIDE_COMMIT, &self.inside_commit, buffer);
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buffer: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        match tag {
+            Self::PLAN => {
+                let plan = self.plan.get_or_insert_default();
+                encoding::message::merge(wire_type, plan, buffer, context)
+            }
+            Self::POSITION => {
+                encoding::uint64::merge(wire_type, &mut self.position, buffer, context)
+            }
+            Self::INSIDE_COMMIT => {
+                encoding::bool::merge(wire_type, &mut self.inside_commit, buffer, context)
+            }
+            _ => encoding::skip_field(wire_type, tag, buffer, context),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        let plan = match (&self.plan, &self.encoded) {
+            (Some(plan), _) => encoding::message::encoded_len(Self::PLAN, plan),
+            (None, Some(encoded)) => encoding::bytes::encoded_len(Self::PLAN, encoded),
+            (None, None) => 0,
+        };
+        let position = match self.position {
+            0 => 0,
+            position => encoding::uint64::encoded_len(Self::POSITION, &position),
+        };
+        let inside_commit = match self.inside_commit {
+            false => 0,
+            inside => encoding::bool::encoded_len(Self::INSIDE_COMMIT, &inside),
+        };
+        plan + position + inside_commit
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// The name of a status code as the published language and grpcurl write it.
 #[must_use]
 pub const fn code_name(code: Code) -> &'static str {
@@ -61,5 +164,40 @@ pub const fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost_reflect::{DescriptorPool, DynamicMessage};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_answer_with_a_plan_reads_as_its_proto_says_whether_the_plan_was_encoded_before_or_not(
+            revision in any::<u64>(),
+            title in ".*",
+            position in prop_oneof![Just(0), any::<u64>()],
+            inside_commit in any::<bool>(),
+        ) {
+            let plan = Plan { revision, title, ..Plan::default() };
+            let answer = GetPlanResponse::of(plan.clone(), position, inside_commit);
+            let bytes = answer.encode_to_vec();
+            prop_assert_eq!(bytes.len(), answer.encoded_len());
+            prop_assert_eq!(&GetPlanResponse::decode(&*bytes).expect("it decodes"), &answer);
+
+            let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
+            let message = pool.get_message_by_name("strata.v1.GetPlanResponse").expect("it");
+            let read = DynamicMessage::decode(message, &*bytes).expect("it decodes");
+            prop_assert_eq!(read.unknown_fields().count(), 0);
+            prop_assert_eq!(read.encode_to_vec(), bytes);
+
+            let before = GetPlanResponse::of_encoded(plan.encode_to_vec().into(), position);
+            let between = GetPlanResponse::of(plan, position, false);
+            prop_assert_eq!(before.encoded_len(), between.encoded_len());
+            prop_assert_eq!(before.encode_to_vec(), between.encode_to_vec());
+        }
     }
 }

@@ -31,6 +31,7 @@ pub mod plans;
 mod recover;
 pub mod search;
 mod series;
+mod shown;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use self::{
     ledger::{Change, Ledger},
     plans::{Folded, Plans},
     search::Search,
+    shown::Shown,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -134,6 +136,8 @@ pub struct ViewStats {
     pub cached_bytes: u64,
     /// About how many bytes the histories in memory take, and how many they may.
     pub histories_bytes: (u64, u64),
+    /// How many bytes the encoded plans in memory take, and how many they may.
+    pub shown_bytes: (u64, u64),
     /// How many commits searches do not find yet.
     pub search_lag: u64,
 }
@@ -173,6 +177,8 @@ pub struct View {
     contradiction: Mutex<Option<String>>,
     /// What was read of plans' pasts.
     histories: Histories,
+    /// What was shown of plans, encoded.
+    shown: Shown,
     /// What was tried before, by its words.
     search: Search,
     /// Signalled when changes pile up, when some were written, and at the stop.
@@ -259,6 +265,7 @@ impl View {
             written_position: state.written_position,
             cached_bytes: state.plans.weight_bytes(),
             histories_bytes,
+            shown_bytes: self.shown.bytes(),
             search_lag,
         }
     }

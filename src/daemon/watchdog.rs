@@ -165,6 +165,7 @@ fn show(core: &Core, stalled: Option<&Syncing>) {
         plans: view.plans as u64,
         plans_bytes: (view.cached_bytes, core.plan_cache_bytes),
         histories_bytes: view.histories_bytes,
+        shown_bytes: view.shown_bytes,
         recent_commits_bytes: (recent as u64, recent_max as u64),
         sync_stalled_seconds: stalled.map_or(0.0, |sync| sync.since.elapsed().as_secs_f64()),
         disk_free_bytes: condition.free_bytes,

@@ -136,7 +136,13 @@ impl PlanService for Plans {
         let core = caller.core_at(request.min_position).await?;
         let Some(point) = point else {
             let (folded, position) = core.plan(plan).await?;
-            return Ok(shown(view, &folded.plan, position, false));
+            return Ok(match view {
+                PlanView::Basic => shown(view, &folded.plan, position, false),
+                PlanView::Unspecified | PlanView::Full => {
+                    let plan = core.view.shown(&folded);
+                    Response::new(GetPlanResponse::of_encoded(plan, position))
+                }
+            });
         };
         let answer = as_of::ask(core, plan, Some(point), move |_, asked| {
             Ok(shown(
@@ -315,11 +321,7 @@ fn shown(
         PlanView::Basic => show::basic(plan),
         PlanView::Unspecified | PlanView::Full => proto::Plan::from(plan),
     };
-    Response::new(GetPlanResponse {
-        plan: Some(plan),
-        position,
-        inside_commit,
-    })
+    Response::new(GetPlanResponse::of(plan, position, inside_commit))
 }
 
 /// Which plans a list takes.

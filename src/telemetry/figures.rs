@@ -58,6 +58,8 @@ pub struct Look {
     pub plans_bytes: (u64, u64),
     /// What the histories in memory take, and what they may.
     pub histories_bytes: (u64, u64),
+    /// What the encoded plans in memory take, and what they may.
+    pub shown_bytes: (u64, u64),
     /// What the recent commits take, and what they may.
     pub recent_commits_bytes: (u64, u64),
     /// For how long a sync has been held up; 0 if none is.
@@ -176,6 +178,7 @@ pub fn show(look: &Look) {
     for (cache, (bytes, limit)) in [
         ("plans", look.plans_bytes),
         ("histories", look.histories_bytes),
+        ("shown", look.shown_bytes),
         ("recent_commits", look.recent_commits_bytes),
     ] {
         gauge!("strata_cache_bytes", "cache" => cache).set(bytes as f64);

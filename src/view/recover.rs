@@ -21,6 +21,7 @@ use super::{
     load::index_entry,
     plans::{Folded, Plans},
     search::Search,
+    shown::Shown,
     store::{Record, Store},
     tiles::Tiles,
 };
@@ -150,6 +151,7 @@ impl View {
             writing: Mutex::new(()),
             contradiction: Mutex::default(),
             histories: Histories::default(),
+            shown: Shown::default(),
             search: Search::default(),
             progress: Condvar::new(),
             silence: Notify::new(),

@@ -180,7 +180,7 @@ pub static FIGURES: [Figure; 36] = [
         "strata_cache_bytes",
         &["cache"],
         Some(Unit::Bytes),
-        "About how much memory a cache takes: of plans, of histories, of recent commits",
+        "About how much memory a cache takes: of plans, of histories, of plans as they are shown, of recent commits",
     ),
     gauge(
         "strata_cache_limit_bytes",
