@@ -46,11 +46,7 @@ pub(crate) fn moment_of(events: Vec<Event>) -> Moment {
             event,
         })
     });
-    let history = History {
-        plan_id: "growth".into(),
-        events: recorded.collect(),
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    };
+    let history = History::of("growth".into(), recorded.collect());
     let now = at(i64::try_from(last).unwrap_or(i64::MAX)).into();
     Moment::at_revision(Arc::new(history), last, now, last)
 }

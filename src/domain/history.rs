@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{
@@ -68,9 +68,22 @@ pub struct History {
     pub events: Vec<Arc<Recorded>>,
     /// States to fold from, as many as were made.
     pub checkpoints: Checkpoints,
+    /// All events as they hold at the end, when that was first asked.
+    pub standing: OnceLock<Arc<[Arc<Recorded>]>>,
 }
 
 impl History {
+    /// Of events that nothing was made of yet.
+    #[must_use]
+    pub fn of(plan_id: Id, events: Vec<Arc<Recorded>>) -> Self {
+        Self {
+            plan_id,
+            events,
+            checkpoints: Checkpoints::default(),
+            standing: OnceLock::new(),
+        }
+    }
+
     /// The events up to and including a revision.
     #[must_use]
     pub fn until(&self, revision: u64) -> &[Arc<Recorded>] {
@@ -78,11 +91,24 @@ impl History {
         self.events.get(..end).unwrap_or(&self.events)
     }
 
+    /// The events up to and including a revision as they hold there. At the end of the history, which
+    /// most ask about, they are shared.
+    #[must_use]
+    pub fn standing(&self, revision: u64) -> Arc<[Arc<Recorded>]> {
+        let known = self.until(revision);
+        let standing = || evolve::standing(known).into();
+        if known.len() == self.events.len() {
+            self.standing.get_or_init(standing).clone()
+        } else {
+            standing()
+        }
+    }
+
     /// The times at which events occurred, as far as they are known at a revision to be others than
     /// was recorded, by the revisions of the events.
     #[must_use]
     pub fn corrected_times(&self, revision: u64) -> BTreeMap<u64, Time> {
-        let standing = evolve::standing(self.until(revision));
+        let standing = self.standing(revision);
         let corrected = standing.iter().filter(|holds| {
             let recorded = self.get(holds.event.revision);
             recorded.is_some_and(|it| it.event.occurred_at != holds.event.occurred_at)
@@ -107,7 +133,7 @@ pub struct Moment {
     pub plan: Arc<Plan>,
     /// The events that count at that moment, as they hold then: a corrected one with what corrects
     /// it in its place, a retracted one left out. Ascending by revision, with holes.
-    pub events: Vec<Arc<Recorded>>,
+    pub events: Arc<[Arc<Recorded>]>,
     /// All events as they were recorded, also those after the moment.
     pub history: Arc<History>,
     /// What counts as now.
@@ -147,7 +173,7 @@ impl Moment {
         let now = Self::now_of(&plan, time);
         Some(Self {
             plan: Arc::new(plan),
-            events,
+            events: events.into(),
             history,
             now,
             position,
@@ -157,7 +183,7 @@ impl Moment {
     /// A plan that was folded already, from all events of the history up to its revision.
     #[must_use]
     pub fn of(plan: Arc<Plan>, history: Arc<History>, now: Time, position: u64) -> Self {
-        let events = evolve::standing(history.until(plan.revision));
+        let events = history.standing(plan.revision);
         let now = Self::now_of(&plan, now);
         Self {
             plan,

@@ -10,7 +10,7 @@ use quick_cache::{Weighter, unsync::Cache};
 use super::{View, ViewError, plans::Folded};
 use crate::{
     domain::{
-        history::{Checkpoints, History, Recorded},
+        history::{History, Recorded},
         value::Id,
     },
     proto,
@@ -104,11 +104,7 @@ impl View {
 
 impl Kept {
     fn empty(plan_id: Id) -> Self {
-        let history = History {
-            plan_id,
-            events: Vec::new(),
-            checkpoints: Checkpoints::default(),
-        };
+        let history = History::of(plan_id, Vec::new());
         Self {
             history: Arc::new(history),
             commits: 0,

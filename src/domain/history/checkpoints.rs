@@ -43,9 +43,8 @@ impl History {
     ) -> Self {
         let (events_before, checkpoints) = before;
         let mut history = Self {
-            plan_id,
-            events,
             checkpoints: checkpoints.clone(),
+            ..Self::of(plan_id, events)
         };
         let first = events_before / EVENTS_BETWEEN + 1;
         for place in first..=history.events.len() / EVENTS_BETWEEN {

@@ -27,11 +27,10 @@ fn history(events: impl IntoIterator<Item = Event>) -> Arc<History> {
             event,
         })
     };
-    Arc::new(History {
-        plan_id: "growth".into(),
-        events: events.into_iter().map(recorded).collect(),
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    })
+    Arc::new(History::of(
+        "growth".into(),
+        events.into_iter().map(recorded).collect(),
+    ))
 }
 
 /// Events of revisions 1, 2, 3, …, at these seconds.
@@ -340,7 +339,7 @@ fn holds(plan: &Plan, subject: &Subject) -> bool {
 /// All that an event of the moment names is there, unless it was retracted: then it is nowhere.
 fn assert_coherent(moment: &Moment, now: &Moment) {
     let plan = &moment.plan;
-    for recorded in &moment.events {
+    for recorded in moment.events.iter() {
         let event = &recorded.event;
         if let Some(Kind::EventCorrected(it)) = &event.kind
             && now.event(it.revision).is_none()
@@ -419,7 +418,7 @@ proptest! {
         prop_assert_eq!(moment.plan.revision, revision);
         let again = Moment::of(moment.plan.clone(), history.clone(), second(0), 0);
         prop_assert_eq!(&again.events, &moment.events);
-        for recorded in &moment.events {
+        for recorded in moment.events.iter() {
             prop_assert!(recorded.event.revision <= revision);
             prop_assert_eq!(moment.event(recorded.event.revision), Some(recorded));
         }

@@ -205,11 +205,7 @@ fn moment(now: Time, events: impl IntoIterator<Item = Event>) -> Moment {
 fn recorded_moment(now: Time, events: impl IntoIterator<Item = Arc<Recorded>>) -> Moment {
     let events: Vec<_> = events.into_iter().collect();
     let revision = events.last().map_or(0, |last| last.event.revision);
-    let history = History {
-        plan_id: "growth".into(),
-        events,
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    };
+    let history = History::of("growth".into(), events);
     let moment = Moment::at_revision(history.into(), revision, now, revision);
     Moment::of(moment.plan, moment.history, now, revision)
 }

@@ -55,7 +55,7 @@ pub(super) fn spans<'a>(moment: &'a Moment, strategy_id: &'a Id) -> Vec<Span<'a>
         spans: Vec::new(),
         open: None,
     };
-    for recorded in &moment.events {
+    for recorded in moment.events.iter() {
         if let Some(kind) = &recorded.event.kind {
             replay.step(recorded, kind);
         }

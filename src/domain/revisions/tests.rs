@@ -31,11 +31,7 @@ fn of_events(events: Vec<Event>) -> Moment {
             event,
         })
     };
-    let history = History {
-        plan_id: "growth".into(),
-        events: events.into_iter().map(recorded).collect(),
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    };
+    let history = History::of("growth".into(), events.into_iter().map(recorded).collect());
     let revision = history.events.len() as u64;
     Moment::at_revision(Arc::new(history), revision, given::at(100).into(), 100)
 }

@@ -238,7 +238,7 @@ fn outcomes_of_kinds(moment: &Moment) -> BTreeMap<&str, Vec<EventReference>> {
 
 fn rankings(moment: &Moment) -> HashMap<&str, u64> {
     let mut rankings = HashMap::new();
-    for recorded in &moment.events {
+    for recorded in moment.events.iter() {
         let revision = recorded.event.revision;
         if let Some(Kind::TacticAdded(it)) = &recorded.event.kind {
             rankings.insert(&*it.tactic_id, revision);

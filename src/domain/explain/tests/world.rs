@@ -49,11 +49,7 @@ pub(super) fn history(plan_id: &str, step: u64, told: Vec<Told>) -> History {
             },
         })
     };
-    History {
-        plan_id: plan_id.into(),
-        events: (1..).zip(told).map(event).collect(),
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    }
+    History::of(plan_id.into(), (1..).zip(told).map(event).collect())
 }
 
 pub(super) fn note() -> Kind {

@@ -7,10 +7,10 @@ const NONE: [&str; 0] = [];
 /// The sound plan, each event recorded so many seconds after it occurred.
 fn recorded_after(seconds: i64) -> Moment {
     let events = told(0, sound()).events;
-    let late = events.into_iter().map(|recorded| {
+    let late = events.iter().map(|recorded| {
         Arc::new(Recorded {
             recorded_at: recorded.occurred_at().plus_seconds(seconds),
-            ..Recorded::clone(&recorded)
+            ..Recorded::clone(recorded)
         })
     });
     recorded_moment(Time::default(), late)
@@ -38,12 +38,13 @@ fn a_lapse_that_the_daemon_could_only_record_later_is_no_late_record() {
             ..proto::DeadlineMissed::default()
         };
         let story = sound_then([(1, promised("c", "", 9)), (9, Kind::DeadlineMissed(missed))]);
-        let events = told(9, story).events.into_iter().map(|it| {
+        let moment = told(9, story);
+        let events = moment.events.iter().map(|it| {
             let is_miss = matches!(it.event.kind, Some(Kind::DeadlineMissed(_)));
             let later = if is_miss { 30 * DAY_SECONDS } else { 0 };
             Arc::new(Recorded {
                 recorded_at: it.occurred_at().plus_seconds(later),
-                ..Recorded::clone(&it)
+                ..Recorded::clone(it)
             })
         });
         recorded_moment(given::at(40 * DAY_SECONDS).into(), events)

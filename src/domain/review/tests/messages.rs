@@ -205,12 +205,12 @@ fn of_the_history() {
     ]);
     let late = |count: usize| {
         let moment = told(0, sound());
-        let events = moment.events.into_iter().enumerate().map(|(place, it)| {
+        let events = moment.events.iter().enumerate().map(|(place, it)| {
             let days = if place < count { 9 } else { 0 };
             let recorded_at = it.occurred_at().plus_seconds(days * DAY_SECONDS);
             Arc::new(Recorded {
                 recorded_at,
-                ..Recorded::clone(&it)
+                ..Recorded::clone(it)
             })
         });
         only(&recorded_moment(Time::default(), events), "HIS001").message

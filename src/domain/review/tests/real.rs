@@ -41,11 +41,10 @@ fn history() -> Arc<History> {
         on_behalf_of: "".into(),
         event,
     });
-    Arc::new(History {
-        plan_id: "smallpox-india".into(),
-        events: recorded.map(Arc::new).collect(),
-        checkpoints: crate::domain::history::Checkpoints::default(),
-    })
+    Arc::new(History::of(
+        "smallpox-india".into(),
+        recorded.map(Arc::new).collect(),
+    ))
 }
 
 /// The plan at a revision, when that happened.
