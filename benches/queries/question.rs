@@ -66,6 +66,12 @@ pub(crate) enum Question {
     SearchTactics,
 }
 
+/// An answer: when it was there, and how large it is.
+struct Answer {
+    at: Instant,
+    bytes: usize,
+}
+
 /// The services that it is asked of.
 struct Services {
     plans: PlanServiceClient<Channel>,
@@ -107,13 +113,14 @@ impl Question {
         let (mut latencies, mut bytes) = (Vec::new(), 0);
         while Instant::now() < until {
             let asked = Instant::now();
-            bytes = tokio::time::timeout(PATIENCE, self.ask(&mut services)).await??;
-            latencies.push(asked.elapsed());
+            let answer = tokio::time::timeout(PATIENCE, self.ask(&mut services)).await??;
+            latencies.push(answer.at - asked);
+            bytes = answer.bytes;
         }
         Ok((latencies, bytes))
     }
 
-    async fn ask(self, services: &mut Services) -> Result<usize, Status> {
+    async fn ask(self, services: &mut Services) -> Result<Answer, Status> {
         let plan_id = PLAN.to_owned();
         let strategy_id = STRATEGY.to_owned();
         match self {
@@ -136,7 +143,7 @@ impl Question {
                     from,
                     ..DiffPlanRequest::default()
                 };
-                services.history.diff_plan(asked).await.map(size)
+                services.history.diff_plan(asked).await.map(Answer::of)
             }
             Self::ListRevisions => {
                 let asked = ListRevisionsRequest {
@@ -144,7 +151,7 @@ impl Question {
                     strategy_id,
                     ..Default::default()
                 };
-                services.history.list_revisions(asked).await.map(size)
+                services.history.list_revisions(asked).await.map(Answer::of)
             }
             Self::ExplainRevision => {
                 let target = StrategyRevisionTarget {
@@ -161,7 +168,7 @@ impl Question {
                     plan_id,
                     ..ReviewPlanRequest::default()
                 };
-                services.advice.review_plan(asked).await.map(size)
+                services.advice.review_plan(asked).await.map(Answer::of)
             }
             Self::AssessStrategy => {
                 let asked = AssessStrategyRequest {
@@ -169,19 +176,27 @@ impl Question {
                     strategy_id,
                     ..AssessStrategyRequest::default()
                 };
-                services.advice.assess_strategy(asked).await.map(size)
+                services.advice.assess_strategy(asked).await.map(Answer::of)
             }
             Self::TacticStats => {
                 let asked = GetTacticStatsRequest::default();
-                services.advice.get_tactic_stats(asked).await.map(size)
+                services
+                    .advice
+                    .get_tactic_stats(asked)
+                    .await
+                    .map(Answer::of)
             }
             Self::ListCommitments => {
                 let asked = ListCommitmentsRequest::default();
-                services.advice.list_commitments(asked).await.map(size)
+                services
+                    .advice
+                    .list_commitments(asked)
+                    .await
+                    .map(Answer::of)
             }
             Self::Reliability => {
                 let asked = GetReliabilityRequest::default();
-                services.advice.get_reliability(asked).await.map(size)
+                services.advice.get_reliability(asked).await.map(Answer::of)
             }
             Self::SearchTactics => {
                 let query = "call companies".to_owned();
@@ -189,7 +204,7 @@ impl Question {
                     query,
                     ..SearchTacticsRequest::default()
                 };
-                services.advice.search_tactics(asked).await.map(size)
+                services.advice.search_tactics(asked).await.map(Answer::of)
             }
         }
     }
@@ -216,38 +231,44 @@ impl Services {
         Ok(services)
     }
 
-    async fn get_plan(&mut self, point: Option<point::Point>) -> Result<usize, Status> {
+    async fn get_plan(&mut self, point: Option<point::Point>) -> Result<Answer, Status> {
         let asked = GetPlanRequest {
             plan_id: PLAN.into(),
             as_of: point.map(|point| Point { point: Some(point) }),
             ..GetPlanRequest::default()
         };
-        self.plans.get_plan(asked).await.map(size)
+        self.plans.get_plan(asked).await.map(Answer::of)
     }
 
-    async fn explain(&mut self, target: Target) -> Result<usize, Status> {
+    async fn explain(&mut self, target: Target) -> Result<Answer, Status> {
         let asked = ExplainRequest {
             plan_id: PLAN.into(),
             target: Some(target),
             ..ExplainRequest::default()
         };
-        self.history.explain(asked).await.map(size)
+        self.history.explain(asked).await.map(Answer::of)
     }
 
-    async fn suggest(&mut self, policy: SuggestionPolicy) -> Result<usize, Status> {
+    async fn suggest(&mut self, policy: SuggestionPolicy) -> Result<Answer, Status> {
         let asked = SuggestTacticRequest {
             plan_id: PLAN.into(),
             strategy_id: STRATEGY.into(),
             policy: policy.into(),
             ..SuggestTacticRequest::default()
         };
-        self.advice.suggest_tactic(asked).await.map(size)
+        self.advice.suggest_tactic(asked).await.map(Answer::of)
     }
 }
 
-/// How many bytes an answer has.
-fn size<T: Message>(answer: Response<T>) -> usize {
-    answer.into_inner().encoded_len()
+impl Answer {
+    /// One that has just come, decoded.
+    fn of<T: Message>(answer: Response<T>) -> Self {
+        let at = Instant::now();
+        Self {
+            at,
+            bytes: answer.into_inner().encoded_len(),
+        }
+    }
 }
 
 fn revision(revision: u64) -> Point {
