@@ -32,6 +32,8 @@ pub struct Serving {
     pub insecure_without_authentication: bool,
     /// How many connections there may be at once.
     pub max_connections: usize,
+    /// How many of them one address may have; 0: any number.
+    pub max_connections_per_address: usize,
     /// How long a connection may stand without a call.
     pub idle_seconds: u64,
 }
@@ -47,6 +49,7 @@ impl Default for Serving {
             insecure_without_tls: false,
             insecure_without_authentication: false,
             max_connections: 1024,
+            max_connections_per_address: 512,
             idle_seconds: 300,
         }
     }
@@ -126,7 +129,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 /// Its keys.
-pub(super) static KEYS: [Key; 9] = [
+pub(super) static KEYS: [Key; 10] = [
     Key {
         name: "tls_cert_file",
         flag: "tls-cert-file",
@@ -241,6 +244,22 @@ pub(super) static KEYS: [Key; 9] = [
         show: |config| config.serving.max_connections.to_string(),
         set: |config, text| {
             config.serving.max_connections = value::number(text, 1..=1_000_000)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "max_connections_per_address",
+        flag: "max-connections-per-address",
+        value_name: "COUNT",
+        form: Form::Number,
+        // Half of all: whoever comes from one place alone leaves as much to the others.
+        meaning: "How many connections one address may have at once; what is more is refused. Of IPv6 \
+                  a network of 64 bits counts as one address; a load balancer or proxy that calls in \
+                  its own name is one as well, with all who come through it. 0: any number.",
+        expected: "a whole number from 0 to 1,000,000",
+        show: |config| config.serving.max_connections_per_address.to_string(),
+        set: |config, text| {
+            config.serving.max_connections_per_address = value::number(text, 0..=1_000_000)?;
             Ok(())
         },
     },
