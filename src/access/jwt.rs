@@ -90,6 +90,9 @@ pub enum Refused {
     /// It will be good.
     #[error("it is not valid yet")]
     NotYet,
+    /// It was not looked at.
+    #[error("other tokens are looked at that come from where too many were refused: try again")]
+    Doubtful,
     /// Its subject can be no principal.
     #[error("`sub` can be nobody here: {0}")]
     Subject(#[from] BadName),

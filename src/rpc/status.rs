@@ -267,25 +267,46 @@ pub(super) fn not_reached(position: u64) -> Status {
 /// A caller sends more calls a second than it may.
 pub(crate) fn too_fast(caller: &str, per_second: u32, wait: Duration) -> Status {
     let message = format!("More than {per_second} calls a second: send them at a lower rate.");
-    exhausted(ErrorReason::RateLimit, caller, message, Some(wait))
+    let subject = of_principal(caller);
+    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
+}
+
+/// An address has tried credentials that name nobody more often than it may.
+pub(crate) fn too_many_in_vain(address: &impl Display, per_minute: u32, wait: Duration) -> Status {
+    let message = format!(
+        "More than {per_minute} calls a minute came from {address} with credentials that name nobody: \
+         mend them, and send no more until then."
+    );
+    let subject = format!("address:{address}");
+    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
 }
 
 /// A caller has as many calls under way as it may.
 pub(crate) fn too_many_calls(caller: &str, max: u32) -> Status {
     let message = format!("{max} calls are under way: await some of them before the next.");
-    exhausted(ErrorReason::ConcurrencyLimit, caller, message, Some(RETRY))
+    let subject = of_principal(caller);
+    exhausted(ErrorReason::ConcurrencyLimit, subject, message, Some(RETRY))
 }
 
 /// A caller has as many watches open as it may.
 pub(crate) fn too_many_watches(caller: &str, max: u32) -> Status {
     let message = format!("{max} watches are open: close one, or watch more plans with one watch.");
-    exhausted(ErrorReason::WatchLimit, caller, message, None)
+    exhausted(ErrorReason::WatchLimit, of_principal(caller), message, None)
 }
 
-/// A caller has used up what it may.
-fn exhausted(reason: ErrorReason, caller: &str, message: String, wait: Option<Duration>) -> Status {
+fn of_principal(caller: &str) -> String {
+    format!("principal:{caller}")
+}
+
+/// Somebody has used up what it may.
+fn exhausted(
+    reason: ErrorReason,
+    subject: String,
+    message: String,
+    wait: Option<Duration>,
+) -> Status {
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
-    details.add_quota_failure_violation(format!("principal:{caller}"), message.clone());
+    details.add_quota_failure_violation(subject, message.clone());
     if wait.is_some() {
         details.set_retry_info(wait);
     }

@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
     Refused, Settings, Source, Verified,
@@ -48,6 +48,9 @@ const VERIFIED_MAX: usize = 10_000;
 pub struct Provider {
     settings: Settings,
     keys: Keys,
+    /// The turn to verify a token that comes from where too many were refused: one at a time, so that
+    /// whoever sends them takes one processor at most, and a good one among them has its turn soon.
+    doubtful: Semaphore,
 }
 
 #[derive(Debug)]
@@ -108,14 +111,28 @@ impl Provider {
                 Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
             }
         };
-        Ok(Self { settings, keys })
+        Ok(Self {
+            settings,
+            keys,
+            doubtful: Semaphore::new(1),
+        })
     }
 
     /// Verifies a token now. Waits for keys only where it names one that is not known, seconds at most.
-    pub async fn verify(&self, token: &str, now_seconds: u64) -> Result<Arc<Verified>, Refused> {
-        match self.verify_with_keys_at_hand(token, now_seconds) {
+    /// One that is doubtful waits for nothing.
+    pub async fn verify(
+        &self,
+        token: &str,
+        is_doubtful: bool,
+        now_seconds: u64,
+    ) -> Result<Arc<Verified>, Refused> {
+        match self.verify_with_keys_at_hand(token, is_doubtful, now_seconds) {
+            Err(Refused::UnknownKey) if is_doubtful => {
+                self.ask_for_keys();
+                Err(Refused::UnknownKey)
+            }
             Err(Refused::UnknownKey) if self.fetch_again().await => {
-                self.verify_with_keys_at_hand(token, now_seconds)
+                self.verify_with_keys_at_hand(token, is_doubtful, now_seconds)
             }
             verdict => verdict,
         }
@@ -124,6 +141,7 @@ impl Provider {
     fn verify_with_keys_at_hand(
         &self,
         token: &str,
+        is_doubtful: bool,
         now_seconds: u64,
     ) -> Result<Arc<Verified>, Refused> {
         let keys = match &self.keys {
@@ -139,9 +157,19 @@ impl Provider {
             keys.verified.remove(&hash);
             return Err(Refused::Expired);
         }
+        let turn = is_doubtful.then(|| self.doubtful.try_acquire());
+        let _turn = turn.transpose().map_err(|_| Refused::Doubtful)?;
         let verified = Arc::new(verify(token, &keys.set, &self.settings, now_seconds)?);
         keys.verified.insert(hash, Arc::clone(&verified));
         Ok(verified)
+    }
+
+    /// Has keys be fetched, if that is due.
+    fn ask_for_keys(&self) {
+        match &self.keys {
+            Keys::InFile(_) => {}
+            Keys::Fetched(fetched) => _ = fetched.ask(),
+        }
     }
 
     /// Waits until keys were fetched after this was called; whether they were.
@@ -189,18 +217,24 @@ impl Fetched {
         Ok(Self { shared, asks })
     }
 
+    /// Begins a fetch if one is due; whether one is under way.
+    fn ask(&self) -> bool {
+        let mut state = self.shared.state();
+        if !state.is_under_way {
+            if state.ended.elapsed() < self.shared.pace.ask {
+                return false;
+            }
+            state.is_under_way = true;
+            // There is room, for whoever asked before is answered; and the thread lives.
+            self.asks.try_send(()).ok();
+        }
+        true
+    }
+
     async fn again(&self) -> bool {
         let mut rounds = self.shared.rounds.subscribe();
-        {
-            let mut state = self.shared.state();
-            if !state.is_under_way {
-                if state.ended.elapsed() < self.shared.pace.ask {
-                    return false;
-                }
-                state.is_under_way = true;
-                // There is room, for whoever asked before is answered; and the thread lives.
-                self.asks.try_send(()).ok();
-            }
+        if !self.ask() {
+            return false;
         }
         let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
         matches!(ended.await, Ok(Ok(())))
