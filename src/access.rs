@@ -73,7 +73,10 @@ impl Rejected {
     /// Whether credentials were looked at that name nobody.
     #[must_use]
     pub const fn is_in_vain(&self) -> bool {
-        !matches!(self, Self::Missing | Self::Jwt(jwt::Refused::Doubtful))
+        !matches!(
+            self,
+            Self::Missing | Self::Jwt(jwt::Refused::Doubtful | jwt::Refused::KeysAwaited)
+        )
     }
 }
 

@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::noted;
 use crate::{
-    access::Rejected,
+    access::{Rejected, jwt::Refused},
     domain::{
         decide::Refusal,
         shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
@@ -155,6 +155,9 @@ pub(super) fn documented(status: Status) -> Status {
 /// Who calls is not known, and must be.
 #[must_use]
 pub fn of_rejected(rejected: &Rejected) -> Status {
+    if *rejected == Rejected::Jwt(Refused::KeysAwaited) {
+        return shed(rejected.to_string());
+    }
     let reason = match rejected {
         Rejected::Missing => ErrorReason::CredentialsRequired,
         Rejected::Malformed
@@ -315,14 +318,20 @@ fn exhausted(
 
 /// There is more to do than can be done in time.
 pub(crate) fn overloaded() -> Status {
+    shed(
+        "The daemon has more to do than it can do in time, so nothing was done: try again later, at a \
+         lower rate.",
+    )
+}
+
+/// The same, where it is known what there is too much of.
+fn shed(message: impl Into<String>) -> Status {
     static SHED: AtomicU32 = AtomicU32::new(0);
     let reason = ErrorReason::Overloaded;
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
     // Spread over a second, so that those who are sent away do not come back together.
     let spread = SHED.fetch_add(1, Ordering::Relaxed) % 8;
     details.set_retry_info(Some(RETRY * (2 + spread)));
-    let message = "The daemon has more to do than it can do in time, so nothing was done: try \
-                   again later, at a lower rate.";
     refusal(reason, message, details)
 }
 

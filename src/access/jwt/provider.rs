@@ -1,5 +1,5 @@
 //! Who signs tokens for callers: its keys as they are now, and what they have verified. A thread of its
-//! own fetches keys; whoever calls with a key that is not known yet waits for it.
+//! own fetches keys; whoever calls with a key that is not known yet waits for it, as far as there is room.
 
 use std::{
     fmt, io,
@@ -40,6 +40,10 @@ const PACE: Pace = Pace {
     timeout: Duration::from_secs(10),
 };
 
+/// How many callers may wait for keys at once: those of a busy moment after the issuer changed its key.
+/// Whoever comes then is told to try again, and holds nothing meanwhile.
+const WAITING_MAX: usize = 64;
+
 /// How many verified tokens are remembered: the callers of some minutes.
 const VERIFIED_MAX: usize = 10_000;
 
@@ -71,6 +75,8 @@ struct Fetched {
     shared: Arc<Shared>,
     /// Asks the thread to fetch. Dropped, it ends the thread.
     asks: mpsc::SyncSender<()>,
+    /// Places to wait for a fetch.
+    waiting: Semaphore,
 }
 
 #[derive(Debug)]
@@ -131,7 +137,8 @@ impl Provider {
                 self.ask_for_keys();
                 Err(Refused::UnknownKey)
             }
-            Err(Refused::UnknownKey) if self.fetch_again().await => {
+            Err(Refused::UnknownKey) => {
+                self.fetch_again().await?;
                 self.verify_with_keys_at_hand(token, is_doubtful, now_seconds)
             }
             verdict => verdict,
@@ -172,11 +179,11 @@ impl Provider {
         }
     }
 
-    /// Waits until keys were fetched after this was called; whether they were.
-    async fn fetch_again(&self) -> bool {
+    /// Waits until a fetch has ended after this was called, if there is one and room to wait for it.
+    async fn fetch_again(&self) -> Result<(), Refused> {
         match &self.keys {
             // It is looked at every second anyway.
-            Keys::InFile(_) => false,
+            Keys::InFile(_) => Err(Refused::UnknownKey),
             Keys::Fetched(fetched) => fetched.again().await,
         }
     }
@@ -214,7 +221,11 @@ impl Fetched {
         thread::Builder::new()
             .name("access-keys".to_owned())
             .spawn(move || of_thread.run(&asked))?;
-        Ok(Self { shared, asks })
+        Ok(Self {
+            shared,
+            asks,
+            waiting: Semaphore::new(WAITING_MAX),
+        })
     }
 
     /// Begins a fetch if one is due; whether one is under way.
@@ -231,13 +242,20 @@ impl Fetched {
         true
     }
 
-    async fn again(&self) -> bool {
+    async fn again(&self) -> Result<(), Refused> {
         let mut rounds = self.shared.rounds.subscribe();
         if !self.ask() {
-            return false;
+            return Err(Refused::UnknownKey);
         }
+        let _place = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| Refused::KeysAwaited)?;
         let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
-        matches!(ended.await, Ok(Ok(())))
+        match ended.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Refused::UnknownKey),
+        }
     }
 }
 

@@ -192,6 +192,56 @@ async fn a_doubtful_token_has_a_turn_of_its_own_and_waits_for_no_keys() {
     assert!(fetched.is_ok(), "it is believed");
 }
 
+/// An issuer that takes questions and answers none of them; how many it took.
+fn stalled() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            held.push(stream);
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn no_more_wait_for_keys_than_may_and_the_rest_is_told_at_once() {
+    let (address, asked) = stalled();
+    let hour = Duration::from_secs(3_600);
+    let pace = Pace {
+        every: hour,
+        retry: hour,
+        ask: hour,
+        timeout: Duration::from_secs(2),
+    };
+    let settings = settings(&format!("http://{address}/keys"));
+    let provider = Arc::new(Provider::open_at(settings, pace).expect("a thread"));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..3 * WAITING_MAX {
+        let provider = Arc::clone(&provider);
+        let token = first().token(&claims());
+        calls.spawn(async move { provider.verify(&token, false, NOW_SECONDS).await.err() });
+    }
+    let verdicts = calls.join_all().await;
+    let count = |as_: &Refused| {
+        verdicts
+            .iter()
+            .filter(|it| it.as_ref() == Some(as_))
+            .count()
+    };
+    assert_eq!(count(&Refused::KeysAwaited), 2 * WAITING_MAX);
+    assert_eq!(count(&Refused::UnknownKey), WAITING_MAX);
+    // Then there is room to wait again, and nothing to wait for.
+    let token = first().token(&claims());
+    let verdict = provider.verify(&token, false, NOW_SECONDS).await;
+    assert_eq!(verdict.err(), Some(Refused::UnknownKey));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn keys_that_cannot_be_fetched_leave_the_old_ones_in_force() {
     let issuer = Issuer::start(&set_of(&[&first()]));
