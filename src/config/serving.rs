@@ -30,6 +30,8 @@ pub struct Serving {
     pub insecure_without_tls: bool,
     /// Whether others may be served without asking who they are.
     pub insecure_without_authentication: bool,
+    /// Whether others may fetch the metrics.
+    pub insecure_metrics_for_others: bool,
     /// How many connections there may be at once.
     pub max_connections: usize,
     /// How many of them one address may have; 0: any number.
@@ -48,6 +50,7 @@ impl Default for Serving {
             cors_origins: Origins::default(),
             insecure_without_tls: false,
             insecure_without_authentication: false,
+            insecure_metrics_for_others: false,
             max_connections: 1024,
             max_connections_per_address: 512,
             idle_seconds: 300,
@@ -103,6 +106,19 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
             "tls_client_ca_file beside it, with the authorities of the clients",
         );
     }
+    let metrics = config.metrics_listen;
+    if let Some(metrics) = metrics.filter(|it| !it.ip().to_canonical().is_loopback())
+        && !serving.insecure_metrics_for_others
+    {
+        missing(
+            "metrics_listen",
+            format!(
+                "others can reach {metrics}, and whoever does is given the metrics, without TLS"
+            ),
+            "a loopback address, or insecure_metrics_for_others = true where something else keeps \
+             strangers away",
+        );
+    }
     let listen = config.listen;
     if listen.ip().to_canonical().is_loopback() {
         return;
@@ -129,7 +145,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 /// Its keys.
-pub(super) static KEYS: [Key; 10] = [
+pub(super) static KEYS: [Key; 11] = [
     Key {
         name: "tls_cert_file",
         flag: "tls-cert-file",
@@ -230,6 +246,20 @@ pub(super) static KEYS: [Key; 10] = [
         show: |config| config.serving.insecure_without_authentication.to_string(),
         set: |config, text| {
             config.serving.insecure_without_authentication = value::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "insecure_metrics_for_others",
+        flag: "insecure-metrics-for-others",
+        value_name: "BOOL",
+        form: Form::Switch,
+        meaning: "Serve the metrics where others can reach metrics_listen: without TLS, and without \
+                  asking who fetches them. For where something else keeps strangers away.",
+        expected: "true or false",
+        show: |config| config.serving.insecure_metrics_for_others.to_string(),
+        set: |config, text| {
+            config.serving.insecure_metrics_for_others = value::switch(text)?;
             Ok(())
         },
     },

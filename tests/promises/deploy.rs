@@ -149,6 +149,11 @@ async fn start_by(configuration: &str, paths: &[&str]) -> (Daemon, tempfile::Tem
         path
     };
     let names = vec!["localhost".to_owned()];
+    // Where they are for others, it is by the word of the file.
+    let mut metrics = free_address();
+    if configuration.contains("metrics_listen = \"0.0.0.0:") {
+        metrics.set_ip([0, 0, 0, 0].into());
+    }
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a pair");
     let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
     command
@@ -156,7 +161,7 @@ async fn start_by(configuration: &str, paths: &[&str]) -> (Daemon, tempfile::Tem
         .arg(file("strata.toml", configuration))
         .env("STRATA_LISTEN", "0.0.0.0:0")
         .env("STRATA_DATA_DIR", dir.path().join("data"))
-        .env("STRATA_METRICS_LISTEN", free_address().to_string())
+        .env("STRATA_METRICS_LISTEN", metrics.to_string())
         .env("STRATA_TLS_CERT_FILE", file("tls.crt", &cert.pem()))
         .env(
             "STRATA_TLS_KEY_FILE",

@@ -24,6 +24,7 @@ use crate::{
     certificates::{Authority, tls_arguments},
     daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, create_plan, request},
     language::refused,
+    metrics::free_address,
 };
 
 const ANA: &str = "spiffe://example.org/ana";
@@ -301,6 +302,31 @@ async fn from_elsewhere_nobody_is_served_without_protection_unless_told_so_in_so
         }
         assert!(!data.exists(), "nothing was begun");
     }
+}
+
+#[tokio::test]
+async fn from_elsewhere_nobody_gets_the_metrics_unless_told_so_in_so_many_words() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    for address in ["0.0.0.0:7422", "[::]:7422", "203.0.113.7:7422"] {
+        let metrics = ["--listen", "127.0.0.1:0", "--metrics-listen", address];
+        let ended = ended(&data, &metrics).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(64), "{address}: {said}");
+        for word in ["metrics_listen", "insecure_metrics_for_others", "loopback"] {
+            assert!(said.contains(word), "{address}: {said}");
+        }
+        assert!(!data.exists(), "nothing was begun");
+    }
+    let mut address = free_address();
+    address.set_ip([0, 0, 0, 0].into());
+    let address = address.to_string();
+    let told = [
+        "--metrics-listen",
+        &address,
+        "--insecure-metrics-for-others",
+    ];
+    Daemon::start_with(&data, &told).await.stop().await;
 }
 
 #[tokio::test]
