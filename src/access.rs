@@ -69,6 +69,17 @@ pub enum Rejected {
     Jwt(#[from] jwt::Refused),
 }
 
+impl Rejected {
+    /// Whether credentials were looked at that name nobody.
+    #[must_use]
+    pub const fn is_in_vain(&self) -> bool {
+        !matches!(
+            self,
+            Self::Missing | Self::Jwt(jwt::Refused::Doubtful | jwt::Refused::KeysAwaited)
+        )
+    }
+}
+
 /// A role over some plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {

@@ -428,6 +428,7 @@ async fn gateway(config: &Config, calls: Calls) -> Result<Gateway, DaemonError> 
         origins: config.serving.cors_origins.clone(),
         bounds: Bounds {
             connections_max: config.serving.max_connections,
+            per_address_max: config.serving.max_connections_per_address,
             idle: Duration::from_secs(config.serving.idle_seconds),
         },
         limits: config.limits.clone(),

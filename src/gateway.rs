@@ -16,9 +16,12 @@ mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
+mod crowding;
+mod known;
 pub mod limits;
 pub mod peer;
 mod standing;
+mod strangers;
 pub mod tls;
 mod untaken;
 mod wire;
@@ -30,6 +33,7 @@ use self::{
     connections::Bounds,
     cors::Origins,
     limits::{Limits, LimitsLayer},
+    strangers::Strangers,
     tls::Tls,
 };
 
@@ -73,7 +77,8 @@ impl Gateway {
             // Nobody unknown gets further, so what comes behind may hold its caller to account.
             .layer(AuthenticationLayer {
                 access: self.access,
-                origins: self.origins,
+                origins: self.origins.into(),
+                strangers: Strangers::new(&self.limits).into(),
             })
             // Innermost: it limits whom the layers before it let through.
             .layer(LimitsLayer::new(&self.limits))

@@ -1,6 +1,6 @@
 //! Good clients among bad ones: what the good see before, while and after the bad try.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, net::TcpListener, time::Duration};
 
 use crate::{
     Failure,
@@ -23,7 +23,16 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// How long the daemon may take to be rid of the bad.
 const CALM: Duration = Duration::from_secs(3);
 
+/// What is counted of what was refused.
+const REFUSED: [&str; 2] = [
+    "strata_calls_refused_total",
+    "strata_connections_refused_total",
+];
+
 pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Failure> {
+    // An issuer of signed tokens that never answers: nothing takes what is sent there.
+    let issuer = TcpListener::bind("127.0.0.1:0")?;
+    let keys = format!("http://{}/keys", issuer.local_addr()?);
     let mut tokens = Vec::new();
     let mut greedy = String::new();
     let daemon = Daemon::start(|dir| {
@@ -38,6 +47,12 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
             CALLS_PER_SECOND,
             "--access-file",
             &access,
+            "--jwt-keys",
+            &keys,
+            "--jwt-issuer",
+            "issuer",
+            "--jwt-audience",
+            "crowd",
         ];
         Ok(arguments.map(str::to_owned).to_vec())
     })
@@ -49,9 +64,9 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
     good::call_for(&clients, WARM_UP).await?;
     let mut before = good::call_for(&clients, ROUND).await?;
     let memory_before = daemon.memory()?;
-    let refused_before = daemon.counted("strata_calls_refused_total")?;
+    let refused_before = refused(&daemon)?;
 
-    let crowd = tried::crowd(&daemon.address(), &greedy, count);
+    let crowd = tried::crowd(&daemon.address(), &greedy, count)?;
     tokio::time::sleep(WARM_UP).await;
     let mut during = good::call_for(&clients, ROUND).await?;
     let memory_during = daemon.memory()?;
@@ -60,8 +75,9 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
     tokio::time::sleep(CALM).await;
     let mut after = good::call_for(&clients, ROUND).await?;
     let memory_after = daemon.memory()?;
-    let refused = daemon.counted("strata_calls_refused_total")?;
+    let refused = refused(&daemon)?;
     daemon.stop()?;
+    drop(issuer);
 
     let (p50, p99) = (during.at(50) / before.at(50), during.at(99) / before.at(99));
     writeln!(out, "{}", seen::head(&format!("{GOOD} good clients")))?;
@@ -87,10 +103,20 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
         let earlier = refused_before.iter().find(|(other, _)| *other == name);
         let more = count - earlier.map_or(0, |(_, count)| *count);
         if more > 0 {
-            writeln!(out, "refused {name:<40} {more:>8}")?;
+            writeln!(out, "{name:<64} {more:>8}")?;
         }
     }
     Ok(())
+}
+
+/// How often the daemon refused something, and for what.
+fn refused(daemon: &Daemon) -> Result<Vec<(String, u64)>, Failure> {
+    let mut all = Vec::new();
+    for name in REFUSED {
+        let counted = daemon.counted(name)?.into_iter();
+        all.extend(counted.map(|(labels, count)| (format!("{name}{labels}"), count)));
+    }
+    Ok(all)
 }
 
 fn show(out: &mut impl Write, tries: &Tries) -> Result<(), Failure> {

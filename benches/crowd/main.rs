@@ -1,6 +1,7 @@
 //! What a crowd costs: the daemon's memory for each of 10,000 watchers who wait, and what writers feel
 //! of them; and what good clients feel of 1,000 bad ones who send nothing, a little, garbage, calls
-//! they take back, wrong tokens, or far more calls than they may. The real binary on a real disk, with
+//! they take back, wrong tokens, signed ones of unknown keys, or far more calls than they may, who hold
+//! watches of health, or open connections from one address. The real binary on a real disk, with
 //! and without the crowd in the same run. `cargo bench --bench crowd` takes about two minutes; behind
 //! `--` the words `watchers` and `bad` choose one part, and a number says how large the crowd is.
 

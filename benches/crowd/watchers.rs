@@ -31,7 +31,14 @@ const SETTLING: Duration = Duration::from_secs(12);
 
 pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Failure> {
     let room = (count + 100).to_string();
-    let arguments = ["--watches-at-once", &room, "--max-connections", &room];
+    let arguments = [
+        "--watches-at-once",
+        &room,
+        "--max-connections",
+        &room,
+        "--max-connections-per-address",
+        "0",
+    ];
     let daemon = Daemon::start(|_| Ok(arguments.map(str::to_owned).to_vec())).await?;
     let mut writers = Vec::new();
     for _ in 0..WRITERS_CONNECTIONS {

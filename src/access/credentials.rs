@@ -20,6 +20,8 @@ pub struct Credentials<'a> {
     pub bearer: Option<&'a str>,
     /// The names in the client certificate, which the handshake has verified.
     pub certificate: Option<&'a CertificateNames>,
+    /// Whether too many that named nobody came from where they come from.
+    pub is_doubtful: bool,
 }
 
 /// The names in a client certificate by which a principal may be known.

@@ -86,7 +86,9 @@ impl Access {
             return Ok(Principal::anonymous());
         }
         match (credentials.bearer, credentials.certificate) {
-            (Some(token), _) if jwt::is_like(token) => self.signed(token).await,
+            (Some(token), _) if jwt::is_like(token) => {
+                self.signed(token, credentials.is_doubtful).await
+            }
             (Some(token), _) => self.holder(token),
             (None, Some(names)) => self.certified(names),
             (None, None) => Err(Rejected::Missing),
@@ -121,9 +123,9 @@ impl Access {
         Ok(first.clone())
     }
 
-    async fn signed(&self, token: &str) -> Result<Principal, Rejected> {
+    async fn signed(&self, token: &str, is_doubtful: bool) -> Result<Principal, Rejected> {
         let provider = self.provider.as_ref().ok_or(Rejected::NoIssuer)?;
-        let verified = provider.verify(token, now_seconds()).await?;
+        let verified = provider.verify(token, is_doubtful, now_seconds()).await?;
         if let Some(principal) = &verified.principal {
             return Ok(principal.clone());
         }

@@ -90,6 +90,15 @@ pub enum Refused {
     /// It will be good.
     #[error("it is not valid yet")]
     NotYet,
+    /// Its key may be among those that are being fetched, for which enough others wait.
+    #[error(
+        "it names a key that is not known yet, and as many callers as may already wait for the keys of \
+         the issuer: try again"
+    )]
+    KeysAwaited,
+    /// It was not looked at.
+    #[error("other tokens are looked at that come from where too many were refused: try again")]
+    Doubtful,
     /// Its subject can be no principal.
     #[error("`sub` can be nobody here: {0}")]
     Subject(#[from] BadName),

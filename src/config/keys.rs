@@ -230,8 +230,8 @@ static KEYS: [Key; 12] = [
         value_name: "ADDR",
         form: Form::Text,
         meaning: "Where metrics are served over HTTP for Prometheus, at /metrics: to whoever can reach \
-                  it, unencrypted. They hold counts and names of calls, nothing of plans. Empty: \
-                  nowhere.",
+                  it, unencrypted. They hold counts and names of calls, nothing of plans. An address \
+                  that others can reach needs insecure_metrics_for_others. Empty: nowhere.",
         expected: "nothing, or an address and a port, such as 127.0.0.1:7422",
         show: |config| {
             config

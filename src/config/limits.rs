@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The keys of [`Limits`](crate::gateway::limits::Limits).
-pub(super) static KEYS: [Key; 5] = [
+pub(super) static KEYS: [Key; 7] = [
     Key {
         name: "calls_per_second",
         flag: "calls-per-second",
@@ -34,6 +34,36 @@ pub(super) static KEYS: [Key; 5] = [
         show: |config| config.limits.calls_burst.to_string(),
         set: |config, text| {
             config.limits.calls_burst = value::number(text, 0..=1_000_000)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "failed_credentials_per_minute",
+        flag: "failed-credentials-per-minute",
+        value_name: "COUNT",
+        form: Form::Number,
+        meaning: "How often a minute calls of one address may come with credentials that name nobody. \
+                  What is more is refused with RESOURCE_EXHAUSTED instead of UNAUTHENTICATED, says when \
+                  to try again, and waits for no keys of an issuer; good credentials open also then. \
+                  Addresses count as for max_connections_per_address. 0: any number.",
+        expected: "a whole number from 0 to 1,000,000",
+        show: |config| config.limits.failed_credentials_per_minute.to_string(),
+        set: |config, text| {
+            config.limits.failed_credentials_per_minute = value::number(text, 0..=1_000_000)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "failed_credentials_burst",
+        flag: "failed-credentials-burst",
+        value_name: "COUNT",
+        form: Form::Number,
+        meaning: "How many of them may come at once after a rest, where failed_credentials_per_minute \
+                  limits them. 0: those of one minute.",
+        expected: "a whole number from 0 to 1,000,000",
+        show: |config| config.limits.failed_credentials_burst.to_string(),
+        set: |config, text| {
+            config.limits.failed_credentials_burst = value::number(text, 0..=1_000_000)?;
             Ok(())
         },
     },

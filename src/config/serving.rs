@@ -30,8 +30,12 @@ pub struct Serving {
     pub insecure_without_tls: bool,
     /// Whether others may be served without asking who they are.
     pub insecure_without_authentication: bool,
+    /// Whether others may fetch the metrics.
+    pub insecure_metrics_for_others: bool,
     /// How many connections there may be at once.
     pub max_connections: usize,
+    /// How many of them one address may have; 0: any number.
+    pub max_connections_per_address: usize,
     /// How long a connection may stand without a call.
     pub idle_seconds: u64,
 }
@@ -46,7 +50,9 @@ impl Default for Serving {
             cors_origins: Origins::default(),
             insecure_without_tls: false,
             insecure_without_authentication: false,
+            insecure_metrics_for_others: false,
             max_connections: 1024,
+            max_connections_per_address: 512,
             idle_seconds: 300,
         }
     }
@@ -100,6 +106,19 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
             "tls_client_ca_file beside it, with the authorities of the clients",
         );
     }
+    let metrics = config.metrics_listen;
+    if let Some(metrics) = metrics.filter(|it| !it.ip().to_canonical().is_loopback())
+        && !serving.insecure_metrics_for_others
+    {
+        missing(
+            "metrics_listen",
+            format!(
+                "others can reach {metrics}, and whoever does is given the metrics, without TLS"
+            ),
+            "a loopback address, or insecure_metrics_for_others = true where something else keeps \
+             strangers away",
+        );
+    }
     let listen = config.listen;
     if listen.ip().to_canonical().is_loopback() {
         return;
@@ -126,7 +145,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 /// Its keys.
-pub(super) static KEYS: [Key; 9] = [
+pub(super) static KEYS: [Key; 11] = [
     Key {
         name: "tls_cert_file",
         flag: "tls-cert-file",
@@ -147,7 +166,8 @@ pub(super) static KEYS: [Key; 9] = [
         flag: "tls-key-file",
         value_name: "FILE",
         form: Form::Text,
-        meaning: "The private key of that certificate, in PEM. Let nobody but the daemon read it.",
+        meaning: "The private key of that certificate, in PEM. It is taken only if nobody but the daemon \
+                  can read it: its own with mode 0600, or root's with mode 0640.",
         expected: "nothing, or the path of a file",
         show: |config| value::path_text(config.serving.tls_key_file.as_deref()),
         set: |config, text| {
@@ -231,6 +251,20 @@ pub(super) static KEYS: [Key; 9] = [
         },
     },
     Key {
+        name: "insecure_metrics_for_others",
+        flag: "insecure-metrics-for-others",
+        value_name: "BOOL",
+        form: Form::Switch,
+        meaning: "Serve the metrics where others can reach metrics_listen: without TLS, and without \
+                  asking who fetches them. For where something else keeps strangers away.",
+        expected: "true or false",
+        show: |config| config.serving.insecure_metrics_for_others.to_string(),
+        set: |config, text| {
+            config.serving.insecure_metrics_for_others = value::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "max_connections",
         flag: "max-connections",
         value_name: "COUNT",
@@ -241,6 +275,22 @@ pub(super) static KEYS: [Key; 9] = [
         show: |config| config.serving.max_connections.to_string(),
         set: |config, text| {
             config.serving.max_connections = value::number(text, 1..=1_000_000)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "max_connections_per_address",
+        flag: "max-connections-per-address",
+        value_name: "COUNT",
+        form: Form::Number,
+        // Half of all: whoever comes from one place alone leaves as much to the others.
+        meaning: "How many connections one address may have at once; what is more is refused. Of IPv6 \
+                  a network of 64 bits counts as one address; a load balancer or proxy that calls in \
+                  its own name is one as well, with all who come through it. 0: any number.",
+        expected: "a whole number from 0 to 1,000,000",
+        show: |config| config.serving.max_connections_per_address.to_string(),
+        set: |config, text| {
+            config.serving.max_connections_per_address = value::number(text, 0..=1_000_000)?;
             Ok(())
         },
     },

@@ -19,8 +19,13 @@ use crate::{
         ANONYMOUS, Principal, Rejected,
         credentials::{self, Credentials},
         door::Access,
+        jwt::Refused,
     },
-    gateway::{cors::Origins, peer::Peer},
+    gateway::{
+        cors::Origins,
+        peer::{Network, Peer},
+        strangers::{Exhausted, Strangers},
+    },
     rpc::{noted, status},
 };
 
@@ -28,19 +33,20 @@ use crate::{
 pub(super) const OPEN: &str = "/grpc.health.v1.Health/";
 
 /// The layer that puts a [`Principal`] into the extensions of every call, or refuses it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct AuthenticationLayer {
     /// Who calls.
     pub(super) access: Arc<Access>,
     /// The pages of which origins may call.
-    pub(super) origins: Origins,
+    pub(super) origins: Arc<Origins>,
+    /// Who tried in vain.
+    pub(super) strangers: Arc<Strangers>,
 }
 
 /// A service whose every call has a [`Principal`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Authentication<S> {
-    access: Arc<Access>,
-    origins: Arc<Origins>,
+    asks: AuthenticationLayer,
     inner: S,
 }
 
@@ -49,8 +55,7 @@ impl<S> Layer<S> for AuthenticationLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         Authentication {
-            access: self.access.clone(),
-            origins: Arc::new(self.origins.clone()),
+            asks: self.clone(),
             inner,
         }
     }
@@ -73,7 +78,7 @@ where
         // The one that was polled ready serves this call.
         let spare = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, spare);
-        let (access, origins) = (self.access.clone(), self.origins.clone());
+        let asks = self.asks.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             // Every call is a POST; the services behind do not look.
@@ -84,7 +89,7 @@ where
                 // Known as little as a caller of a daemon that does not ask, and may do nothing else.
                 Ok(Principal::new(ANONYMOUS, Vec::new()))
             } else {
-                who_calls(&access, &origins, &head.headers, head.extensions.get()).await
+                asks.who_calls(&head.headers, head.extensions.get()).await
             };
             // No room behind this one sees it, by accident or otherwise.
             head.headers.remove(header::AUTHORIZATION);
@@ -100,31 +105,58 @@ where
     }
 }
 
-async fn who_calls(
-    access: &Access,
-    origins: &Origins,
-    headers: &HeaderMap,
-    peer: Option<&Arc<Peer>>,
-) -> Result<Principal, Status> {
-    if !access.is_required() {
-        // A page can have its own name lead to this machine, and is then of the daemon's own origin to
-        // its browser, which lets it call. The name in its origin still tells.
-        return match headers.get(header::ORIGIN) {
-            Some(origin) if !origins.may_call_unasked(origin) => Err(status::of_page(origin)),
-            Some(_) | None => Ok(Principal::anonymous()),
+impl AuthenticationLayer {
+    async fn who_calls(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Arc<Peer>>,
+    ) -> Result<Principal, Status> {
+        if !self.access.is_required() {
+            // A page can have its own name lead to this machine, and is then of the daemon's own origin
+            // to its browser, which lets it call. The name in its origin still tells.
+            return match headers.get(header::ORIGIN) {
+                Some(origin) if !self.origins.may_call_unasked(origin) => {
+                    Err(status::of_page(origin))
+                }
+                Some(_) | None => Ok(Principal::anonymous()),
+            };
+        }
+        let network = peer.map(|peer| Network::of(peer.address.ip()));
+        let exhausted = network.and_then(|it| self.strangers.exhausted(it));
+        let shown = bearer(headers).map(|bearer| Credentials {
+            bearer,
+            certificate: peer.and_then(|peer| peer.certificate.as_ref()),
+            is_doubtful: exhausted.is_some(),
+        });
+        let told = match shown {
+            Ok(shown) => self.access.authenticate(shown).await,
+            Err(rejected) => Err(rejected),
         };
+        told.map_err(|rejected| {
+            let exhausted = if rejected.is_in_vain() {
+                network.and_then(|it| self.strangers.tried(it).err())
+            } else {
+                exhausted.filter(|_| rejected == Rejected::Jwt(Refused::Doubtful))
+            };
+            match exhausted {
+                Some(Exhausted {
+                    network,
+                    per_minute,
+                    wait,
+                }) => status::too_many_in_vain(&network, per_minute, wait),
+                None => status::of_rejected(&rejected),
+            }
+        })
     }
+}
+
+/// The token that is shown, if one is.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
-    let rejected = |rejected| status::of_rejected(&rejected);
-    let bearer = match (headers.next(), headers.next()) {
-        (None, _) => None,
-        (Some(header), None) => Some(credentials::bearer(header.as_bytes()).map_err(rejected)?),
+    match (headers.next(), headers.next()) {
+        (None, _) => Ok(None),
+        (Some(header), None) => credentials::bearer(header.as_bytes()).map(Some),
         // Which of them counts is not for us to guess.
-        (Some(_), Some(_)) => return Err(rejected(Rejected::Malformed)),
-    };
-    let shown = Credentials {
-        bearer,
-        certificate: peer.and_then(|peer| peer.certificate.as_ref()),
-    };
-    access.authenticate(shown).await.map_err(rejected)
+        (Some(_), Some(_)) => Err(Rejected::Malformed),
+    }
 }

@@ -1,6 +1,7 @@
-//! Connections: taken one by one, up to a bound, each served by a task of its own. What a client may
-//! send and how long it may take is bounded here, so that many bad ones cost little and keep no good
-//! one out: a handshake, a preface, the head of a request, frames and headers, streams, idleness.
+//! Connections: taken one by one, up to a bound of all and of each address, each served by a task of
+//! its own. What a client may send and how long it may take is bounded here, so that many bad ones
+//! cost little and keep no good one out: a handshake, a preface, the head of a request, frames and
+//! headers, streams, idleness.
 
 use std::{
     convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
@@ -26,7 +27,8 @@ use tower::{ServiceExt as _, service_fn};
 use crate::gateway::{
     authentication::OPEN,
     calls::open::Open,
-    peer::Peer,
+    crowding::{Counted, Crowding},
+    peer::{Network, Peer},
     standing::{Held, Standing, Standings},
     tls::Tls,
     wire::Wire,
@@ -76,8 +78,18 @@ const ERRORS_MAX: usize = 64;
 pub struct Bounds {
     /// Connections at once. With more, the one that has been idle longest makes room.
     pub connections_max: usize,
+    /// Connections at once of one address; 0: any number. More are refused.
+    pub per_address_max: usize,
     /// How long a connection may stand without a call.
     pub idle: Duration,
+}
+
+/// A connection that has come, with its places among those there may be.
+struct Taken {
+    socket: TcpStream,
+    address: SocketAddr,
+    /// Of its address, and of all.
+    places: (Counted, OwnedSemaphorePermit),
 }
 
 /// What every connection is served with.
@@ -105,6 +117,7 @@ pub(super) async fn serve<S>(
     make_room_for_sockets(bounds.connections_max);
     let room = Arc::new(Semaphore::new(bounds.connections_max));
     let standings = Standings::default();
+    let mut crowding = Crowding::new(bounds.per_address_max);
     let door = Arc::new(Door {
         tls,
         service,
@@ -114,9 +127,9 @@ pub(super) async fn serve<S>(
     });
     let mut connections = JoinSet::new();
     loop {
-        let (socket, address, place) = tokio::select! {
+        let taken = tokio::select! {
             () = close.cancelled() => break,
-            taken = take(&listener, &room, &standings) => taken,
+            taken = take(&listener, &mut crowding, &room, &standings) => taken,
         };
         // Those that have ended.
         while connections.try_join_next().is_some() {}
@@ -124,8 +137,8 @@ pub(super) async fn serve<S>(
         let door = door.clone();
         connections.spawn(async move {
             let _open = Open::default();
-            door.serve(socket, address, &standing).await;
-            drop(place);
+            door.serve(taken.socket, taken.address, &standing).await;
+            drop(taken.places);
         });
     }
     // So that whoever connects now is refused at once.
@@ -133,17 +146,27 @@ pub(super) async fn serve<S>(
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection and its place among those there may be.
+/// The next connection that there may be.
 async fn take(
     listener: &TcpListener,
+    crowding: &mut Crowding,
     room: &Arc<Semaphore>,
     standings: &Standings,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+) -> Taken {
     loop {
         match listener.accept().await {
             Ok((socket, address)) => {
-                let place = make_room(room, standings).await;
-                return (socket, address, place);
+                // First of all, so that whom it has too many of costs nobody else a connection.
+                let Some(counted) = crowding.enter(Network::of(address.ip())) else {
+                    turn_away(&socket);
+                    continue;
+                };
+                let places = (counted, make_room(room, standings).await);
+                return Taken {
+                    socket,
+                    address,
+                    places,
+                };
             }
             // Whoever it was has gone.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -153,6 +176,13 @@ async fn take(
             }
         }
     }
+}
+
+/// Has the system forget a connection as soon as it is closed.
+fn turn_away(socket: &TcpStream) {
+    use rustix::net::sockopt::set_socket_linger;
+    // Without it the system keeps what is left of it for a minute.
+    set_socket_linger(socket, Some(Duration::ZERO)).ok();
 }
 
 async fn make_room(room: &Arc<Semaphore>, standings: &Standings) -> OwnedSemaphorePermit {

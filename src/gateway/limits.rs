@@ -51,6 +51,10 @@ pub struct Limits {
     pub calls_per_second: u32,
     /// How many of them may come at once after a rest; 0: those of one second.
     pub calls_burst: u32,
+    /// How often a minute credentials of each address may name nobody; 0: any number.
+    pub failed_credentials_per_minute: u32,
+    /// How many of those may come at once after a rest; 0: those of one minute.
+    pub failed_credentials_burst: u32,
     /// How many calls each caller may have under way.
     pub calls_at_once: u32,
     /// How many watches each caller may have open.
@@ -64,6 +68,8 @@ impl Default for Limits {
         Self {
             calls_per_second: 0,
             calls_burst: 0,
+            failed_credentials_per_minute: 60,
+            failed_credentials_burst: 0,
             calls_at_once: 4_096,
             watches_at_once: 16_384,
             call_seconds: 60,

@@ -1,6 +1,9 @@
 //! The other end of a connection.
 
-use std::net::SocketAddr;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 use rustls::ServerConnection;
 
@@ -15,6 +18,31 @@ pub struct Peer {
     pub is_encrypted: bool,
     /// The names in its certificate, if it showed one; the handshake has verified it.
     pub certificate: Option<CertificateNames>,
+}
+
+/// An address as it is counted: of IPv6 the network of 64 bits, for who has one address of it has them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Network(IpAddr);
+
+impl Network {
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = address.to_bits() & (u128::MAX << 64);
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(formatter, "{address}"),
+            IpAddr::V6(network) => write!(formatter, "{network}/64"),
+        }
+    }
 }
 
 impl Peer {

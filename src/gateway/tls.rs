@@ -2,7 +2,9 @@
 //! again when they change, so that a renewed certificate needs no restart.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -30,6 +32,12 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A certificate that ends sooner is warned of.
 const EXPIRES_SOON: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// What a key of the daemon's own user may let nobody do: group and others, anything.
+const OTHERS_OF_OWN: u32 = 0o077;
+/// The same of a key of root's, which its group may read: it is the daemon's where root gives it out, such
+/// as secrets of Kubernetes, credentials of systemd, and files of a group made for it.
+const OTHERS_OF_ROOT: u32 = 0o037;
 
 /// Where a daemon's identity is kept, and whose clients it knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +84,22 @@ pub enum TlsError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The key is not the daemon's alone.
+    #[error(
+        "{} is a private key that {whom} (owner {owner}, mode {mode:04o}), so it is not used: make it the \
+         daemon's own with mode 0600, or root's with mode 0640 and a group of the daemon's",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Who may do what.
+        whom: &'static str,
+        /// The number of the user whose it is.
+        owner: u32,
+        /// Who may read, write and execute it.
+        mode: u32,
     },
     /// A file is not what it should be.
     #[error("{} holds no {wanted} in PEM: put one there", path.display())]
@@ -198,15 +222,15 @@ impl Tls {
 
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            fs::read(path).map_err(|source| TlsError::Read {
-                path: path.to_owned(),
-                source,
-            })
+        let unreadable = |path: &Path, source| TlsError::Read {
+            path: path.to_owned(),
+            source,
         };
+        let read = |path: &Path| fs::read(path).map_err(|source| unreadable(path, source));
+        let key = read_key(&files.key).map_err(|source| unreadable(&files.key, source))?;
         Ok(Self {
             certificate: read(&files.certificate)?,
-            key: read(&files.key)?,
+            key: key.map_err(|exposed| exposed.of(&files.key))?,
             client_ca: files.client_ca.as_deref().map(read).transpose()?,
         })
     }
@@ -297,6 +321,56 @@ impl Contents {
     }
 }
 
+/// Why a key is not the daemon's alone.
+#[derive(Debug, PartialEq, Eq)]
+struct Exposed {
+    whom: &'static str,
+    owner: u32,
+    mode: u32,
+}
+
+impl Exposed {
+    fn of(self, path: &Path) -> TlsError {
+        let Self { whom, owner, mode } = self;
+        TlsError::Exposed {
+            path: path.to_owned(),
+            whom,
+            owner,
+            mode,
+        }
+    }
+}
+
+/// Reads the key, if nobody else can: what is looked at and what is read are one file, whatever becomes of
+/// its path meanwhile.
+fn read_key(path: &Path) -> io::Result<Result<Vec<u8>, Exposed>> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let user = rustix::process::geteuid().as_raw();
+    if let Err(exposed) = judge(metadata.uid(), metadata.mode() & 0o777, user) {
+        return Ok(Err(exposed));
+    }
+    let mut key = Vec::new();
+    file.read_to_end(&mut key)?;
+    Ok(Ok(key))
+}
+
+/// Whether a file of an owner with a mode can be read or changed by nobody but a user and root.
+fn judge(owner: u32, mode: u32, user: u32) -> Result<(), Exposed> {
+    // As PostgreSQL judges its keys.
+    let exposed = |whom| Exposed { whom, owner, mode };
+    let others = match owner {
+        0 => OTHERS_OF_ROOT,
+        owner if owner == user => OTHERS_OF_OWN,
+        _ => return Err(exposed("belongs to another user")),
+    };
+    if mode & others == 0 {
+        Ok(())
+    } else {
+        Err(exposed("others can read or change"))
+    }
+}
+
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let missing = || TlsError::Missing {
         path: path.to_owned(),
@@ -315,4 +389,44 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
 fn expires_at(certificate: &CertificateDer<'_>) -> Option<i64> {
     let (_, certificate) = parse_x509_certificate(certificate).ok()?;
     Some(certificate.validity().not_after.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAEMON: u32 = 65_532;
+
+    #[test]
+    fn a_key_is_the_daemons_alone_or_given_out_by_root() {
+        for (owner, mode) in [
+            (DAEMON, 0o600),
+            (DAEMON, 0o400),
+            (0, 0o600),
+            (0, 0o640),
+            // Secrets of Kubernetes with a group of the pod's, and credentials of systemd.
+            (0, 0o440),
+            (0, 0o400),
+        ] {
+            assert_eq!(judge(owner, mode, DAEMON), Ok(()), "{owner} {mode:o}");
+        }
+        for (owner, mode) in [
+            (DAEMON, 0o640),
+            (DAEMON, 0o604),
+            (DAEMON, 0o620),
+            (0, 0o644),
+            (0, 0o660),
+            (0, 0o641),
+            (1_000, 0o600),
+            (1_000, 0o640),
+        ] {
+            assert!(judge(owner, mode, DAEMON).is_err(), "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn root_itself_may_leave_its_key_to_a_group() {
+        assert_eq!(judge(0, 0o640, 0), Ok(()));
+        assert!(judge(0, 0o644, 0).is_err());
+    }
 }

@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::noted;
 use crate::{
-    access::Rejected,
+    access::{Rejected, jwt::Refused},
     domain::{
         decide::Refusal,
         shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
@@ -155,6 +155,9 @@ pub(super) fn documented(status: Status) -> Status {
 /// Who calls is not known, and must be.
 #[must_use]
 pub fn of_rejected(rejected: &Rejected) -> Status {
+    if *rejected == Rejected::Jwt(Refused::KeysAwaited) {
+        return shed(rejected.to_string());
+    }
     let reason = match rejected {
         Rejected::Missing => ErrorReason::CredentialsRequired,
         Rejected::Malformed
@@ -267,25 +270,46 @@ pub(super) fn not_reached(position: u64) -> Status {
 /// A caller sends more calls a second than it may.
 pub(crate) fn too_fast(caller: &str, per_second: u32, wait: Duration) -> Status {
     let message = format!("More than {per_second} calls a second: send them at a lower rate.");
-    exhausted(ErrorReason::RateLimit, caller, message, Some(wait))
+    let subject = of_principal(caller);
+    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
+}
+
+/// An address has tried credentials that name nobody more often than it may.
+pub(crate) fn too_many_in_vain(address: &impl Display, per_minute: u32, wait: Duration) -> Status {
+    let message = format!(
+        "More than {per_minute} calls a minute came from {address} with credentials that name nobody: \
+         mend them, and send no more until then."
+    );
+    let subject = format!("address:{address}");
+    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
 }
 
 /// A caller has as many calls under way as it may.
 pub(crate) fn too_many_calls(caller: &str, max: u32) -> Status {
     let message = format!("{max} calls are under way: await some of them before the next.");
-    exhausted(ErrorReason::ConcurrencyLimit, caller, message, Some(RETRY))
+    let subject = of_principal(caller);
+    exhausted(ErrorReason::ConcurrencyLimit, subject, message, Some(RETRY))
 }
 
 /// A caller has as many watches open as it may.
 pub(crate) fn too_many_watches(caller: &str, max: u32) -> Status {
     let message = format!("{max} watches are open: close one, or watch more plans with one watch.");
-    exhausted(ErrorReason::WatchLimit, caller, message, None)
+    exhausted(ErrorReason::WatchLimit, of_principal(caller), message, None)
 }
 
-/// A caller has used up what it may.
-fn exhausted(reason: ErrorReason, caller: &str, message: String, wait: Option<Duration>) -> Status {
+fn of_principal(caller: &str) -> String {
+    format!("principal:{caller}")
+}
+
+/// Somebody has used up what it may.
+fn exhausted(
+    reason: ErrorReason,
+    subject: String,
+    message: String,
+    wait: Option<Duration>,
+) -> Status {
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
-    details.add_quota_failure_violation(format!("principal:{caller}"), message.clone());
+    details.add_quota_failure_violation(subject, message.clone());
     if wait.is_some() {
         details.set_retry_info(wait);
     }
@@ -294,14 +318,20 @@ fn exhausted(reason: ErrorReason, caller: &str, message: String, wait: Option<Du
 
 /// There is more to do than can be done in time.
 pub(crate) fn overloaded() -> Status {
+    shed(
+        "The daemon has more to do than it can do in time, so nothing was done: try again later, at a \
+         lower rate.",
+    )
+}
+
+/// The same, where it is known what there is too much of.
+fn shed(message: impl Into<String>) -> Status {
     static SHED: AtomicU32 = AtomicU32::new(0);
     let reason = ErrorReason::Overloaded;
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
     // Spread over a second, so that those who are sent away do not come back together.
     let spread = SHED.fetch_add(1, Ordering::Relaxed) % 8;
     details.set_retry_info(Some(RETRY * (2 + spread)));
-    let message = "The daemon has more to do than it can do in time, so nothing was done: try \
-                   again later, at a lower rate.";
     refusal(reason, message, details)
 }
 

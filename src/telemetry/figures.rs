@@ -140,6 +140,7 @@ fn describe() {
     counter!("strata_calls_abandoned_total").absolute(0);
     counter!("strata_questions_begun_total").absolute(0);
     gauge!("strata_connections").set(0);
+    counter!("strata_connections_refused_total").absolute(0);
     gauge!("strata_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     // So that they are there before the first group.
     drop(histogram!("strata_sync_seconds"));

@@ -21,6 +21,7 @@ use crate::{
     certificates::{Authority, tls_arguments},
     daemon::{AccessFile, Daemon, PATIENCE, create_plan, note, request},
     language::execute,
+    metrics::{free_address, wait_for_figure},
     raw::{self, GRPC},
 };
 
@@ -459,6 +460,75 @@ async fn strangers_cost_little_where_callers_are_asked_who_they_are() {
     }
     a_good_client_is_answered(&daemon).await;
     assert_small(&daemon, before);
+}
+
+/// Whether a connection stands that is served: it is answered with settings of HTTP/2.
+async fn is_served(socket: &mut TcpStream) -> bool {
+    let mut byte = [0];
+    socket.write_all(BEGINNING).await.is_ok()
+        && matches!(timeout(PATIENCE, socket.read(&mut byte)).await, Ok(Ok(1)))
+}
+
+#[tokio::test]
+async fn one_address_has_a_bounded_number_of_connections_and_leaves_the_rest_to_others() {
+    const ITS: usize = 4;
+    let metrics = free_address();
+    let arguments = [
+        "--max-connections-per-address",
+        &ITS.to_string(),
+        "--metrics-listen",
+        &metrics.to_string(),
+    ];
+    let (_dir, daemon) = serving_with(&arguments).await;
+    let mut held = Vec::new();
+    for _ in 0..ITS {
+        let mut socket = raw::socket_from("127.0.0.2", &daemon)
+            .await
+            .expect("connected");
+        assert!(is_served(&mut socket).await, "one that it may have");
+        held.push(socket);
+    }
+    let (mut served, mut refused) = (0, 0);
+    for _ in 0..50 {
+        // The system may say that it was refused before anything is sent.
+        let socket = raw::socket_from("127.0.0.2", &daemon).await.ok();
+        let is_served = match socket {
+            Some(mut socket) => is_served(&mut socket).await,
+            None => false,
+        };
+        served += usize::from(is_served);
+        refused += usize::from(!is_served);
+    }
+    assert_eq!((served, refused), (0, 50));
+    // Those that it has are left alone, and others have theirs.
+    for socket in &mut held {
+        socket
+            .write_all(&frame(6, 0, 0, b"are you?"))
+            .await
+            .expect("open");
+    }
+    let mut other = raw::socket_from("127.0.0.3", &daemon)
+        .await
+        .expect("connected");
+    assert!(is_served(&mut other).await, "another address");
+    a_good_client_is_answered(&daemon).await;
+    let counted = wait_for_figure(metrics, "strata_connections_refused_total", |it| it >= 50.0);
+    counted.await;
+    let log = daemon.log();
+    assert_eq!(log.matches("127.0.0.2").count(), 1, "{log}");
+    // When one has ended, it may have another.
+    held.pop();
+    let another = async {
+        loop {
+            if let Ok(mut socket) = raw::socket_from("127.0.0.2", &daemon).await
+                && is_served(&mut socket).await
+            {
+                return;
+            }
+            tokio::time::sleep(crate::daemon::POLL_INTERVAL).await;
+        }
+    };
+    timeout(PATIENCE, another).await.expect("in its place");
 }
 
 /// Nobody knows who asks after health, so that must not keep a place from those who are known.

@@ -1,6 +1,8 @@
 //! Who calls: where that must be known, nothing is answered before it is, but for health. The calls are
 //! those of the descriptors, so that one which is added is asked as well.
 
+use bytes::Bytes;
+use h2::client::SendRequest;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use strata::{
@@ -11,12 +13,15 @@ use strata::{
     },
 };
 use tempfile::{TempDir, tempdir};
+use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb;
+use tonic_types::StatusExt as _;
 
 use crate::{
     daemon::{AccessFile, Daemon, bearing, create_plan, request},
+    issuer,
     language::{reading, refused},
     raw::{self, GRPC, WEB},
 };
@@ -112,7 +117,7 @@ async fn nothing_is_answered_before_it_is_known_who_calls() {
 
 #[tokio::test]
 async fn credentials_that_name_nobody_open_nothing() {
-    let (_dir, daemon, token) = asking().await;
+    let (_dir, daemon, token) = asking_with(&["--failed-credentials-per-minute", "0"]).await;
     let connection = raw::connect(&daemon).await;
     let unknown = Token::random().expect("random bytes");
     let unknown = format!("Bearer {}", unknown.reveal());
@@ -160,6 +165,123 @@ async fn whoever_is_known_gets_answers_and_only_then() {
     let mut known = PlanServiceClient::with_interceptor(daemon.channel(), bearing(&token));
     let answer = known.execute(request("growth", "one", create_plan())).await;
     assert_eq!(answer.expect("recorded").into_inner().revision, 1);
+}
+
+const GET_STATUS: &str = "/strata.v1.AdminService/GetStatus";
+/// How often an address may try in vain in the tests of that.
+const IN_VAIN: usize = 5;
+
+/// The reason for which a call with a token is refused; nothing: it is answered.
+async fn refused_for(connection: &SendRequest<Bytes>, token: &str) -> String {
+    let bearer = format!("Bearer {token}");
+    let shown: &[&str] = if token.is_empty() { &[] } else { &[&bearer] };
+    let (head, connection) = (raw::head(GET_STATUS, GRPC, shown), connection.clone());
+    let (answer, mut message) = {
+        let mut sender = connection.ready().await.expect("ready");
+        sender.send_request(head, false).expect("sent")
+    };
+    // An empty message; it may be too late for it.
+    message.send_data(Bytes::from_static(&[0; 5]), true).ok();
+    let status = raw::status_of(answer).await;
+    status.map_or_else(String::new, |status| reading(&status).reason)
+}
+
+fn unknown_token() -> String {
+    let token = Token::random().expect("random bytes");
+    token.reveal().to_string()
+}
+
+#[tokio::test]
+async fn credentials_that_name_nobody_are_bounded_by_address_and_keep_out_no_good_ones() {
+    let limits = ["--failed-credentials-per-minute", "1"];
+    let burst = IN_VAIN.to_string();
+    let limits = [&limits[..], &["--failed-credentials-burst", &burst]].concat();
+    let (_dir, daemon, token) = asking_with(&limits).await;
+    let connection = raw::connect_from("127.0.0.2", &daemon).await;
+    for _ in 0..IN_VAIN {
+        let refused = refused_for(&connection, &unknown_token()).await;
+        assert_eq!(refused, "CREDENTIALS_INVALID");
+    }
+    // From then on what is tried in vain is refused for that, over whatever connection it comes.
+    let another = raw::connect_from("127.0.0.2", &daemon).await;
+    for connection in [&connection, &another] {
+        for bad in [&unknown_token(), "strata_x", "a.b.c"] {
+            assert_eq!(refused_for(connection, bad).await, "RATE_LIMIT", "{bad}");
+        }
+        // Who shows nothing has tried nothing, and who is known is let in.
+        let refused = refused_for(connection, "").await;
+        assert_eq!(refused, "CREDENTIALS_REQUIRED");
+        assert_eq!(refused_for(connection, &token).await, "");
+    }
+    // Others have theirs.
+    let other = raw::connect_from("127.0.0.3", &daemon).await;
+    let refused = refused_for(&other, &unknown_token()).await;
+    assert_eq!(refused, "CREDENTIALS_INVALID");
+
+    let bearer = format!("Bearer {}", unknown_token());
+    let head = raw::head(GET_STATUS, GRPC, &[&bearer]);
+    let status = raw::status_of_head(&connection, head).await;
+    let details = status.expect("a refusal").get_error_details();
+    let retry = details.retry_info().and_then(|info| info.retry_delay);
+    assert!(retry.expect("when to try again").as_secs() <= 60);
+    let quota = details.quota_failure().expect("a quota");
+    assert_eq!(quota.violations[0].subject, "address:127.0.0.2");
+}
+
+#[tokio::test]
+async fn a_good_jwt_opens_where_too_many_bad_ones_come_from() {
+    let dir = tempdir().expect("a directory");
+    let arguments = issuer::arguments(&issuer::keys_in(dir.path()));
+    let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    arguments.extend(["--failed-credentials-per-minute", "1"]);
+    let daemon = Daemon::start_with(&dir.path().join("data"), &arguments).await;
+    let connection = raw::connect_from("127.0.0.2", &daemon).await;
+    // What a planner may not do, it is told when it is known who it is.
+    let known = "NOT_PERMITTED";
+    let before = issuer::token(issuer::KEY, 0);
+    assert_eq!(refused_for(&connection, &before).await, known);
+    let (signed, _) = before.rsplit_once('.').expect("a signature");
+    let forged = format!("{signed}.{}", "A".repeat(86));
+    let refused = refused_for(&connection, &forged).await;
+    assert_eq!(refused, "CREDENTIALS_INVALID");
+    for bad in [&forged, &issuer::token("another", 1)] {
+        assert_eq!(refused_for(&connection, bad).await, "RATE_LIMIT");
+    }
+    for number in 0..3 {
+        let good = issuer::token(issuer::KEY, number);
+        assert_eq!(refused_for(&connection, &good).await, known, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_answer_holds_up_few_who_name_its_keys_and_nobody_else() {
+    const CALLS: usize = 200;
+    const WAITING: usize = 64;
+    let dir = tempdir().expect("a directory");
+    let access = AccessFile::new(dir.path());
+    let token = access.grant("ops", "operator", "*");
+    let unknown = issuer::token("unknown", 0);
+    let stalled = issuer::Stalled::start();
+    let arguments = [access.arguments(), issuer::arguments(&stalled.url).to_vec()].concat();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let daemon = Daemon::start_with(&dir.path().join("data"), &arguments).await;
+    let connection = raw::connect_from("127.0.0.2", &daemon).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..CALLS {
+        let (connection, token) = (connection.clone(), unknown.clone());
+        calls.spawn(async move { refused_for(&connection, &token).await });
+    }
+    for _ in WAITING..CALLS {
+        let refused = calls.join_next().await.expect("a call").expect("ended");
+        assert_eq!(refused, "OVERLOADED");
+    }
+    assert_eq!(refused_for(&connection, &token).await, "", "a good token");
+    // Those who wait are told when the fetch has ended, and it was one for all.
+    while let Some(refused) = calls.join_next().await {
+        let reason = refused.expect("ended");
+        assert!(["CREDENTIALS_INVALID", "RATE_LIMIT"].contains(&&*reason));
+    }
+    assert_eq!(stalled.asked(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Certificates for tests: authorities, the daemon's own, those of clients, and such as have expired.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -84,13 +84,21 @@ impl Pair {
     /// Writes both where a daemon looks for them.
     pub(crate) fn write(&self, dir: &Path) {
         fs::write(dir.join("tls.crt"), &self.certificate).expect("a file");
-        fs::write(dir.join("tls.key"), &self.key).expect("a file");
+        write_secret(&dir.join("tls.key"), &self.key);
     }
 
     /// For a client that shows it.
     pub(crate) fn identity(&self) -> Identity {
         Identity::from_pem(&self.certificate, &self.key)
     }
+}
+
+/// Writes a file that nobody else may read.
+pub(crate) fn write_secret(path: &Path, text: &str) {
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = file.open(path).expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
 }
 
 /// The arguments of a daemon whose certificate was written to this directory.

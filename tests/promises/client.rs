@@ -22,7 +22,10 @@ use strata::{
 use tempfile::{TempDir, tempdir};
 use tokio::{net::TcpListener, time::timeout};
 
-use crate::daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request};
+use crate::{
+    certificates::write_secret,
+    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
+};
 
 /// A real history of 40 requests.
 const HISTORY: &str = concat!(
@@ -361,13 +364,10 @@ fn make_certificates(dir: &Path) {
     let server = server
         .signed_by(&server_key, &issuer)
         .expect("a certificate");
-    for (name, text) in [
-        ("ca.pem", certificate.pem()),
-        ("server.pem", server.pem()),
-        ("server.key", server_key.serialize_pem()),
-    ] {
+    for (name, text) in [("ca.pem", certificate.pem()), ("server.pem", server.pem())] {
         fs::write(dir.join(name), text).expect("written");
     }
+    write_secret(&dir.join("server.key"), &server_key.serialize_pem());
 }
 
 #[track_caller]

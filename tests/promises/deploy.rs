@@ -14,6 +14,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::tempdir;
 
 use crate::{
+    certificates::write_secret,
     daemon::{Daemon, PATIENCE, create_plan, request, serve_arguments},
     language::execute,
     metrics::free_address,
@@ -149,19 +150,23 @@ async fn start_by(configuration: &str, paths: &[&str]) -> (Daemon, tempfile::Tem
         path
     };
     let names = vec!["localhost".to_owned()];
+    // Where they are for others, it is by the word of the file.
+    let mut metrics = free_address();
+    if configuration.contains("metrics_listen = \"0.0.0.0:") {
+        metrics.set_ip([0, 0, 0, 0].into());
+    }
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a pair");
+    let key = dir.path().join("tls.key");
+    write_secret(&key, &signing_key.serialize_pem());
     let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
     command
         .args(["serve", "--config"])
         .arg(file("strata.toml", configuration))
         .env("STRATA_LISTEN", "0.0.0.0:0")
         .env("STRATA_DATA_DIR", dir.path().join("data"))
-        .env("STRATA_METRICS_LISTEN", free_address().to_string())
+        .env("STRATA_METRICS_LISTEN", metrics.to_string())
         .env("STRATA_TLS_CERT_FILE", file("tls.crt", &cert.pem()))
-        .env(
-            "STRATA_TLS_KEY_FILE",
-            file("tls.key", &signing_key.serialize_pem()),
-        )
+        .env("STRATA_TLS_KEY_FILE", key)
         .env("STRATA_ACCESS_FILE", file("access.toml", ""));
     (Daemon::spawn(command).await, dir)
 }

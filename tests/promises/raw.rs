@@ -1,10 +1,12 @@
 //! Calls as bytes and headers, for what no client of gRPC would send.
 
+use std::io;
+
 use bytes::Bytes;
 use h2::client::{self, ResponseFuture, SendRequest};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tonic::{
@@ -31,6 +33,22 @@ pub(crate) async fn connect_with(daemon: &Daemon, builder: &client::Builder) -> 
         .expect("connected");
     let (sender, connection) = builder.handshake(socket).await.expect("HTTP/2");
     // It ends with the daemon, or when the daemon has had enough.
+    tokio::spawn(async move { connection.await.ok() });
+    sender
+}
+
+/// A connection from an address of this machine.
+pub(crate) async fn socket_from(address: &str, daemon: &Daemon) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(format!("{address}:0").parse().expect("an address"))?;
+    let daemon = daemon.address().parse().expect("an address");
+    socket.connect(daemon).await
+}
+
+/// One over HTTP/2.
+pub(crate) async fn connect_from(address: &str, daemon: &Daemon) -> SendRequest<Bytes> {
+    let socket = socket_from(address, daemon).await.expect("connected");
+    let (sender, connection) = client::handshake(socket).await.expect("HTTP/2");
     tokio::spawn(async move { connection.await.ok() });
     sender
 }

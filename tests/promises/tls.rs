@@ -2,8 +2,8 @@
 //! certificates of their own, and no reach from elsewhere without protection.
 
 use std::{
-    fs::{self, rename},
-    os::unix::fs::symlink,
+    fs::{self, Permissions, rename},
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -21,9 +21,10 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    certificates::{Authority, tls_arguments},
+    certificates::{Authority, tls_arguments, write_secret},
     daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, create_plan, request},
     language::refused,
+    metrics::free_address,
 };
 
 const ANA: &str = "spiffe://example.org/ana";
@@ -197,6 +198,43 @@ async fn what_is_not_whole_is_logged_once_and_the_old_certificate_stays() {
     assert_eq!(daemon.log().matches(staying).count(), 3, "{}", daemon.log());
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("its owner may");
+}
+
+#[tokio::test]
+async fn a_key_that_others_can_read_is_refused_at_the_start_with_what_to_do() {
+    let dir = tempdir().expect("a directory");
+    Authority::new().server().write(dir.path());
+    let key = dir.path().join("tls.key");
+    let data = dir.path().join("data");
+    let tls = tls_arguments(dir.path());
+    let tls: Vec<_> = tls.iter().map(String::as_str).collect();
+    for mode in [0o604, 0o644, 0o660] {
+        set_mode(&key, mode);
+        let ended = ended(&data, &tls).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success(), "{mode:o}: {said}");
+        for word in ["tls.key", "0600", "0640", &format!("mode {mode:04o}")] {
+            assert!(said.contains(word), "{mode:o}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_that_others_can_read_is_not_taken_until_they_cannot() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (dir, daemon) = over_tls(&old).await;
+    let key = dir.path().join("tls.key");
+    set_mode(&key, 0o644);
+    until_logged(&daemon, "a private key that others can read").await;
+    new.server().write(dir.path());
+    set_mode(&key, 0o644);
+    assert!(answers(&daemon, &old.trusted()).await, "the old one serves");
+    set_mode(&key, 0o600);
+    until_answered(&daemon, &new.trusted()).await;
+}
+
 #[tokio::test]
 async fn a_client_is_the_principal_that_its_certificate_names() {
     for client_auth in ["optional", "required"] {
@@ -304,12 +342,40 @@ async fn from_elsewhere_nobody_is_served_without_protection_unless_told_so_in_so
 }
 
 #[tokio::test]
+async fn from_elsewhere_nobody_gets_the_metrics_unless_told_so_in_so_many_words() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    for address in ["0.0.0.0:7422", "[::]:7422", "203.0.113.7:7422"] {
+        let metrics = ["--listen", "127.0.0.1:0", "--metrics-listen", address];
+        let ended = ended(&data, &metrics).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(64), "{address}: {said}");
+        for word in ["metrics_listen", "insecure_metrics_for_others", "loopback"] {
+            assert!(said.contains(word), "{address}: {said}");
+        }
+        assert!(!data.exists(), "nothing was begun");
+    }
+    let mut address = free_address();
+    address.set_ip([0, 0, 0, 0].into());
+    let address = address.to_string();
+    let told = [
+        "--metrics-listen",
+        &address,
+        "--insecure-metrics-for-others",
+    ];
+    Daemon::start_with(&data, &told).await.stop().await;
+}
+
+#[tokio::test]
 async fn half_an_identity_or_a_file_that_is_none_is_said_at_the_start() {
     let dir = tempdir().expect("a directory");
     Authority::new().server().write(dir.path());
     let data = dir.path().join("data");
     let tls = tls_arguments(dir.path());
     let (cert, key) = (tls[1].as_str(), tls[3].as_str());
+    let secret_cert = dir.path().join("secret.crt");
+    write_secret(&secret_cert, &fs::read_to_string(cert).expect("a file"));
+    let secret_cert = secret_cert.to_str().expect("UTF-8");
     for (arguments, expected) in [
         (vec!["--tls-cert-file", cert], "tls_key_file"),
         (vec!["--tls-key-file", key], "tls_cert_file"),
@@ -330,7 +396,7 @@ async fn half_an_identity_or_a_file_that_is_none_is_said_at_the_start() {
             "holds no certificate",
         ),
         (
-            vec!["--tls-cert-file", cert, "--tls-key-file", cert],
+            vec!["--tls-cert-file", cert, "--tls-key-file", secret_cert],
             "holds no private key",
         ),
         (

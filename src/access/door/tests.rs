@@ -77,6 +77,7 @@ impl Fixture {
         let shown = Credentials {
             bearer: Some(token),
             certificate: None,
+            ..Credentials::default()
         };
         self.access.authenticate(shown).await
     }
@@ -85,6 +86,7 @@ impl Fixture {
         let shown = Credentials {
             bearer: None,
             certificate: Some(names),
+            ..Credentials::default()
         };
         self.access.authenticate(shown).await
     }
@@ -140,6 +142,7 @@ async fn a_daemon_that_is_told_of_nobody_asks_nobody() {
         let shown = Credentials {
             bearer: Some("strata_nonsense"),
             certificate: None,
+            ..Credentials::default()
         };
         for shown in [shown, Credentials::default()] {
             assert_eq!(access.authenticate(shown).await, Ok(Principal::anonymous()));
@@ -227,6 +230,7 @@ async fn a_daemon_without_an_issuer_takes_no_signed_tokens() {
     let shown = Credentials {
         bearer: Some(&token),
         certificate: None,
+        ..Credentials::default()
     };
     let refused = access.expect("right").authenticate(shown).await;
     assert_eq!(refused, Err(Rejected::NoIssuer));
@@ -282,6 +286,7 @@ async fn of_a_token_and_a_certificate_the_token_decides() {
     let both = |token| Credentials {
         bearer: Some(token),
         certificate: Some(&robot),
+        ..Credentials::default()
     };
     let ana = fixture
         .access
@@ -312,6 +317,7 @@ async fn a_token_that_is_revoked_is_worthless_without_a_restart() {
     let shown = Credentials {
         bearer: Some(token.reveal()),
         certificate: None,
+        ..Credentials::default()
     };
     assert!(access.authenticate(shown).await.is_ok());
     fs::write(&file, principal).expect("written");
@@ -332,6 +338,7 @@ async fn nothing_that_can_be_shown_holds_a_credential() {
         let shown = Credentials {
             bearer: Some(token),
             certificate: None,
+            ..Credentials::default()
         };
         let verdict = fixture.access.authenticate(shown).await;
         write!(said, "{shown:?} {verdict:?} ").ok();

@@ -1,5 +1,5 @@
 //! Who signs tokens for callers: its keys as they are now, and what they have verified. A thread of its
-//! own fetches keys; whoever calls with a key that is not known yet waits for it.
+//! own fetches keys; whoever calls with a key that is not known yet waits for it, as far as there is room.
 
 use std::{
     fmt, io,
@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
     Refused, Settings, Source, Verified,
@@ -40,6 +40,10 @@ const PACE: Pace = Pace {
     timeout: Duration::from_secs(10),
 };
 
+/// How many callers may wait for keys at once: those of a busy moment after the issuer changed its key.
+/// Whoever comes then is told to try again, and holds nothing meanwhile.
+const WAITING_MAX: usize = 64;
+
 /// How many verified tokens are remembered: the callers of some minutes.
 const VERIFIED_MAX: usize = 10_000;
 
@@ -48,6 +52,9 @@ const VERIFIED_MAX: usize = 10_000;
 pub struct Provider {
     settings: Settings,
     keys: Keys,
+    /// The turn to verify a token that comes from where too many were refused: one at a time, so that
+    /// whoever sends them takes one processor at most, and a good one among them has its turn soon.
+    doubtful: Semaphore,
 }
 
 #[derive(Debug)]
@@ -68,6 +75,8 @@ struct Fetched {
     shared: Arc<Shared>,
     /// Asks the thread to fetch. Dropped, it ends the thread.
     asks: mpsc::SyncSender<()>,
+    /// Places to wait for a fetch.
+    waiting: Semaphore,
 }
 
 #[derive(Debug)]
@@ -108,14 +117,29 @@ impl Provider {
                 Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
             }
         };
-        Ok(Self { settings, keys })
+        Ok(Self {
+            settings,
+            keys,
+            doubtful: Semaphore::new(1),
+        })
     }
 
     /// Verifies a token now. Waits for keys only where it names one that is not known, seconds at most.
-    pub async fn verify(&self, token: &str, now_seconds: u64) -> Result<Arc<Verified>, Refused> {
-        match self.verify_with_keys_at_hand(token, now_seconds) {
-            Err(Refused::UnknownKey) if self.fetch_again().await => {
-                self.verify_with_keys_at_hand(token, now_seconds)
+    /// One that is doubtful waits for nothing.
+    pub async fn verify(
+        &self,
+        token: &str,
+        is_doubtful: bool,
+        now_seconds: u64,
+    ) -> Result<Arc<Verified>, Refused> {
+        match self.verify_with_keys_at_hand(token, is_doubtful, now_seconds) {
+            Err(Refused::UnknownKey) if is_doubtful => {
+                self.ask_for_keys();
+                Err(Refused::UnknownKey)
+            }
+            Err(Refused::UnknownKey) => {
+                self.fetch_again().await?;
+                self.verify_with_keys_at_hand(token, is_doubtful, now_seconds)
             }
             verdict => verdict,
         }
@@ -124,6 +148,7 @@ impl Provider {
     fn verify_with_keys_at_hand(
         &self,
         token: &str,
+        is_doubtful: bool,
         now_seconds: u64,
     ) -> Result<Arc<Verified>, Refused> {
         let keys = match &self.keys {
@@ -139,16 +164,26 @@ impl Provider {
             keys.verified.remove(&hash);
             return Err(Refused::Expired);
         }
+        let turn = is_doubtful.then(|| self.doubtful.try_acquire());
+        let _turn = turn.transpose().map_err(|_| Refused::Doubtful)?;
         let verified = Arc::new(verify(token, &keys.set, &self.settings, now_seconds)?);
         keys.verified.insert(hash, Arc::clone(&verified));
         Ok(verified)
     }
 
-    /// Waits until keys were fetched after this was called; whether they were.
-    async fn fetch_again(&self) -> bool {
+    /// Has keys be fetched, if that is due.
+    fn ask_for_keys(&self) {
+        match &self.keys {
+            Keys::InFile(_) => {}
+            Keys::Fetched(fetched) => _ = fetched.ask(),
+        }
+    }
+
+    /// Waits until a fetch has ended after this was called, if there is one and room to wait for it.
+    async fn fetch_again(&self) -> Result<(), Refused> {
         match &self.keys {
             // It is looked at every second anyway.
-            Keys::InFile(_) => false,
+            Keys::InFile(_) => Err(Refused::UnknownKey),
             Keys::Fetched(fetched) => fetched.again().await,
         }
     }
@@ -186,24 +221,41 @@ impl Fetched {
         thread::Builder::new()
             .name("access-keys".to_owned())
             .spawn(move || of_thread.run(&asked))?;
-        Ok(Self { shared, asks })
+        Ok(Self {
+            shared,
+            asks,
+            waiting: Semaphore::new(WAITING_MAX),
+        })
     }
 
-    async fn again(&self) -> bool {
-        let mut rounds = self.shared.rounds.subscribe();
-        {
-            let mut state = self.shared.state();
-            if !state.is_under_way {
-                if state.ended.elapsed() < self.shared.pace.ask {
-                    return false;
-                }
-                state.is_under_way = true;
-                // There is room, for whoever asked before is answered; and the thread lives.
-                self.asks.try_send(()).ok();
+    /// Begins a fetch if one is due; whether one is under way.
+    fn ask(&self) -> bool {
+        let mut state = self.shared.state();
+        if !state.is_under_way {
+            if state.ended.elapsed() < self.shared.pace.ask {
+                return false;
             }
+            state.is_under_way = true;
+            // There is room, for whoever asked before is answered; and the thread lives.
+            self.asks.try_send(()).ok();
         }
+        true
+    }
+
+    async fn again(&self) -> Result<(), Refused> {
+        let mut rounds = self.shared.rounds.subscribe();
+        if !self.ask() {
+            return Err(Refused::UnknownKey);
+        }
+        let _place = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| Refused::KeysAwaited)?;
         let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
-        matches!(ended.await, Ok(Ok(())))
+        match ended.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Refused::UnknownKey),
+        }
     }
 }
 

@@ -1,26 +1,26 @@
 //! Who calls just now, and how much each of them does.
 
 use std::{
-    collections::HashMap,
     num::NonZeroU32,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use governor::{
-    DefaultDirectRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-};
+use governor::Quota;
 
 use super::Limits;
-use crate::{access::ANONYMOUS, rpc::call::Pace};
+use crate::{
+    access::ANONYMOUS,
+    gateway::known::{Known, Rate},
+    rpc::call::Pace,
+};
 
-/// With so many callers known, those that are at rest are forgotten; and again when as many more are
-/// known as stayed.
-const KNOWN_MIN: usize = 1_024;
+/// What those are called together who are more than can be known one by one. Nobody is: it is no name
+/// of a principal.
+const OTHERS: &str = "";
 
 /// The callers.
 pub(super) struct Callers {
@@ -28,13 +28,7 @@ pub(super) struct Callers {
     pub(super) limits: Limits,
     /// Whoever calls a daemon that does not ask.
     anonymous: Arc<Caller>,
-    known: RwLock<Known>,
-}
-
-struct Known {
-    by_name: HashMap<Arc<str>, Arc<Caller>>,
-    /// With how many of them those at rest are forgotten.
-    forget_at: usize,
+    known: Known<Arc<str>, Caller>,
 }
 
 /// What one caller does.
@@ -46,19 +40,14 @@ pub(super) struct Caller {
     pub(super) watches: Arc<AtomicUsize>,
     /// What its streams take the right to a request from; nothing: they may take any number.
     pub(super) pace: Option<Pace>,
-    rate: Option<Arc<DefaultDirectRateLimiter>>,
-    /// How many calls it may send at once after a rest.
-    burst: NonZeroU32,
+    rate: Option<Arc<Rate>>,
 }
 
 impl Callers {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             anonymous: Arc::new(Caller::new(ANONYMOUS.into(), &limits)),
-            known: RwLock::new(Known {
-                by_name: HashMap::new(),
-                forget_at: KNOWN_MIN,
-            }),
+            known: Known::new(Caller::new(OTHERS.into(), &limits), Caller::is_at_rest),
             limits,
         }
     }
@@ -70,77 +59,47 @@ impl Callers {
 
     /// The caller of a name.
     pub(super) fn of(&self, name: &Arc<str>) -> Arc<Caller> {
-        // Nothing panics while it is held.
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(caller) = known.by_name.get(name) {
-            return caller.clone();
-        }
-        drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.by_name.len() >= known.forget_at {
-            known.by_name.retain(|_, caller| !caller.is_at_rest());
-            known.forget_at = (2 * known.by_name.len()).max(KNOWN_MIN);
-        }
-        let caller = known.by_name.entry(name.clone());
-        let new = || Arc::new(Caller::new(name.clone(), &self.limits));
-        caller.or_insert_with(new).clone()
+        let new = || Caller::new(name.clone(), &self.limits);
+        self.known.of(name, new)
     }
 }
 
 #[cfg(test)]
 impl Callers {
     pub(super) fn known_count(&self) -> usize {
-        self.known.read().expect("nothing panicked").by_name.len()
+        self.known.count()
     }
 }
 
 impl Caller {
     fn new(name: Arc<str>, limits: &Limits) -> Self {
         let per_second = NonZeroU32::new(limits.calls_per_second);
-        let burst = NonZeroU32::new(limits.calls_burst).or(per_second);
-        let burst = burst.unwrap_or(NonZeroU32::MIN);
         let rate = per_second.map(|per_second| {
-            Arc::new(RateLimiter::direct(
-                Quota::per_second(per_second).allow_burst(burst),
-            ))
+            let quota = Quota::per_second(per_second);
+            Arc::new(Rate::new(quota, limits.calls_burst))
         });
         let pace = rate
             .clone()
-            .map(|rate| -> Pace { Arc::new(move || wait_of(&rate)) });
+            .map(|rate| -> Pace { Arc::new(move || rate.wait()) });
         Self {
             name,
             under_way: Arc::default(),
             watches: Arc::default(),
             pace,
             rate,
-            burst,
         }
     }
 
     /// Takes the right to one call, or says how long until there is one.
     pub(super) fn rate_wait(&self) -> Option<Duration> {
-        wait_of(self.rate.as_deref()?)
+        self.rate.as_ref()?.wait()
     }
 
-    /// Whether nothing would change if it were forgotten: nobody is about to call, all calls have ended,
-    /// and its rate is whole again. Asked of one that is forgotten then: the answer uses the rate up.
-    fn is_at_rest(self: &Arc<Self>) -> bool {
+    /// Whether nothing would change if it were forgotten: all calls have ended, and its rate is whole.
+    fn is_at_rest(&self) -> bool {
         let ended = |count: &AtomicUsize| count.load(Ordering::Acquire) == 0;
-        Arc::strong_count(self) == 1
-            && ended(&self.under_way)
+        ended(&self.under_way)
             && ended(&self.watches)
-            && self.is_rested()
+            && self.rate.as_ref().is_none_or(|rate| rate.is_whole())
     }
-
-    fn is_rested(&self) -> bool {
-        let whole =
-            |rate: &Arc<DefaultDirectRateLimiter>| matches!(rate.check_n(self.burst), Ok(Ok(())));
-        self.rate.as_ref().is_none_or(whole)
-    }
-}
-
-/// Takes the right to one call, or says how long until there is one.
-fn wait_of(rate: &DefaultDirectRateLimiter) -> Option<Duration> {
-    let refused = rate.check().err()?;
-    Some(refused.wait_time_from(DefaultClock::default().now()))
 }

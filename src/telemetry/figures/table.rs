@@ -45,7 +45,7 @@ const GROUP_COMMITS: [f64; 11] = [
 ];
 
 /// All figures, in the order in which they are told of.
-pub static FIGURES: [Figure; 36] = [
+pub static FIGURES: [Figure; 37] = [
     counter(
         "strata_calls_total",
         &["rpc", "code"],
@@ -81,6 +81,11 @@ pub static FIGURES: [Figure; 36] = [
         "Questions that take long and had their turn",
     ),
     gauge("strata_connections", &[], None, "Connections that are open"),
+    counter(
+        "strata_connections_refused_total",
+        &[],
+        "Connections that were refused because their address had as many as it may",
+    ),
     gauge(
         "strata_tls_certificate_expires_timestamp_seconds",
         &[],

@@ -104,7 +104,7 @@ async fn the_first_caller_waits_for_the_keys_and_the_next_ones_do_not() {
     let token = first().token(&claims());
     for _ in 0..3 {
         let verified = provider
-            .verify(&token, NOW_SECONDS)
+            .verify(&token, false, NOW_SECONDS)
             .await
             .expect("a good token");
         assert_eq!(&*verified.name, "ana");
@@ -117,13 +117,13 @@ async fn a_token_of_a_new_key_is_believed_at_once() {
     let issuer = Issuer::start(&set_of(&[&first()]));
     let provider = provider(&issuer, Duration::ZERO);
     let old = first().token(&claims());
-    assert!(provider.verify(&old, NOW_SECONDS).await.is_ok());
+    assert!(provider.verify(&old, false, NOW_SECONDS).await.is_ok());
     // When the issuer changes its key.
     issuer.says(&set_of(&[&second()]));
     // Then tokens of the new one are believed, and those of the old one no longer, seen before or not.
     let new = second().token(&claims());
-    assert!(provider.verify(&new, NOW_SECONDS).await.is_ok());
-    let verdict = provider.verify(&old, NOW_SECONDS).await;
+    assert!(provider.verify(&new, false, NOW_SECONDS).await.is_ok());
+    let verdict = provider.verify(&old, false, NOW_SECONDS).await;
     assert_eq!(verdict.err(), Some(Refused::UnknownKey));
 }
 
@@ -133,7 +133,7 @@ async fn keys_that_are_not_known_lead_to_no_more_fetches_than_the_pace_allows() 
     let provider = provider(&issuer, Duration::from_secs(3_600));
     for _ in 0..100 {
         let verdict = provider
-            .verify(&second().token(&claims()), NOW_SECONDS)
+            .verify(&second().token(&claims()), false, NOW_SECONDS)
             .await;
         assert_eq!(verdict.err(), Some(Refused::UnknownKey));
     }
@@ -149,7 +149,7 @@ async fn callers_who_wait_at_once_wait_for_one_fetch() {
             let provider = Arc::clone(&provider);
             tokio::spawn(async move {
                 provider
-                    .verify(&first().token(&claims()), NOW_SECONDS)
+                    .verify(&first().token(&claims()), false, NOW_SECONDS)
                     .await
                     .is_ok()
             })
@@ -162,11 +162,92 @@ async fn callers_who_wait_at_once_wait_for_one_fetch() {
 }
 
 #[tokio::test]
+async fn a_doubtful_token_has_a_turn_of_its_own_and_waits_for_no_keys() {
+    let issuer = Issuer::start(&set_of(&[&first()]));
+    let provider = provider(&issuer, Duration::ZERO);
+    let seen = first().token(&claims());
+    let verify = async |token: &str| provider.verify(token, true, NOW_SECONDS).await;
+    assert!(provider.verify(&seen, false, NOW_SECONDS).await.is_ok());
+
+    let mut claims = claims();
+    claims["jti"] = "another".into();
+    let unseen = first().token(&claims);
+    {
+        let _turn = provider.doubtful.try_acquire().expect("nobody's turn");
+        assert_eq!(verify(&unseen).await.err(), Some(Refused::Doubtful));
+        assert!(verify(&seen).await.is_ok(), "it was verified before");
+    }
+    assert!(verify(&unseen).await.is_ok(), "its turn has come");
+    // Of a new key it is believed as soon as that was fetched, which it asks for.
+    issuer.says(&set_of(&[&second()]));
+    let new = second().token(&claims);
+    let verdict = verify(&new).await;
+    assert_eq!(verdict.err(), Some(Refused::UnknownKey));
+    let fetched = async {
+        while verify(&new).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let fetched = tokio::time::timeout(Duration::from_secs(60), fetched).await;
+    assert!(fetched.is_ok(), "it is believed");
+}
+
+/// An issuer that takes questions and answers none of them; how many it took.
+fn stalled() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            held.push(stream);
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn no_more_wait_for_keys_than_may_and_the_rest_is_told_at_once() {
+    let (address, asked) = stalled();
+    let hour = Duration::from_secs(3_600);
+    let pace = Pace {
+        every: hour,
+        retry: hour,
+        ask: hour,
+        timeout: Duration::from_secs(2),
+    };
+    let settings = settings(&format!("http://{address}/keys"));
+    let provider = Arc::new(Provider::open_at(settings, pace).expect("a thread"));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..3 * WAITING_MAX {
+        let provider = Arc::clone(&provider);
+        let token = first().token(&claims());
+        calls.spawn(async move { provider.verify(&token, false, NOW_SECONDS).await.err() });
+    }
+    let verdicts = calls.join_all().await;
+    let count = |as_: &Refused| {
+        verdicts
+            .iter()
+            .filter(|it| it.as_ref() == Some(as_))
+            .count()
+    };
+    assert_eq!(count(&Refused::KeysAwaited), 2 * WAITING_MAX);
+    assert_eq!(count(&Refused::UnknownKey), WAITING_MAX);
+    // Then there is room to wait again, and nothing to wait for.
+    let token = first().token(&claims());
+    let verdict = provider.verify(&token, false, NOW_SECONDS).await;
+    assert_eq!(verdict.err(), Some(Refused::UnknownKey));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_fetched_leave_the_old_ones_in_force() {
     let issuer = Issuer::start(&set_of(&[&first()]));
     let provider = provider(&issuer, Duration::ZERO);
     let old = first().token(&claims());
-    assert!(provider.verify(&old, NOW_SECONDS).await.is_ok());
+    assert!(provider.verify(&old, false, NOW_SECONDS).await.is_ok());
     let elsewhere = format!(
         "HTTP/1.1 302 Found\r\nlocation: http://{}/keys\r\ncontent-length: 0\r\n\r\n",
         Issuer::start(&set_of(&[&second()])).address
@@ -184,12 +265,12 @@ async fn keys_that_cannot_be_fetched_leave_the_old_ones_in_force() {
         issuer.says(&broken);
         let asked = issuer.asked();
         let verdict = provider
-            .verify(&second().token(&claims()), NOW_SECONDS)
+            .verify(&second().token(&claims()), false, NOW_SECONDS)
             .await;
         assert_eq!(verdict.err(), Some(Refused::UnknownKey));
         assert!(issuer.asked() > asked, "{broken}");
         let other = first().token(&serde_json::json!({"new": true}));
-        let verdict = provider.verify(&other, NOW_SECONDS).await;
+        let verdict = provider.verify(&other, false, NOW_SECONDS).await;
         assert_eq!(verdict.err(), Some(Refused::Issuer), "{broken}");
     }
 }
@@ -199,12 +280,15 @@ async fn a_token_that_was_verified_is_refused_when_it_expires() {
     let issuer = Issuer::start(&set_of(&[&first()]));
     let provider = provider(&issuer, Duration::ZERO);
     let token = first().token(&claims());
-    let verified = provider.verify(&token, NOW_SECONDS).await.expect("good");
+    let verified = provider
+        .verify(&token, false, NOW_SECONDS)
+        .await
+        .expect("good");
     let ends = verified.until_seconds;
-    assert!(provider.verify(&token, ends - 1).await.is_ok());
+    assert!(provider.verify(&token, false, ends - 1).await.is_ok());
     for now in [ends, ends + 1] {
         assert_eq!(
-            provider.verify(&token, now).await.err(),
+            provider.verify(&token, false, now).await.err(),
             Some(Refused::Expired)
         );
     }
@@ -222,12 +306,12 @@ async fn a_set_in_a_file_is_read_at_the_start_and_must_be_right() {
     let provider = open().expect("right");
     assert!(
         provider
-            .verify(&first().token(&claims()), NOW_SECONDS)
+            .verify(&first().token(&claims()), false, NOW_SECONDS)
             .await
             .is_ok()
     );
     let verdict = provider
-        .verify(&second().token(&claims()), NOW_SECONDS)
+        .verify(&second().token(&claims()), false, NOW_SECONDS)
         .await;
     assert_eq!(verdict.err(), Some(Refused::UnknownKey));
 }
@@ -237,7 +321,10 @@ async fn nothing_that_is_kept_of_a_token_is_shown() {
     let issuer = Issuer::start(&set_of(&[&first()]));
     let provider = provider(&issuer, Duration::ZERO);
     let token = first().token(&claims());
-    provider.verify(&token, NOW_SECONDS).await.expect("good");
+    provider
+        .verify(&token, false, NOW_SECONDS)
+        .await
+        .expect("good");
     let shown = format!("{provider:?}");
     for part in token.split('.') {
         assert!(!shown.contains(part), "{shown}");

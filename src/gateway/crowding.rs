@@ -1,0 +1,141 @@
+//! How many connections each address has, so that one alone cannot take the places of all. Who has as
+//! many as it may is turned away before anything is made for it.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use metrics::counter;
+use tokio::time::Instant;
+
+use crate::gateway::peer::Network;
+
+/// How often it is logged that connections are refused, however many are.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many connections each address has.
+#[derive(Debug)]
+pub(super) struct Crowding {
+    /// How many it may have; 0: any number.
+    max: usize,
+    /// Of those that have any, so there are no more of them than connections.
+    counts: Counts,
+    told_at: Option<Instant>,
+    untold: u64,
+}
+
+type Counts = Arc<Mutex<HashMap<Network, usize>>>;
+
+/// A connection, counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    network: Network,
+    counts: Counts,
+}
+
+impl Crowding {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            counts: Counts::default(),
+            told_at: None,
+            untold: 0,
+        }
+    }
+
+    /// A connection more, if its address may have one.
+    pub(super) fn enter(&mut self, network: Network) -> Option<Counted> {
+        let may_enter = {
+            let mut counts = lock(&self.counts);
+            let count = counts.entry(network).or_default();
+            let may_enter = self.max == 0 || *count < self.max;
+            *count += usize::from(may_enter);
+            may_enter
+        };
+        if may_enter {
+            let counts = self.counts.clone();
+            return Some(Counted { network, counts });
+        }
+        self.refused(network);
+        None
+    }
+
+    fn refused(&mut self, network: Network) {
+        counter!("strata_connections_refused_total").increment(1);
+        self.untold += 1;
+        let is_told = |at: Instant| at.elapsed() < TELL_INTERVAL;
+        if self.told_at.is_some_and(is_told) {
+            return;
+        }
+        tracing::warn!(
+            address = %network,
+            max = self.max,
+            refused = self.untold,
+            "an address has as many connections as it may: more are refused, see \
+             max_connections_per_address"
+        );
+        self.told_at = Some(Instant::now());
+        self.untold = 0;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut count) = lock(&self.counts).entry(self.network) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<Network, usize>> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(address: &str) -> Network {
+        Network::of(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn an_address_has_as_many_connections_as_it_may_and_others_theirs() {
+        let mut crowding = Crowding::new(2);
+        let here = network("203.0.113.7");
+        let first = crowding.enter(here).expect("the first");
+        let _second = crowding.enter(here).expect("the second");
+        assert!(crowding.enter(here).is_none());
+        assert!(crowding.enter(network("203.0.113.8")).is_some());
+        // When one of them has ended.
+        drop(first);
+        assert!(crowding.enter(here).is_some());
+    }
+
+    #[test]
+    fn who_has_a_network_of_ipv6_is_one_and_an_address_of_ipv4_is_itself_however_it_is_written() {
+        let mut crowding = Crowding::new(1);
+        let _held = crowding.enter(network("2001:db8:1:2::3")).expect("one");
+        assert!(crowding.enter(network("2001:db8:1:2:ffff::1")).is_none());
+        assert!(crowding.enter(network("2001:db8:1:3::3")).is_some());
+        let _held = crowding.enter(network("203.0.113.7")).expect("one");
+        assert!(crowding.enter(network("::ffff:203.0.113.7")).is_none());
+        assert!(crowding.enter(network("::ffff:203.0.113.8")).is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_an_address_without_connections() {
+        let mut crowding = Crowding::new(0);
+        let held: Vec<_> = (0..100)
+            .map(|_| crowding.enter(network("::1")).expect("any number"))
+            .collect();
+        assert_eq!(lock(&crowding.counts).len(), 1);
+        drop(held);
+        assert_eq!(lock(&crowding.counts).len(), 0);
+    }
+}
