@@ -27,8 +27,8 @@ pub(super) static KEYS: [Key; 4] = [
         flag: "call-log",
         value_name: "WHICH",
         form: Form::Text,
-        // What is recorded says itself who sent it and when; a line more for each would cost the
-        // most where there is the most to do.
+        // Who watches over a daemon reads its log, and not the record of every plan. What is only read
+        // is far more, and who may read it is settled before.
         meaning: "Which calls have a line in the log, with who called, for which plan, how it ended \
                   and how long it took: none; refused, which are those that were refused or failed, \
                   and what operators change or take; writes, which are those that record as well; \
@@ -108,7 +108,7 @@ fn endpoint(text: &str) -> Result<String, String> {
 impl Default for Seeing {
     fn default() -> Self {
         Self {
-            call_log: CallLog::Refused,
+            call_log: CallLog::Writes,
             slow_call_milliseconds: 1_000,
             otlp_endpoint: String::new(),
             trace_calls_in_a_million: 10_000,
