@@ -331,7 +331,13 @@ impl Builder {
         let authorities = match &self.authority {
             Some(source) => certificates(&source.name(CERTIFICATE), &source.read()?)?,
             // A system without any trusts nobody, which shows when a certificate is to be trusted.
-            None => system_authorities(),
+            None => {
+                let pem = system_authorities_pem();
+                // What is none among them trusts nobody, and takes nothing from the others.
+                CertificateDer::pem_slice_iter(&pem)
+                    .filter_map(Result::ok)
+                    .collect()
+            }
         };
         let Some((certificate, key)) = &self.identity else {
             return Secure::new(authorities, None).map_err(|error| self.cannot_show(&error));
@@ -426,16 +432,24 @@ fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, C
     Ok(found)
 }
 
-fn system_authorities() -> Vec<CertificateDer<'static>> {
+/// What is trusted over TLS elsewhere, in PEM: the authorities in a file, or those that the system trusts.
+pub fn authorities_pem(file: Option<&Path>) -> Result<Vec<u8>, ConnectError> {
+    let Some(path) = file else {
+        return Ok(system_authorities_pem());
+    };
+    let source = Source::File(path.to_owned());
+    let pem = source.read()?;
+    certificates(&source.name(CERTIFICATE), &pem)?;
+    Ok(pem.into_bytes())
+}
+
+fn system_authorities_pem() -> Vec<u8> {
     let read = |path: &Path| fs::read(path).ok();
     let pem = match env::var_os(SYSTEM_AUTHORITIES_VARIABLE) {
         Some(path) => read(Path::new(&path)),
         None => SYSTEM_AUTHORITIES.iter().map(Path::new).find_map(read),
     };
-    let pem = pem.unwrap_or_default();
-    let found = CertificateDer::pem_slice_iter(&pem);
-    // What is none among them trusts nobody, and takes nothing from the others.
-    found.filter_map(Result::ok).collect()
+    pem.unwrap_or_default()
 }
 
 /// What TLS said, below the layers that carry it.
