@@ -33,6 +33,7 @@ mod flips;
 mod founding;
 mod health;
 mod histories;
+mod issuer;
 mod key;
 mod language;
 mod lapses;
