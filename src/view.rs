@@ -36,6 +36,7 @@ mod store;
 mod tests;
 mod tiles;
 pub mod tree;
+pub mod wanted;
 
 use self::{
     directory::{Directory, DirectoryEntry},
