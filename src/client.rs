@@ -45,6 +45,7 @@ pub mod credentials;
 pub mod execute;
 mod pause;
 pub mod refusal;
+mod secure;
 pub mod watch;
 
 /// The connection that the generated clients stand on: each call carries the credentials, and a

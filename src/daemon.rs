@@ -53,7 +53,7 @@ use crate::{
     telemetry::{
         figures::{self, FiguresError},
         filter,
-        otlp::{Otlp, OtlpError},
+        otlp::{self, Otlp, OtlpError},
         process,
     },
     view::{View, ViewError},
@@ -147,8 +147,13 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     let seeing = &config.seeing;
-    let endpoint = (!seeing.otlp_endpoint.is_empty()).then_some(&seeing.otlp_endpoint);
-    let otlp = endpoint.map(|url| Otlp::start(url, seeing.trace_calls_in_a_million));
+    let otlp = (!seeing.otlp_endpoint.is_empty()).then(|| {
+        Otlp::start(otlp::Settings {
+            endpoint: &seeing.otlp_endpoint,
+            ca_file: seeing.otlp_ca_file.as_deref(),
+            traced_of_a_million: seeing.trace_calls_in_a_million,
+        })
+    });
     let otlp = otlp.transpose()?;
     figures::start(config.metrics_listen, otlp.as_ref().map(Otlp::meter))?;
     let calls = noting(&config, otlp.as_ref());

@@ -37,6 +37,7 @@ mod store;
 mod tests;
 mod tiles;
 pub mod tree;
+pub mod wanted;
 
 use self::{
     directory::{Directory, DirectoryEntry},

@@ -31,6 +31,7 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
     keys: Source::Url("https://id.example.org/keys".to_owned()),
+    keys_ca_file: None,
     issuer: "https://id.example.org/".to_owned(),
     audience: "strata".to_owned(),
     leeway_seconds: 60,

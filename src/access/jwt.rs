@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{BadName, Grant, Principal, check_name, pattern::Pattern, rights::Role};
 use crate::client::address::is_loopback;
 
+mod authorities;
 pub mod keys;
 pub mod provider;
 
@@ -21,6 +22,8 @@ use self::keys::KeySet;
 pub struct Settings {
     /// Where its keys are.
     pub keys: Source,
+    /// The authorities that are trusted where keys are fetched, and no others. None: those of Mozilla's list.
+    pub keys_ca_file: Option<PathBuf>,
     /// What `iss` must be.
     pub issuer: String,
     /// What `aud` must hold.

@@ -61,6 +61,14 @@ pub struct Way {
 #[error("{0}{advice}", advice = advice_on(.0))]
 pub struct Unreachable(#[from] ConnectError);
 
+impl Unreachable {
+    /// Whether it may be reached a little later, without anything else being said.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.0.is_passing()
+    }
+}
+
 impl Remote {
     /// Reads a URL with a port; `http://` may be left out.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
@@ -151,9 +159,11 @@ pub fn words(refusal: &Refusal) -> impl fmt::Display {
                 .to_owned()
         }
         Some(ErrorReason::NotPermitted) => roles_for(refusal),
-        // Over TLS 1.3 a certificate is refused only after the handshake.
-        None if refusal.is_broken_connection && refusal.message.contains("alert: Certificate") => {
-            "\nsay who calls: --client-cert-file and --client-key-file".to_owned()
+        // A connection that was made again: the first one is refused while it is made.
+        None if refusal.is_broken_connection
+            && refusal.message.contains("received fatal alert") =>
+        {
+            "\nsee whether --client-cert-file names a certificate that is good now".to_owned()
         }
         // All others say themselves what to do.
         _ => String::new(),
@@ -190,8 +200,10 @@ fn advice_on(error: &ConnectError) -> &'static str {
         ConnectError::Untrusted { .. } => {
             "\nsay --ca-file FILE with the certificate of the authority that signed it"
         }
+        ConnectError::Unnamed { .. } => "\nsay who calls: --client-cert-file and --client-key-file",
         ConnectError::Unrecognized { .. } => {
-            "\nsay who calls: --client-cert-file and --client-key-file"
+            "\nsee whether --client-cert-file names one that is good now, and signed by an authority \
+             that the daemon believes (tls_client_ca_file)"
         }
         ConnectError::Unreachable { .. }
         | ConnectError::NotSecure { .. }

@@ -8,6 +8,8 @@ use http::Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     uri: Uri,
+    /// The same without TLS, for whoever puts in TLS of their own.
+    plain_uri: Uri,
     is_secure: bool,
 }
 
@@ -41,9 +43,11 @@ impl Address {
         } else {
             format!("http://{text}")
         };
-        let uri: Uri = url
-            .parse()
-            .map_err(|error: http::uri::InvalidUri| BadAddress::Syntax(error.to_string()))?;
+        let read = |url: &str| {
+            let uri = url.parse::<Uri>();
+            uri.map_err(|error| BadAddress::Syntax(error.to_string()))
+        };
+        let uri = read(&url)?;
         let path = uri.path_and_query().map_or("", |it| it.as_str());
         if !["", "/"].contains(&path) {
             return Err(BadAddress::Path(path.to_owned()));
@@ -51,13 +55,24 @@ impl Address {
         if uri.port_u16().is_none() {
             return Err(BadAddress::Port);
         }
-        Ok(Self { uri, is_secure })
+        let plain_uri = if is_secure {
+            read(&url.replacen("https", "http", 1))?
+        } else {
+            uri.clone()
+        };
+        Ok(Self {
+            uri,
+            plain_uri,
+            is_secure,
+        })
     }
 
     /// Where services are that are reached without a network.
     pub(super) fn inside() -> Self {
+        let uri = Uri::from_static("http://inside:0");
         Self {
-            uri: Uri::from_static("http://inside:0"),
+            plain_uri: uri.clone(),
+            uri,
             is_secure: false,
         }
     }
@@ -76,6 +91,10 @@ impl Address {
 
     pub(super) fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    pub(super) fn plain_uri(&self) -> &Uri {
+        &self.plain_uri
     }
 }
 

@@ -10,10 +10,13 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{
+    AlertDescription,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use tonic::{
     service::interceptor::InterceptedService,
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, Endpoint},
 };
 
 use super::{
@@ -22,6 +25,7 @@ use super::{
     carrier,
     credentials::{BadToken, Credentials},
     refusal::innermost,
+    secure::Secure,
 };
 
 /// How long a connection may take to be made, with its handshake.
@@ -47,6 +51,9 @@ const SYSTEM_AUTHORITIES: [&str; 4] = [
 /// The variable that names another file of such certificates, as for OpenSSL.
 const SYSTEM_AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
 
+/// What is said of a certificate that stands in no file.
+const CERTIFICATE: &str = "the certificate";
+
 /// A client that is not connected yet.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it connects"]
@@ -59,6 +66,12 @@ pub struct Builder {
     call_timeout: Duration,
     patience: Duration,
     keep_alive: Duration,
+}
+
+/// The way to the daemon.
+enum Way {
+    Plain(Endpoint),
+    Secure(Endpoint, Secure),
 }
 
 /// Something secret or not that was given, or stands in a file.
@@ -89,8 +102,16 @@ pub enum ConnectError {
         /// What is wrong with its certificate.
         reason: String,
     },
-    /// Who answers refuses the client's certificate, or that it has none.
-    #[error("{url} refuses the client's certificate, or asks for one: {reason}")]
+    /// Who answers asks for a certificate, and none was given.
+    #[error("{url} asks for a client's certificate: {reason}")]
+    Unnamed {
+        /// Where.
+        url: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Who answers refuses the client's certificate.
+    #[error("{url} refuses the client's certificate: {reason}")]
     Unrecognized {
         /// Where.
         url: String,
@@ -111,8 +132,8 @@ pub enum ConnectError {
         /// What the system said.
         error: io::Error,
     },
-    /// There is no certificate or key where one was said to be.
-    #[error("{what} is none in PEM: {reason}")]
+    /// There is no certificate or key where one was said to be, or they do not belong together.
+    #[error("{what} is not what it should be in PEM: {reason}")]
     Pem {
         /// What was read.
         what: String,
@@ -137,6 +158,25 @@ pub enum ConnectError {
         /// Where.
         url: String,
     },
+}
+
+impl ConnectError {
+    /// Whether a connection may be made a little later all the same, as to a daemon that starts.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Untrusted { .. }
+            | Self::Unnamed { .. }
+            | Self::Unrecognized { .. }
+            | Self::NotSecure { .. }
+            | Self::Unreadable { .. }
+            | Self::Pem { .. }
+            | Self::Token(_)
+            | Self::InTheClear { .. }
+            | Self::NoTls { .. } => false,
+        }
+    }
 }
 
 impl Builder {
@@ -230,19 +270,27 @@ impl Builder {
 
     /// Connects.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        let (endpoint, credentials) = self.prepare()?;
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| self.cannot_connect(&error))?;
-        Ok(self.client(InterceptedService::new(carrier(channel), credentials)))
+        let (way, credentials) = self.prepare()?;
+        let connected = match way {
+            Way::Plain(endpoint) => endpoint.connect().await,
+            Way::Secure(endpoint, secure) => endpoint.connect_with_connector(secure).await,
+        };
+        let channel = connected.map_err(|error| self.cannot_connect(&error))?;
+        Ok(self.over(channel, credentials))
     }
 
     /// The same, but the connection is made by the first call.
     pub fn connect_lazy(self) -> Result<Client, ConnectError> {
-        let (endpoint, credentials) = self.prepare()?;
-        let channel = endpoint.connect_lazy();
-        Ok(self.client(InterceptedService::new(carrier(channel), credentials)))
+        let (way, credentials) = self.prepare()?;
+        let channel = match way {
+            Way::Plain(endpoint) => endpoint.connect_lazy(),
+            Way::Secure(endpoint, secure) => endpoint.connect_with_connector_lazy(secure),
+        };
+        Ok(self.over(channel, credentials))
+    }
+
+    fn over(self, channel: Channel, credentials: Credentials) -> Client {
+        self.client(InterceptedService::new(carrier(channel), credentials))
     }
 
     pub(super) fn client(self, connection: Connection) -> Client {
@@ -254,7 +302,7 @@ impl Builder {
         }
     }
 
-    fn prepare(&self) -> Result<(Endpoint, Credentials), ConnectError> {
+    fn prepare(&self) -> Result<(Way, Credentials), ConnectError> {
         let credentials = match &self.token {
             None => Credentials::none(),
             Some(Source::Given(token)) => Credentials::token(token)?,
@@ -264,45 +312,60 @@ impl Builder {
         if credentials.are_a_secret() && !self.address.is_secure() && !self.address.is_loopback() {
             return Err(ConnectError::InTheClear { url: url() });
         }
-        let endpoint = Endpoint::from(self.address.uri().clone())
+        let endpoint = Endpoint::from(self.address.plain_uri().clone())
+            .origin(self.address.uri().clone())
             .connect_timeout(self.connect_timeout)
             .http2_keep_alive_interval(self.keep_alive)
             .keep_alive_timeout(self.keep_alive)
             .timeout(self.call_timeout);
         if self.address.is_secure() {
-            let endpoint = endpoint.tls_config(self.tls()?);
-            let endpoint = endpoint.map_err(|error| ConnectError::Pem {
-                what: "a certificate or its key".to_owned(),
-                reason: innermost(&error),
-            })?;
-            return Ok((endpoint, credentials));
+            return Ok((Way::Secure(endpoint, self.secure()?), credentials));
         }
         if self.authority.is_some() || self.identity.is_some() {
             return Err(ConnectError::NoTls { url: url() });
         }
-        Ok((endpoint, credentials))
+        Ok((Way::Plain(endpoint), credentials))
     }
 
-    fn tls(&self) -> Result<ClientTlsConfig, ConnectError> {
+    fn secure(&self) -> Result<Secure, ConnectError> {
         let authorities = match &self.authority {
-            Some(source) => {
-                let pem = source.read()?;
-                check_certificates(&source.name(), &pem)?;
-                Some(pem)
-            }
+            Some(source) => certificates(&source.name(CERTIFICATE), &source.read()?)?,
             // A system without any trusts nobody, which shows when a certificate is to be trusted.
-            None => system_authorities(),
+            None => {
+                let pem = system_authorities_pem();
+                // What is none among them trusts nobody, and takes nothing from the others.
+                CertificateDer::pem_slice_iter(&pem)
+                    .filter_map(Result::ok)
+                    .collect()
+            }
         };
-        let mut tls = ClientTlsConfig::new().timeout(self.connect_timeout);
-        if let Some(pem) = authorities {
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        let Some((certificate, key)) = &self.identity else {
+            return Secure::new(authorities, None).map_err(|error| self.cannot_show(&error));
+        };
+        let chain = certificates(&certificate.name(CERTIFICATE), &certificate.read()?)?;
+        let key_pem = key.read()?;
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| {
+            // What is wrong with it could tell something of it.
+            ConnectError::Pem {
+                what: key.name("the key"),
+                reason: "it holds no private key".to_owned(),
+            }
+        })?;
+        let secure = Secure::new(authorities, Some((chain, key)));
+        secure.map_err(|error| self.cannot_show(&error))
+    }
+
+    /// Of the authorities none is refused here, so it is what is to be shown.
+    fn cannot_show(&self, error: &rustls::Error) -> ConnectError {
+        let key = self.identity.as_ref().map(|(_, key)| key.name("the key"));
+        ConnectError::Pem {
+            what: key.unwrap_or_default(),
+            reason: if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                "it is the key of another certificate".to_owned()
+            } else {
+                error.to_string()
+            },
         }
-        if let Some((certificate, key)) = &self.identity {
-            let pem = certificate.read()?;
-            check_certificates(&certificate.name(), &pem)?;
-            tls = tls.identity(Identity::from_pem(pem, key.read()?));
-        }
-        Ok(tls)
     }
 
     fn cannot_connect(&self, error: &tonic::transport::Error) -> ConnectError {
@@ -313,7 +376,12 @@ impl Builder {
                 ConnectError::Untrusted { url, reason }
             }
             Some(rustls::Error::InvalidMessage(_)) => ConnectError::NotSecure { url },
-            Some(rustls::Error::AlertReceived(_)) => ConnectError::Unrecognized { url, reason },
+            Some(rustls::Error::AlertReceived(_)) if self.identity.is_some() => {
+                ConnectError::Unrecognized { url, reason }
+            }
+            Some(rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure,
+            )) => ConnectError::Unnamed { url, reason },
             Some(_) | None => ConnectError::Unreachable { url, reason },
         }
     }
@@ -332,9 +400,9 @@ impl Source {
         }
     }
 
-    fn name(&self) -> String {
+    fn name(&self, what: &str) -> String {
         match self {
-            Self::Given(_) => "the certificate".to_owned(),
+            Self::Given(_) => what.to_owned(),
             Self::File(path) => path.display().to_string(),
         }
     }
@@ -350,29 +418,38 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// Refuses what holds no certificate: the transport would pass over it in silence.
-fn check_certificates(what: &str, pem: &str) -> Result<(), ConnectError> {
+/// The certificates in a PEM file. One that holds none is refused: it would be passed over in silence.
+fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let bad = |reason: String| ConnectError::Pem {
         what: what.to_owned(),
         reason,
     };
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        certificate.map_err(|error| bad(error.to_string()))?;
-        count += 1;
-    }
-    if count == 0 {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let found = found.map_err(|error| bad(error.to_string()))?;
+    if found.is_empty() {
         return Err(bad("it holds no certificate".to_owned()));
     }
-    Ok(())
+    Ok(found)
 }
 
-fn system_authorities() -> Option<String> {
-    if let Some(path) = env::var_os(SYSTEM_AUTHORITIES_VARIABLE) {
-        return fs::read_to_string(path).ok();
-    }
-    let mut paths = SYSTEM_AUTHORITIES.iter().map(Path::new);
-    paths.find_map(|path| fs::read_to_string(path).ok())
+/// What is trusted over TLS elsewhere, in PEM: the authorities in a file, or those that the system trusts.
+pub fn authorities_pem(file: Option<&Path>) -> Result<Vec<u8>, ConnectError> {
+    let Some(path) = file else {
+        return Ok(system_authorities_pem());
+    };
+    let source = Source::File(path.to_owned());
+    let pem = source.read()?;
+    certificates(&source.name(CERTIFICATE), &pem)?;
+    Ok(pem.into_bytes())
+}
+
+fn system_authorities_pem() -> Vec<u8> {
+    let read = |path: &Path| fs::read(path).ok();
+    let pem = match env::var_os(SYSTEM_AUTHORITIES_VARIABLE) {
+        Some(path) => read(Path::new(&path)),
+        None => SYSTEM_AUTHORITIES.iter().map(Path::new).find_map(read),
+    };
+    pem.unwrap_or_default()
 }
 
 /// What TLS said, below the layers that carry it.

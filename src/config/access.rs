@@ -19,6 +19,8 @@ pub struct Access {
     pub access_file: Option<PathBuf>,
     /// Where the keys of signed tokens are: a path or a URL.
     pub jwt_keys: Option<jwt::Source>,
+    /// The authorities that are trusted where keys are fetched.
+    pub jwt_keys_ca_file: Option<PathBuf>,
     /// Who signs tokens.
     pub jwt_issuer: String,
     /// For whom tokens are meant.
@@ -36,6 +38,7 @@ impl Default for Access {
         Self {
             access_file: None,
             jwt_keys: None,
+            jwt_keys_ca_file: None,
             jwt_issuer: String::new(),
             jwt_audience: String::new(),
             jwt_leeway_seconds: 60,
@@ -59,6 +62,7 @@ impl Access {
             access_file: self.access_file.clone(),
             jwt: self.jwt_keys.clone().map(|keys| jwt::Settings {
                 keys,
+                keys_ca_file: self.jwt_keys_ca_file.clone(),
                 issuer: self.jwt_issuer.clone(),
                 audience: self.jwt_audience.clone(),
                 leeway_seconds: self.jwt_leeway_seconds,
@@ -92,7 +96,7 @@ impl Access {
 }
 
 /// Its keys.
-pub(super) static KEYS: [Key; 7] = [
+pub(super) static KEYS: [Key; 8] = [
     Key {
         name: "access_file",
         flag: "access-file",
@@ -133,6 +137,23 @@ pub(super) static KEYS: [Key; 7] = [
                         .map_err(|error: jwt::BadSource| error.to_string())?,
                 ),
             };
+            Ok(())
+        },
+    },
+    Key {
+        name: "jwt_keys_ca_file",
+        flag: "jwt-keys-ca-file",
+        value_name: "FILE",
+        form: Form::Text,
+        meaning: "The certificate authorities, in PEM, that are trusted at the https:// URL of \
+                  jwt_keys, and no others; read again for each fetch. Empty: those of Mozilla's list.",
+        expected: "nothing, or the path of a file",
+        show: |config| {
+            let path = config.access.jwt_keys_ca_file.as_ref();
+            path.map_or_else(String::new, |path| path.display().to_string())
+        },
+        set: |config, text| {
+            config.access.jwt_keys_ca_file = (!text.trim().is_empty()).then(|| PathBuf::from(text));
             Ok(())
         },
     },

@@ -1,5 +1,7 @@
 //! What is told of the daemon's work, and to whom: calls, traces, metrics.
 
+use std::path::PathBuf;
+
 use super::{
     keys::{Form, Key},
     value,
@@ -16,19 +18,21 @@ pub struct Seeing {
     pub slow_call_milliseconds: u64,
     /// The collector that gets traces and metrics. Empty: none.
     pub otlp_endpoint: String,
+    /// The authorities that are trusted there, and no others. None: those that the system trusts.
+    pub otlp_ca_file: Option<PathBuf>,
     /// Of how many calls in a million a trace is begun, where the caller does not say.
     pub trace_calls_in_a_million: u64,
 }
 
 /// Its keys.
-pub(super) static KEYS: [Key; 4] = [
+pub(super) static KEYS: [Key; 5] = [
     Key {
         name: "call_log",
         flag: "call-log",
         value_name: "WHICH",
         form: Form::Text,
-        // What is recorded says itself who sent it and when; a line more for each would cost the
-        // most where there is the most to do.
+        // Who watches over a daemon reads its log, and not the record of every plan. What is only read
+        // is far more, and who may read it is settled before.
         meaning: "Which calls have a line in the log, with who called, for which plan, how it ended \
                   and how long it took: none; refused, which are those that were refused or failed, \
                   and what operators change or take; writes, which are those that record as well; \
@@ -61,11 +65,30 @@ pub(super) static KEYS: [Key; 4] = [
         value_name: "URL",
         form: Form::Text,
         meaning: "The OpenTelemetry collector that traces and metrics are sent to, by OTLP over \
-                  gRPC, without TLS: one on this machine or in a trusted network. Empty: none.",
-        expected: "nothing, or a URL such as http://127.0.0.1:4317",
+                  gRPC. By http:// they go without TLS: to one on this machine or in a trusted \
+                  network. Headers for it, such as credentials, are taken from the variable \
+                  OTEL_EXPORTER_OTLP_HEADERS. Empty: none.",
+        expected: "nothing, or a URL such as https://collector:4317 or http://127.0.0.1:4317",
         show: |config| config.seeing.otlp_endpoint.clone(),
         set: |config, text| {
             config.seeing.otlp_endpoint = endpoint(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "otlp_ca_file",
+        flag: "otlp-ca-file",
+        value_name: "FILE",
+        form: Form::Text,
+        meaning: "The certificate authorities, in PEM, that are trusted at a collector with https://, \
+                  and no others; read at the start. Empty: those that the system trusts.",
+        expected: "nothing, or the path of a file",
+        show: |config| {
+            let path = config.seeing.otlp_ca_file.as_ref();
+            path.map_or_else(String::new, |path| path.display().to_string())
+        },
+        set: |config, text| {
+            config.seeing.otlp_ca_file = (!text.trim().is_empty()).then(|| PathBuf::from(text));
             Ok(())
         },
     },
@@ -95,7 +118,7 @@ fn endpoint(text: &str) -> Result<String, String> {
         let is_root = uri.path_and_query().is_none_or(|path| path == "/");
         // A name and a password would stand in the log.
         let is_bare = uri.authority().is_some_and(|it| !it.as_str().contains('@'));
-        uri.scheme_str() == Some("http") && is_bare && is_root
+        matches!(uri.scheme_str(), Some("http" | "https")) && is_bare && is_root
     });
     if is_url {
         Ok(text.to_owned())
@@ -108,9 +131,10 @@ fn endpoint(text: &str) -> Result<String, String> {
 impl Default for Seeing {
     fn default() -> Self {
         Self {
-            call_log: CallLog::Refused,
+            call_log: CallLog::Writes,
             slow_call_milliseconds: 1_000,
             otlp_endpoint: String::new(),
+            otlp_ca_file: None,
             trace_calls_in_a_million: 10_000,
         }
     }
@@ -122,12 +146,13 @@ mod tests {
 
     #[test]
     fn a_collector_is_a_url_or_none() {
-        for text in ["", "http://127.0.0.1:4317", "http://collector:4317/"] {
+        for text in ["", "http://127.0.0.1:4317", "https://collector:4317/"] {
             assert_eq!(endpoint(text).as_deref(), Ok(text));
         }
         for text in [
             "127.0.0.1:4317",
-            "https://collector",
+            "ftp://collector",
+            "https://ana:secret@collector",
             "http://",
             "http://c/v1/traces",
             "x y",

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{access::ANONYMOUS, view::ViewError};
+use crate::{
+    access::ANONYMOUS,
+    view::{ViewError, wanted::Wanted},
+};
 
 tokio::task_local! {
     static CALL: Call;
@@ -88,6 +91,12 @@ pub(super) fn go_on() -> Result<(), ViewError> {
     } else {
         Err(ViewError::Interrupted)
     }
+}
+
+/// The same for what is not answered by this task.
+pub(super) fn wanted() -> Wanted {
+    let call = Call::current();
+    Wanted::while_true(move || call.is_wanted())
 }
 
 /// Answers within a call.

@@ -33,6 +33,7 @@ use crate::{
     writer::guard::Machine,
 };
 
+mod abandoned;
 mod backup;
 mod gate;
 

@@ -1,8 +1,11 @@
-//! Traces and metrics for an OpenTelemetry collector, by OTLP over gRPC. What cannot be sent is
+//! Traces and metrics for an OpenTelemetry collector, by OTLP over gRPC, with TLS or without. Credentials for
+//! it come from the variables that OpenTelemetry has for them, and go nowhere else. What cannot be sent is
 //! dropped: a collector that is away costs a bounded queue and one line in the log, and holds up
 //! neither calls nor, for long, the stop.
 
 use std::{
+    env,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,8 +15,9 @@ use std::{
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig as _,
-    WithTonicConfig as _,
+    ExporterBuildError, MetricExporter, OTEL_EXPORTER_OTLP_HEADERS, RetryPolicy, SpanExporter,
+    WithExportConfig as _, WithTonicConfig as _,
+    tonic_types::transport::{Certificate, ClientTlsConfig},
 };
 use opentelemetry_sdk::{
     Resource,
@@ -29,6 +33,10 @@ use opentelemetry_sdk::{
 };
 
 use super::traces::Tracer;
+use crate::client::{
+    address::is_loopback,
+    connect::{ConnectError, authorities_pem},
+};
 
 /// What the daemon is called where traces and metrics of many programs come together.
 const SERVICE_NAME: &str = "strata";
@@ -47,10 +55,30 @@ const SPANS_A_BATCH: usize = 512;
 
 /// Why nothing can be sent to the collector.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot send to the collector at {endpoint}: {reason}; mend --otlp-endpoint")]
-pub struct OtlpError {
-    endpoint: String,
-    reason: ExporterBuildError,
+#[non_exhaustive]
+pub enum OtlpError {
+    /// Nothing can be sent there.
+    #[error("cannot send to the collector at {endpoint}: {reason}; mend --otlp-endpoint")]
+    Endpoint {
+        /// Where it was said to be.
+        endpoint: String,
+        /// What is wrong.
+        reason: ExporterBuildError,
+    },
+    /// The file of authorities is none.
+    #[error("cannot trust the collector: {0}; mend --otlp-ca-file")]
+    Authorities(#[from] ConnectError),
+}
+
+/// Where to send what.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// The URL of the collector.
+    pub endpoint: &'a str,
+    /// The authorities that are trusted there, and no others. None: those that the system trusts.
+    pub ca_file: Option<&'a Path>,
+    /// Of how many calls in a million a trace is begun, where the caller has none.
+    pub traced_of_a_million: u64,
 }
 
 /// What goes to the collector.
@@ -74,32 +102,38 @@ struct Told<E> {
 }
 
 impl Otlp {
-    /// Sends traces and metrics to the collector at `endpoint` from now on. Of `traced_of_a_million`
-    /// calls in a million a trace is begun, where the caller has none. Call it within the runtime.
-    pub fn start(endpoint: &str, traced_of_a_million: u64) -> Result<Self, OtlpError> {
-        let refused = |reason| OtlpError {
+    /// Sends traces and metrics to the collector from now on. Call it within the runtime.
+    pub fn start(settings: Settings<'_>) -> Result<Self, OtlpError> {
+        let endpoint = settings.endpoint;
+        let refused = |reason| OtlpError::Endpoint {
             endpoint: endpoint.to_owned(),
             reason,
         };
+        let tls = tls(&settings)?;
+        warn_of_headers_in_the_clear(endpoint);
         let line = Arc::new(Line {
             endpoint: endpoint.to_owned(),
             is_away: AtomicBool::new(false),
         });
-        let spans = SpanExporter::builder()
+        let mut spans = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
             .with_timeout(EXPORT_TIMEOUT)
             // What comes later is newer and worth more.
-            .with_retry_policy(RetryPolicy::disabled())
-            .build()
-            .map_err(refused)?;
-        let figures = MetricExporter::builder()
+            .with_retry_policy(RetryPolicy::disabled());
+        let mut figures = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
             .with_timeout(EXPORT_TIMEOUT)
-            .with_retry_policy(RetryPolicy::disabled())
-            .build()
-            .map_err(refused)?;
+            .with_retry_policy(RetryPolicy::disabled());
+        if let Some(tls) = tls {
+            spans = spans.with_tls_config(tls.clone());
+            figures = figures.with_tls_config(tls);
+        }
+        let (spans, figures) = (
+            spans.build().map_err(refused)?,
+            figures.build().map_err(refused)?,
+        );
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(SPANS_WAITING_MAX)
             .with_max_export_batch_size(SPANS_A_BATCH)
@@ -109,7 +143,7 @@ impl Otlp {
             .with_batch_config(batches)
             .build();
         #[expect(clippy::cast_precision_loss, reason = "at most a million")]
-        let ratio = traced_of_a_million as f64 / 1e6;
+        let ratio = settings.traced_of_a_million as f64 / 1e6;
         let traces = SdkTracerProvider::builder()
             .with_span_processor(processor)
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
@@ -149,6 +183,31 @@ impl Otlp {
             metrics.shutdown_with_timeout(EXPORT_TIMEOUT).ok();
         });
         tokio::time::timeout(FLUSH_TIMEOUT, deliver).await.ok();
+    }
+}
+
+/// Whom to trust, where there is TLS.
+fn tls(settings: &Settings<'_>) -> Result<Option<ClientTlsConfig>, OtlpError> {
+    if !is_secure(settings.endpoint) {
+        return Ok(None);
+    }
+    let authorities = Certificate::from_pem(authorities_pem(settings.ca_file)?);
+    Ok(Some(ClientTlsConfig::new().ca_certificate(authorities)))
+}
+
+fn is_secure(endpoint: &str) -> bool {
+    endpoint.starts_with("https://")
+}
+
+/// The headers may be names of tenants as well, so they are sent all the same.
+fn warn_of_headers_in_the_clear(endpoint: &str) {
+    let uri: Option<http::Uri> = endpoint.parse().ok();
+    let is_here = uri.is_some_and(|uri| uri.host().is_some_and(is_loopback));
+    if !is_secure(endpoint) && !is_here && env::var_os(OTEL_EXPORTER_OTLP_HEADERS).is_some() {
+        tracing::warn!(
+            collector = endpoint,
+            "{OTEL_EXPORTER_OTLP_HEADERS} is sent without TLS, where others can read it: say https://"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PAGE_ENTRIES, View, series::Series};
+use super::{PAGE_ENTRIES, View, ViewError, series::Series, wanted::Wanted};
 use crate::domain::{outcomes::Tally, value::Id};
 
 /// Where attempts are counted together.
@@ -58,14 +58,21 @@ impl View {
     }
 
     /// The attempts of tactics of each kind that had ended as of a position, over the plans of which that
-    /// is true; only where there are some. Looks at the cells of all plans, a page at a time.
-    pub fn kind_totals(&self, at: u64, counts: impl Fn(&Id) -> bool) -> BTreeMap<String, Tally> {
+    /// is true; only where there are some. Looks at the cells of all plans, a page at a time, as long as
+    /// it is wanted.
+    pub fn kind_totals(
+        &self,
+        at: u64,
+        counts: impl Fn(&Id) -> bool,
+        wanted: &Wanted,
+    ) -> Result<BTreeMap<String, Tally>, ViewError> {
         let mut totals: BTreeMap<String, Tally> = BTreeMap::new();
         let mut last: Option<CellKey> = None;
         loop {
+            wanted.go_on()?;
             let page = self.cells(at, last.as_ref());
             let Some((end, _)) = page.last() else {
-                return totals;
+                return Ok(totals);
             };
             last = Some(end.clone());
             for (cell, tally) in page {

@@ -15,7 +15,9 @@ use self::{
     index::Index,
     passages::{About, Step},
 };
-use super::{Applied, View, ViewError, index::Index as PlanIndex, plans, plans::Folded};
+use super::{
+    Applied, View, ViewError, index::Index as PlanIndex, plans, plans::Folded, wanted::Wanted,
+};
 use crate::{
     domain::{
         permits::Permits,
@@ -82,6 +84,8 @@ pub struct Query {
     pub plan_ids: Vec<Id>,
     /// Of plans that may be shown. Nothing of others is found or changes a rank.
     pub permits: Permits,
+    /// Whether somebody still waits for the answer.
+    pub wanted: Wanted,
     /// As it was at this position of the log; now, if none is given.
     pub as_of: Option<u64>,
     /// How many hits to pass over.
@@ -341,9 +345,11 @@ impl Search {
 impl View {
     /// Finds tactics by what is told of them. Reads disks, and belongs on a thread that may block.
     pub fn search_tactics(&self, query: &Query) -> Result<Found, ViewError> {
-        let published = self.reach()?;
+        let published = self.reach(&query.wanted)?;
         let position = query.as_of.map_or(published, |as_of| as_of.min(published));
-        let (hits, total) = self.search.read(|index| find::find(index, query, position));
+        let (hits, total) = self
+            .search
+            .read(|index| find::find(index, query, position))?;
         Ok(Found {
             hits,
             total,
@@ -385,10 +391,11 @@ impl View {
 
     /// Returns once all that is published now is taken in, and says up to where that is. Takes it in
     /// itself if nobody else is about to.
-    fn reach(&self) -> Result<u64, ViewError> {
+    fn reach(&self, wanted: &Wanted) -> Result<u64, ViewError> {
         let deadline = Instant::now() + WAIT;
         let published = self.search.waiting().published;
         loop {
+            wanted.go_on()?;
             let waiting = self.search.waiting();
             if waiting.follows && waiting.reached >= published {
                 return Ok(published);

@@ -70,7 +70,7 @@ async fn set_filter(
 }
 
 #[tokio::test]
-async fn by_itself_the_log_tells_of_refused_calls_and_never_what_they_are_about() {
+async fn by_itself_the_log_tells_who_recorded_or_was_refused_and_never_what_calls_are_about() {
     let (_dir, daemon) = with_plans().await;
     execute(&daemon, request("growth", "well", note(SECRET))).await;
     let unknown = request("nowhere", "refused", note(SECRET));
@@ -83,7 +83,20 @@ async fn by_itself_the_log_tells_of_refused_calls_and_never_what_they_are_about(
     unknown.metadata_mut().insert("authorization", token);
     refused(daemon.plans().execute(unknown).await);
 
-    let line = line(&daemon, |line| line["rpc"] == "Execute").await;
+    get_plan(&daemon, "growth").await;
+    set_filter(&daemon, "info", None).await.expect("set");
+
+    let recorded = line(&daemon, |line| line["request_id"] == "well").await;
+    for (field, expected) in [
+        ("rpc", "Execute"),
+        ("caller", "anonymous"),
+        ("plan", "growth"),
+        ("code", "OK"),
+    ] {
+        assert_eq!(recorded[field], expected, "{recorded}");
+    }
+    line(&daemon, |line| line["rpc"] == "SetLogFilter").await;
+    let line = line(&daemon, |line| line["request_id"] == "refused").await;
     for (field, expected) in [
         ("caller", "anonymous"),
         ("plan", "nowhere"),
@@ -101,8 +114,8 @@ async fn by_itself_the_log_tells_of_refused_calls_and_never_what_they_are_about(
         line["milliseconds"].as_f64().is_some_and(|it| it > 0.0),
         "{line}"
     );
-    // What was recorded before has no line: the record says who sent it.
-    assert_eq!(lines(&daemon).len(), 1, "{}", daemon.log());
+    let all = lines(&daemon);
+    assert!(all.iter().all(|line| line["rpc"] != "GetPlan"), "{all:?}");
     assert!(!daemon.log().contains(SECRET));
     daemon.stop().await;
 }

@@ -23,9 +23,11 @@ use tempfile::{TempDir, tempdir};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
-    certificates::write_secret,
-    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
+    certificates::Authority,
+    daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
 };
+
+mod certified;
 
 /// A real history of 40 requests.
 const HISTORY: &str = concat!(
@@ -297,12 +299,14 @@ impl Guarded {
     async fn start(arguments: &[&str]) -> Self {
         let dir = tempdir().expect("a directory");
         let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
-        make_certificates(dir.path());
+        let authority = Authority::new();
+        authority.server().write(dir.path());
+        fs::write(path("ca.pem"), authority.pem()).expect("written");
         for (name, role) in [("ada", "planner"), ("bob", "reader")] {
             let token = token(&dir.path().join("access"), name, role);
             fs::write(path(role), token).expect("written");
         }
-        let files = [path("server.pem"), path("server.key"), path("access")];
+        let files = [path("tls.crt"), path("tls.key"), path("access")];
         let mut all = vec!["--tls-cert-file", &files[0], "--tls-key-file", &files[1]];
         all.extend(["--access-file", &files[2]]);
         all.extend(arguments);
@@ -352,24 +356,6 @@ async fn run(mut command: Command) -> Output {
     running.await.expect("it ends").expect("stratad runs")
 }
 
-fn make_certificates(dir: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let certificate = authority.self_signed(&key).expect("a certificate");
-    let issuer = Issuer::new(authority, key);
-    let server_key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-    let server = server
-        .signed_by(&server_key, &issuer)
-        .expect("a certificate");
-    for (name, text) in [("ca.pem", certificate.pem()), ("server.pem", server.pem())] {
-        fs::write(dir.join(name), text).expect("written");
-    }
-    write_secret(&dir.join("server.key"), &server_key.serialize_pem());
-}
-
 #[track_caller]
 fn refused(output: &Output, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -395,9 +381,9 @@ async fn a_command_says_what_is_missing_until_the_daemon_lets_it_in() {
     let without = guarded.run(&import, &[ca]).await;
     refused(&without, &["CREDENTIALS_REQUIRED", "--token-file"]);
     let unknown = guarded
-        .run(&import, &[ca, ("--token-file", "server.pem")])
+        .run(&import, &[ca, ("--token-file", "tls.crt")])
         .await;
-    refused(&unknown, &["server.pem", "no token"]);
+    refused(&unknown, &["tls.crt", "no token"]);
     let may_not = guarded.run(&import, &[ca, reader]).await;
     refused(&may_not, &["NOT_PERMITTED", "it takes the role planner\n"]);
     let imported = guarded.run(&import, &[ca, planner]).await;

@@ -1,4 +1,4 @@
-//! Who signs tokens (JWT) in tests: one key, its set in a file, and a URL behind which nobody answers.
+//! Who signs tokens (JWT) in tests: the keys, their set in a file, and a URL behind which nobody answers.
 
 use std::{
     fs,
@@ -15,32 +15,73 @@ use std::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::json;
 
-/// The name of its key.
+mod fetched;
+
+/// The name of its first key.
 pub(crate) const KEY: &str = "one";
 const NAME: &str = "https://id.example.org/";
 const AUDIENCE: &str = "strata";
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn key() -> EncodingKey {
-    EncodingKey::from_ec_der(include_bytes!("../fixtures/jwt/es256.pkcs8"))
+/// A key of the issuer.
+struct Signer {
+    key_name: &'static str,
+    algorithm: Algorithm,
+    key: EncodingKey,
 }
 
-/// A token for a planner, with a number that tells it from others, signed by the issuer and under the
-/// name of one of its keys or of another.
+impl Signer {
+    fn first() -> Self {
+        let key = include_bytes!("../fixtures/jwt/es256.pkcs8");
+        Self {
+            key_name: KEY,
+            algorithm: Algorithm::ES256,
+            key: EncodingKey::from_ec_der(key),
+        }
+    }
+
+    fn second() -> Self {
+        let key = include_bytes!("../fixtures/jwt/eddsa.pkcs8");
+        Self {
+            key_name: "two",
+            algorithm: Algorithm::EdDSA,
+            key: EncodingKey::from_ed_der(key),
+        }
+    }
+
+    /// What the issuer publishes when this is its key.
+    fn published(&self) -> String {
+        let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a key");
+        let mut jwk = serde_json::to_value(jwk).expect("JSON");
+        jwk["kid"] = json!(self.key_name);
+        json!({ "keys": [jwk] }).to_string()
+    }
+
+    fn token_of_its_own(&self) -> String {
+        self.token(self.key_name, 0)
+    }
+
+    /// A token of a planner, good for an hour, with a number that tells it from others.
+    fn token(&self, key_name: &str, number: usize) -> String {
+        let expires = SystemTime::now() + HOUR;
+        let expires = expires.duration_since(SystemTime::UNIX_EPOCH);
+        let claims = json!({
+            "iss": NAME,
+            "aud": AUDIENCE,
+            "sub": "ana",
+            "exp": expires.expect("after 1970").as_secs(),
+            "strata_roles": ["planner"],
+            "jti": number,
+        });
+        let mut header = Header::new(self.algorithm);
+        header.kid = Some(key_name.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.key).expect("signed")
+    }
+}
+
+/// A token of the first key, under its name or another.
 pub(crate) fn token(key_name: &str, number: usize) -> String {
-    let expires = SystemTime::now() + HOUR;
-    let expires = expires.duration_since(SystemTime::UNIX_EPOCH);
-    let claims = json!({
-        "iss": NAME,
-        "aud": AUDIENCE,
-        "sub": "ana",
-        "exp": expires.expect("after 1970").as_secs(),
-        "strata_roles": ["planner"],
-        "jti": number,
-    });
-    let mut header = Header::new(Algorithm::ES256);
-    header.kid = Some(key_name.to_owned());
-    jsonwebtoken::encode(&header, &claims, &key()).expect("signed")
+    Signer::first().token(key_name, number)
 }
 
 /// The arguments of a daemon that believes the issuer, whose keys it finds there.
@@ -58,11 +99,8 @@ pub(crate) fn arguments(keys: &str) -> [String; 6] {
 
 /// Writes the issuer's keys to a file; its path.
 pub(crate) fn keys_in(dir: &Path) -> String {
-    let jwk = Jwk::from_encoding_key(&key(), Algorithm::ES256).expect("a key");
-    let mut jwk = serde_json::to_value(jwk).expect("JSON");
-    jwk["kid"] = json!(KEY);
     let path = dir.join("keys.json");
-    fs::write(&path, json!({"keys": [jwk]}).to_string()).expect("written");
+    fs::write(&path, Signer::first().published()).expect("written");
     path.to_str().expect("UTF-8").to_owned()
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::SocketAddr,
+    path::Path,
+    process::Command,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -26,16 +29,22 @@ use strata::proto::GetPlanRequest;
 use tempfile::tempdir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, ServerTlsConfig},
+};
 
 use crate::{
-    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
+    certificates::Authority,
+    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request, serve_arguments},
     language::execute,
     metrics::free_address,
 };
 
 /// The span of the caller.
 const PARENT: &str = "00f067aa0ba902b7";
+/// What the collector asks for, and is in no log.
+const CREDENTIAL: &str = "Bearer swordfish";
 /// What must never be in a trace.
 const SECRET: &str = "the chef leaves in May";
 
@@ -47,6 +56,8 @@ struct Collector(Arc<Mutex<Received>>);
 struct Received {
     spans: Vec<Span>,
     metrics: Vec<Metric>,
+    /// What the last delivery had in `authorization`.
+    credential: Option<String>,
 }
 
 #[tonic::async_trait]
@@ -55,9 +66,12 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let credential = request.metadata().get("authorization");
+        let credential = credential.map(|it| it.to_str().expect("ASCII").to_owned());
         let scopes = request.into_inner().resource_spans.into_iter();
         let scopes = scopes.flat_map(|resource| resource.scope_spans);
         let mut received = self.0.lock().expect("what was received");
+        received.credential = credential;
         received.spans.extend(scopes.flat_map(|scope| scope.spans));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
@@ -79,10 +93,19 @@ impl MetricsService for Collector {
 
 impl Collector {
     async fn start() -> (Self, SocketAddr, JoinHandle<()>) {
+        Self::start_on(Server::builder()).await
+    }
+
+    async fn start_over_tls(authority: &Authority) -> (Self, SocketAddr, JoinHandle<()>) {
+        let tls = ServerTlsConfig::new().identity(authority.server().identity());
+        Self::start_on(Server::builder().tls_config(tls).expect("a certificate")).await
+    }
+
+    async fn start_on(mut server: Server) -> (Self, SocketAddr, JoinHandle<()>) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let server = Server::builder()
+        let server = server
             .add_service(TraceServiceServer::new(collector.clone()))
             .add_service(MetricsServiceServer::new(collector.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -265,4 +288,82 @@ async fn a_collector_that_is_away_holds_up_nothing_and_is_told_of_once() {
     daemon.stop().await;
     assert_eq!(said(), 1, "{}", log());
     assert!(!log().contains("opentelemetry"), "{}", log());
+}
+
+/// A daemon that traces every call for a collector on this machine, which it trusts by a file, or
+/// does not.
+async fn tracing_over_tls(data_dir: &Path, address: SocketAddr, ca_file: Option<&Path>) -> Daemon {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    command.args(serve_arguments(data_dir));
+    // Its name in the certificate.
+    let endpoint = format!("https://localhost:{}", address.port());
+    command.args(["--otlp-endpoint", &endpoint, "--log", "debug"]);
+    command.args(["--trace-calls-in-a-million", "1000000"]);
+    if let Some(ca_file) = ca_file {
+        command.arg("--otlp-ca-file").arg(ca_file);
+    }
+    let headers = format!("authorization={}", CREDENTIAL.replace(' ', "%20"));
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", headers);
+    let daemon = Daemon::spawn(command).await;
+    daemon.wait_until_serving().await;
+    daemon
+}
+
+#[tokio::test]
+async fn a_collector_over_tls_gets_traces_and_figures_with_a_credential_that_no_log_shows() {
+    let authority = Authority::new();
+    let (collector, address, serving) = Collector::start_over_tls(&authority).await;
+    let dir = tempdir().expect("a directory");
+    let ca_file = dir.path().join("ca.pem");
+    fs::write(&ca_file, authority.pem()).expect("written");
+    let daemon = tracing_over_tls(&dir.path().join("data"), address, Some(&ca_file)).await;
+    execute(&daemon, request("growth", "1", create_plan())).await;
+    let log = daemon.log_so_far();
+    daemon.stop().await;
+    serving.abort();
+
+    let received = collector.0.lock().expect("what was received");
+    assert!(received.spans.iter().any(|span| span.name == "Execute"));
+    assert!(!received.metrics.is_empty());
+    assert_eq!(received.credential.as_deref(), Some(CREDENTIAL));
+    assert!(!log().contains("swordfish"), "{}", log());
+}
+
+#[tokio::test]
+async fn a_collector_with_a_certificate_that_nobody_vouches_for_gets_nothing() {
+    let (collector, address, serving) = Collector::start_over_tls(&Authority::new()).await;
+    let dir = tempdir().expect("a directory");
+    let other = dir.path().join("ca.pem");
+    fs::write(&other, Authority::new().pem()).expect("written");
+    for (name, ca_file) in [("one", None), ("two", Some(other.as_path()))] {
+        let daemon = tracing_over_tls(&dir.path().join(name), address, ca_file).await;
+        execute(&daemon, request("growth", "1", create_plan())).await;
+        let log = daemon.log_so_far();
+        daemon.stop().await;
+        assert!(log().contains("the collector does not take"), "{}", log());
+    }
+    serving.abort();
+    let received = collector.0.lock().expect("what was received");
+    assert!(received.spans.is_empty() && received.metrics.is_empty());
+    assert_eq!(received.credential, None);
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_that_is_none_is_said_at_the_start() {
+    let dir = tempdir().expect("a directory");
+    let none = dir.path().join("ca.pem");
+    for words in ["cannot read", "it holds no certificate"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+        command.args(serve_arguments(&dir.path().join("data")));
+        command.args(["--otlp-endpoint", "https://localhost:4317"]);
+        command.arg("--otlp-ca-file").arg(&none);
+        let ended = tokio::task::spawn_blocking(move || command.output()).await;
+        let ended = ended.expect("it ends").expect("stratad runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success(), "{said}");
+        for words in [words, "ca.pem", "--otlp-ca-file"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        fs::write(&none, "none").expect("written");
+    }
 }

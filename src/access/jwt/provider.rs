@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     Refused, Settings, Source, Verified,
+    authorities::Authorities,
     keys::{KeySet, SET_BYTES_MAX},
     verify,
 };
@@ -82,6 +83,7 @@ struct Fetched {
 #[derive(Debug)]
 struct Shared {
     url: String,
+    authorities: Option<Authorities>,
     pace: Pace,
     current: ArcSwap<InForce>,
     state: Mutex<State>,
@@ -110,11 +112,15 @@ impl Provider {
                 parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
             })?),
             Source::Url(url) => {
+                let authorities = settings.keys_ca_file.clone().map(Authorities);
+                if let Some(authorities) = &authorities {
+                    authorities.check()?;
+                }
                 let thread = |source| FileError::Unreadable {
                     path: url.into(),
                     source,
                 };
-                Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
+                Keys::Fetched(Fetched::begin(url, authorities, pace).map_err(thread)?)
             }
         };
         Ok(Self {
@@ -204,9 +210,10 @@ impl InForce {
 }
 
 impl Fetched {
-    fn begin(url: &str, pace: Pace) -> io::Result<Self> {
+    fn begin(url: &str, authorities: Option<Authorities>, pace: Pace) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             url: url.to_owned(),
+            authorities,
             pace,
             current: ArcSwap::from_pointee(InForce::of(KeySet::default(), &[])),
             state: Mutex::new(State {
@@ -289,7 +296,7 @@ impl Shared {
     }
 
     fn fetch(&self) -> Result<(), FetchError> {
-        let bytes = get(&self.url, self.pace.timeout)?;
+        let bytes = get(&self.url, self.authorities.as_ref(), self.pace.timeout)?;
         let fetched = InForce::parse(&bytes)?;
         // The same keys have verified what they have verified.
         if self.current.load().bytes_hash != fetched.bytes_hash {
@@ -311,15 +318,25 @@ enum FetchError {
     Http(#[from] Box<ureq::Error>),
     #[error(transparent)]
     Keys(#[from] super::keys::BadKeySet),
+    #[error(transparent)]
+    Authorities(#[from] FileError),
 }
 
-fn get(url: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> {
+fn get(
+    url: &str,
+    authorities: Option<&Authorities>,
+    timeout: Duration,
+) -> Result<Vec<u8>, FetchError> {
     let is_https = url.starts_with("https:");
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(timeout))
         // One that leads elsewhere could lead to what is not protected.
         .max_redirects(0)
         .https_only(is_https);
+    let config = match authorities {
+        Some(authorities) => config.tls_config(authorities.trusted()?),
+        None => config,
+    };
     // This machine is reached without one.
     let config = if is_https { config } else { config.proxy(None) };
     let agent = config.build().new_agent();

@@ -78,6 +78,7 @@ pub(crate) fn set_text(jwks: &[Value]) -> String {
 pub(crate) fn settings(keys: &str) -> Settings {
     Settings {
         keys: keys.parse::<Source>().expect("a source"),
+        keys_ca_file: None,
         issuer: "https://id.example.org/".to_owned(),
         audience: "strata".to_owned(),
         leeway_seconds: 60,

@@ -143,11 +143,13 @@ impl<'a, R: BufRead> Sending<'a, R> {
     }
 
     async fn send_over_one_stream(&mut self) -> Result<(), Ended> {
-        let client = self
-            .remote
-            .connect()
-            .await
-            .map_err(|error| Ended::Lost(error.into()))?;
+        let client = self.remote.connect().await.map_err(|error| {
+            if error.is_passing() {
+                return Ended::Lost(error.into());
+            }
+            let (reason, tally) = (error.into(), self.tally);
+            Ended::Failed(ImportError::Unavailable { reason, tally })
+        })?;
         let (requests, outbox) = mpsc::channel(UNDER_WAY_MAX);
         for line in &self.under_way {
             enqueue(&requests, &line.request);

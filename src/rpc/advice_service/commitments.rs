@@ -313,7 +313,7 @@ impl Counting {
             looked_at = Some(end.to_string());
             for holder in holders {
                 // Walked past uncounted: no token may name somebody of hidden plans only.
-                if !self.is_shown(view, &holder) {
+                if !self.is_shown(view, &holder)? {
                     continue;
                 }
                 let full = response.assignees.len() == self.page_size;
@@ -334,19 +334,20 @@ impl Counting {
     }
 
     /// Whether somebody is known from a plan that may be shown.
-    fn is_shown(&self, view: &View, assignee: &str) -> bool {
+    fn is_shown(&self, view: &View, assignee: &str) -> Result<bool, ViewError> {
         if self.permits.is_all() {
-            return true;
+            return Ok(true);
         }
         let mut after: Option<CommitmentKey> = None;
         loop {
+            call::go_on()?;
             let held = view.held_by(assignee, self.position, after.as_ref());
             let mut plan_ids = held.iter().map(|(key, _)| &key.plan_id);
             if plan_ids.any(|plan_id| self.permits.hold(plan_id)) {
-                return true;
+                return Ok(true);
             }
             let Some((last, _)) = held.last() else {
-                return false;
+                return Ok(false);
             };
             after = Some(last.clone());
         }

@@ -36,6 +36,7 @@ pub(super) async fn answer(
     let place = page::place(&request, &token)?;
     caller.plans(&request.plan_ids)?;
     query.permits = caller.permits();
+    query.wanted = call::wanted();
     let core = caller.core_at(min_position).await?;
     match place {
         Some(place) => {

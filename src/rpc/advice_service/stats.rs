@@ -203,7 +203,8 @@ impl Page {
     fn kinds(&self, view: &View, position: u64) -> Result<GetTacticStatsResponse, ViewError> {
         let after = self.after.as_ref().map(|it| it.kind.as_str());
         if !self.permits.is_all() {
-            let totals = view.kind_totals(position, |plan_id| self.permits.hold(plan_id));
+            let is_shown = |plan_id: &Id| self.permits.hold(plan_id);
+            let totals = view.kind_totals(position, is_shown, &call::wanted())?;
             let rows = totals.into_iter().filter(|(kind, _)| {
                 self.filter.takes_kind(kind) && after.is_none_or(|after| kind.as_str() > after)
             });

@@ -11,6 +11,7 @@ use crate::{
         outcomes::Tally,
         permits::Permits,
         suggest::advice::{self, NoSuggestion, Policy},
+        value::Id,
     },
     proto::{
         ErrorReason, EventReference, SuggestTacticRequest, SuggestTacticResponse, SuggestionPolicy,
@@ -18,11 +19,12 @@ use crate::{
     },
     rpc::{
         as_of::{self, Asked},
+        call,
         gate::Caller,
         query::Checks,
         status,
     },
-    view::View,
+    view::{View, ViewError},
 };
 
 /// The largest answer: well below what clients take. Only plans that were made to be large come near.
@@ -44,7 +46,8 @@ pub(super) async fn answer(
     let core = caller.core_at(request.min_position).await?;
     let permits = caller.permits();
     let answer = as_of::ask(core, plan, as_of, move |core, asked| {
-        let others = others(&core.view, &asked.moment, &permits);
+        let others =
+            others(&core.view, &asked.moment, &permits).map_err(|error| status::of_view(&error))?;
         suggested(asked, strategy_id.as_deref(), policy, &others)
     });
     Ok(Response::new(answer.await?))
@@ -98,19 +101,19 @@ fn others<'a>(
     view: &'a View,
     moment: &Moment,
     permits: &Permits,
-) -> Box<dyn Fn(&str) -> Tally + 'a> {
+) -> Result<Box<dyn Fn(&str) -> Tally + 'a>, ViewError> {
     let (own_id, position) = (&moment.plan.plan_id, moment.position);
     if permits.is_all() {
         let own = own_totals(view, moment);
-        return Box::new(move |kind| {
+        return Ok(Box::new(move |kind| {
             let own = own.get(kind).copied().unwrap_or_default();
             view.kind_total(kind, position).minus(own)
-        });
+        }));
     }
-    let totals = view.kind_totals(position, |plan_id| {
-        plan_id != own_id && permits.hold(plan_id)
-    });
-    Box::new(move |kind| totals.get(kind).copied().unwrap_or_default())
+    let counts = |plan_id: &Id| plan_id != own_id && permits.hold(plan_id);
+    let totals = view.kind_totals(position, counts, &call::wanted())?;
+    let of_kind = move |kind: &str| totals.get(kind).copied().unwrap_or_default();
+    Ok(Box::new(of_kind))
 }
 
 /// What the plan itself adds to the totals of kinds at the moment's position. The plan at the moment

@@ -5,7 +5,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{
-    Hit, Query, TextAt,
+    Hit, Query, TextAt, ViewError, Wanted,
     index::{Index, Kept, NONE, Owner, StrategyEntry, TacticEntry, get},
     passages::Field,
     postings::Postings,
@@ -50,14 +50,18 @@ impl Candidate {
 }
 
 /// The hits on one page, and how many there are on all.
-pub(super) fn find(index: &Index, query: &Query, position: u64) -> (Vec<Hit>, usize) {
-    let mut candidates = candidates(index, query, position);
+pub(super) fn find(
+    index: &Index,
+    query: &Query,
+    position: u64,
+) -> Result<(Vec<Hit>, usize), ViewError> {
+    let mut candidates = candidates(index, query, position)?;
     let total = candidates.len();
     let end = query.offset.saturating_add(query.limit).min(total);
     let begin = query.offset.min(end);
     keep_best(index, &mut candidates, end);
     candidates.drain(..begin);
-    (Page::of(index, query, position, &candidates).hits(), total)
+    Ok((Page::of(index, query, position, &candidates).hits(), total))
 }
 
 /// Leaves the best so many, in order. Ids are compared only of those that tie where they count: among
@@ -91,28 +95,32 @@ fn rank(index: &Index, a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 /// The tactics that have all words and pass the filters, with their scores.
-fn candidates(index: &Index, query: &Query, position: u64) -> Vec<Candidate> {
+fn candidates(index: &Index, query: &Query, position: u64) -> Result<Vec<Candidate>, ViewError> {
     let mut terms = Vec::new();
     for term in &query.terms {
         match index.postings_of(term) {
             Some(postings) => terms.push(postings),
-            None => return Vec::new(),
+            None => return Ok(Vec::new()),
         }
     }
     // The rarest word leaves the fewest tactics to ask the others of.
     terms.sort_by_key(|postings| postings.len());
     let Some(filter) = Filter::of(index, query) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let seen = Seen::of(index, &query.permits);
-    let mut gathering = Gathering::new(index, position, filter, seen.as_ref());
+    let seen = Seen::of(index, query)?;
+    let passages = match &seen {
+        Some(seen) => seen.passages_until(index, position, &query.wanted)?,
+        None => index.passages_until(position),
+    };
+    let mut gathering = Gathering::new(index, position, filter, seen.as_ref(), passages);
     for (number, postings) in (0..).zip(terms) {
-        gathering.take(number, postings);
+        gathering.take(number, postings, &query.wanted)?;
     }
     for candidate in &mut gathering.candidates {
         candidate.score = (candidate.score * SCORE_STEPS).round() / SCORE_STEPS;
     }
-    gathering.candidates
+    Ok(gathering.candidates)
 }
 
 /// Candidates by the numbers of their tactics.
@@ -130,11 +138,13 @@ struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(index: &'a Index, position: u64, filter: Filter<'a>, seen: Option<&'a Seen>) -> Self {
-        let passages = seen.map_or_else(
-            || index.passages_until(position),
-            |seen| seen.passages_until(index, position),
-        );
+    fn new(
+        index: &'a Index,
+        position: u64,
+        filter: Filter<'a>,
+        seen: Option<&'a Seen>,
+        passages: u32,
+    ) -> Self {
         Self {
             index,
             position,
@@ -147,9 +157,10 @@ impl<'a> Gathering<'a> {
     }
 
     /// Takes in where the next word stands; those without it are candidates no more.
-    fn take(&mut self, number: u32, postings: &Postings) {
+    fn take(&mut self, number: u32, postings: &Postings, wanted: &Wanted) -> Result<(), ViewError> {
         let mut written: u32 = 0;
-        for (passage, count) in postings.iter() {
+        for (step, (passage, count)) in postings.iter().enumerate() {
+            wanted.go_on_at(step)?;
             let Some(passage) = get(&self.index.passages, passage) else {
                 continue;
             };
@@ -181,6 +192,7 @@ impl<'a> Gathering<'a> {
                 *known = place;
             }
         }
+        Ok(())
     }
 
     fn add(&mut self, number: u32, passage: &Kept, weighted: u32) {

@@ -1,8 +1,10 @@
 //! What of the index somebody may see who may not see all plans. The numbers by which words are weighed are
 //! counted over that alone: weights would tell how often a word stands in plans that are hidden.
 
-use super::index::{Index, Kept, Owner, get};
-use crate::domain::permits::Permits;
+use super::{
+    Query, ViewError, Wanted,
+    index::{Index, Kept, Owner, get},
+};
 
 /// The plans and strategies that may be seen, by their numbers.
 pub(super) struct Seen {
@@ -12,14 +14,15 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Nothing if all may be seen.
-    pub(super) fn of(index: &Index, permits: &Permits) -> Option<Self> {
-        if permits.is_all() {
-            return None;
+    pub(super) fn of(index: &Index, query: &Query) -> Result<Option<Self>, ViewError> {
+        if query.permits.is_all() {
+            return Ok(None);
         }
         let mut strategies = vec![false; index.strategies.len()];
         let mut plans = Vec::with_capacity(index.plans.len());
-        for plan in &index.plans {
-            let is_seen = permits.hold(&plan.plan_id);
+        for (step, plan) in index.plans.iter().enumerate() {
+            query.wanted.go_on_at(step)?;
+            let is_seen = query.permits.hold(&plan.plan_id);
             plans.push(is_seen);
             for number in &plan.strategies {
                 if let Some(strategy) = strategies.get_mut(*number as usize) {
@@ -27,7 +30,7 @@ impl Seen {
                 }
             }
         }
-        Some(Self { plans, strategies })
+        Ok(Some(Self { plans, strategies }))
     }
 
     /// Whether a plan may be seen.
@@ -48,9 +51,19 @@ impl Seen {
     }
 
     /// How many passages that may be seen were said up to a position.
-    pub(super) fn passages_until(&self, index: &Index, position: u64) -> u32 {
-        let passages = index.passages.iter();
-        let seen = passages.filter(|it| it.from <= position && self.has(index, it));
-        u32::try_from(seen.count()).unwrap_or(u32::MAX)
+    pub(super) fn passages_until(
+        &self,
+        index: &Index,
+        position: u64,
+        wanted: &Wanted,
+    ) -> Result<u32, ViewError> {
+        let mut count: u32 = 0;
+        for (step, passage) in index.passages.iter().enumerate() {
+            wanted.go_on_at(step)?;
+            if passage.from <= position && self.has(index, passage) {
+                count = count.saturating_add(1);
+            }
+        }
+        Ok(count)
     }
 }

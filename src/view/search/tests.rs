@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use proptest::{collection::vec, prelude::*, sample::Index as Pick};
@@ -418,6 +421,36 @@ fn a_search_does_not_wait_for_ever_for_an_index_that_is_being_made() {
     let _making = world.view().search.taking_in.lock().expect("free");
     let refused = world.view().search_tactics(&Query::default());
     assert!(matches!(refused, Err(ViewError::NotSearchable)));
+}
+
+#[test]
+fn a_search_that_nobody_waits_for_any_more_stops_wherever_it_is() {
+    let world = experience();
+    assert_eq!(search(&world, "samples", None).total, 1);
+    let asked_until = |end: usize, permits: Permits| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let query = Query {
+            terms: terms("samples"),
+            permits,
+            limit: 10,
+            wanted: Wanted::while_true(move || count.fetch_add(1, Ordering::Relaxed) < end),
+            ..Query::default()
+        };
+        let outcome = world.view().search_tactics(&query);
+        (outcome, asked.load(Ordering::Relaxed))
+    };
+    for permits in [Permits::all(), Permits::only(|_| true)] {
+        let (found, asks) = asked_until(usize::MAX, permits.clone());
+        found.expect("it is wanted to the end");
+        for end in 0..asks {
+            let (outcome, asked) = asked_until(end, permits.clone());
+            assert!(matches!(outcome, Err(ViewError::Interrupted)));
+            assert_eq!(asked, end + 1, "it goes on unasked");
+        }
+        // What is looked at for a caller of some plans is asked about as well: plans, and texts.
+        assert!(asks >= if permits.is_all() { 2 } else { 4 }, "{asks}");
+    }
 }
 
 #[test]

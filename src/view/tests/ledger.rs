@@ -13,6 +13,7 @@ use crate::{
         PAGE_ENTRIES,
         commitments::{Due, Holding},
         outcomes::CellKey,
+        wanted::Wanted,
     },
 };
 
@@ -243,6 +244,19 @@ fn a_lost_or_damaged_piece_of_what_goes_across_plans_is_noticed_and_the_view_mad
             world.goes_across_plans_as_the_log_says();
         }
     }
+}
+
+#[test]
+fn counts_over_some_plans_stop_when_nobody_waits_for_them() {
+    let world = busy();
+    let at = world.journal.head();
+    let of_b = |plan_id: &Id| &**plan_id == "b";
+    let counted = world.view().kind_totals(at, of_b, &Wanted::always());
+    assert_eq!(counted.expect("counted").len(), 1);
+    let nobody = Wanted::while_true(|| false);
+    let looked_at = |_: &Id| -> bool { panic!("it goes on") };
+    let outcome = world.view().kind_totals(at, looked_at, &nobody);
+    assert!(matches!(outcome, Err(ViewError::Interrupted)));
 }
 
 #[test]

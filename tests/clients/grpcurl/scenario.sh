@@ -178,6 +178,8 @@ as 80 -cacert "$STRATA_CA" -H 'authorization: Bearer nobody-knows-this-one'
 holds "nor with one that is unknown" "$(cat "$answers/out")" "($reason) == \"CREDENTIALS_INVALID\""
 as 0 -cacert "$STRATA_CA" -expand-headers -H "$reader_token"
 echo "ok: a reader reads"
+as 0 -cacert "$STRATA_CA" -cert "$STRATA_CLIENT_CERT" -key "$STRATA_CLIENT_KEY"
+echo "ok: and so does one who shows a certificate"
 STRATA_TOKEN=$STRATA_READER_TOKEN
 holds "and does not write" "$(refused PlanService/Execute "$(note reader 'I only read')")" \
   ".code == 7 and ($reason) == \"NOT_PERMITTED\""

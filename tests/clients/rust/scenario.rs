@@ -334,6 +334,19 @@ async fn who_calls() -> Outcome {
         .await?;
     let plan = reader.plans().get_plan(get_plan(PLAN)).await;
     holds("a reader reads", plan.is_ok(), plan.err());
+    let certified = daemon()?
+        .identity_files(
+            variable("STRATA_CLIENT_CERT"),
+            variable("STRATA_CLIENT_KEY"),
+        )
+        .connect()
+        .await?;
+    let plan = certified.plans().get_plan(get_plan(PLAN)).await;
+    holds(
+        "and so does one who shows a certificate",
+        plan.is_ok(),
+        plan.err(),
+    );
     let error = reader.execute(note("reader", "I only read")).await;
     refused(
         "and does not write",

@@ -335,6 +335,6 @@ async fn nothing_that_is_kept_of_a_token_is_shown() {
 fn what_does_not_speak_tls_gives_no_keys_over_https() {
     let issuer = talking_plainly();
     let url = format!("https://{}/keys", issuer.local_addr().expect("an address"));
-    let refused = get(&url, Duration::from_secs(10)).expect_err("it is no TLS");
+    let refused = get(&url, None, Duration::from_secs(10)).expect_err("it is no TLS");
     assert!(matches!(refused, FetchError::Http(_)), "{refused}");
 }
