@@ -328,16 +328,14 @@ impl Builder {
     }
 
     fn secure(&self) -> Result<Secure, ConnectError> {
-        let authorities = match &self.authority {
-            Some(source) => certificates(&source.name(CERTIFICATE), &source.read()?)?,
-            // A system without any trusts nobody, which shows when a certificate is to be trusted.
-            None => {
-                let pem = system_authorities_pem();
-                // What is none among them trusts nobody, and takes nothing from the others.
-                CertificateDer::pem_slice_iter(&pem)
-                    .filter_map(Result::ok)
-                    .collect()
-            }
+        let authorities = if let Some(source) = &self.authority {
+            certificates(&source.name(CERTIFICATE), &source.read()?)?
+        } else {
+            // A system without any trusts nobody, which shows when a certificate is to be trusted; what is
+            // none among them takes nothing from the others.
+            let pem = system_authorities_pem();
+            let found = CertificateDer::pem_slice_iter(&pem);
+            found.filter_map(Result::ok).collect()
         };
         let Some((certificate, key)) = &self.identity else {
             return Secure::new(authorities, None).map_err(|error| self.cannot_show(&error));

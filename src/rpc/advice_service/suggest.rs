@@ -32,6 +32,9 @@ const ANSWER_BYTES_MAX: usize = 3 << 20;
 /// How many options without a cost a refusal names: it travels in a header.
 const COSTLESS_NAMED_MAX: usize = 16;
 
+/// How the attempts of tactics of a kind ended.
+type Counted<'a> = Box<dyn Fn(&str) -> Tally + 'a>;
+
 pub(super) async fn answer(
     caller: &Caller<'_>,
     request: SuggestTacticRequest,
@@ -101,7 +104,7 @@ fn others<'a>(
     view: &'a View,
     moment: &Moment,
     permits: &Permits,
-) -> Result<Box<dyn Fn(&str) -> Tally + 'a>, ViewError> {
+) -> Result<Counted<'a>, ViewError> {
     let (own_id, position) = (&moment.plan.plan_id, moment.position);
     if permits.is_all() {
         let own = own_totals(view, moment);
