@@ -16,6 +16,7 @@ mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod cors;
+mod cut;
 pub mod limits;
 pub mod peer;
 mod standing;

@@ -9,7 +9,7 @@ use std::{
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
@@ -26,6 +26,7 @@ use tower::{ServiceExt as _, service_fn};
 use crate::gateway::{
     authentication::OPEN,
     calls::open::Open,
+    cut::{Cut, Tasks},
     peer::Peer,
     standing::{Held, Standing, Standings},
     tls::Tls,
@@ -84,7 +85,7 @@ pub struct Bounds {
 struct Door<S> {
     tls: Option<Arc<Tls>>,
     service: S,
-    http: auto::Builder<TokioExecutor>,
+    http: auto::Builder<Tasks>,
     idle: Duration,
     close: CancellationToken,
 }
@@ -167,8 +168,8 @@ async fn make_room(room: &Arc<Semaphore>, standings: &Standings) -> OwnedSemapho
     }
 }
 
-fn http() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn http() -> auto::Builder<Tasks> {
+    let mut builder = auto::Builder::new(Tasks);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -205,7 +206,12 @@ where
             () = self.close.cancelled() => return,
         };
         match shaken {
-            Ok((wire, peer)) => self.answer(wire, Arc::new(peer), standing).await,
+            Ok((wire, peer)) => {
+                let answering = self.answer(wire, Arc::new(peer), standing);
+                if Cut::unless_given_up(answering).await.is_none() {
+                    tracing::debug!(peer = %address, "an answer over HTTP/1.1 was not taken");
+                }
+            }
             Err(error) => tracing::debug!(peer = %address, %error, "no handshake"),
         }
     }

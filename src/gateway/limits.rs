@@ -19,16 +19,18 @@ use tonic::{
 use tower::Layer;
 
 mod callers;
+mod ending;
 mod held;
 
 use self::{
     callers::{Caller, Callers},
+    ending::Ending,
     held::Held,
 };
 use crate::{
     access::{Principal, rights::Rpc},
     rpc::{
-        self,
+        self, Rights,
         call::{self, Call},
         status,
     },
@@ -96,6 +98,8 @@ struct Admitted {
     /// How long it may take until its answer begins.
     time_max: Duration,
     held: Held,
+    /// Of a stream: when it has to end.
+    ending: Option<Ending>,
 }
 
 /// A place among the calls under way, given back when it is dropped.
@@ -157,15 +161,21 @@ impl Shared {
             places[1] = self.place_among_all(rpc, &caller)?;
         }
         let own = timeout_of(request.headers());
-        let ends_after = if is_stream(rpc) { own } else { None };
         let time_max = own.map_or(self.call_time_max, |own| own.min(self.call_time_max));
         let deadline = if is_stream(rpc) { own } else { Some(time_max) };
         let call = Call::new(caller.name.clone(), deadline, caller.pace.clone());
-        let held = Held::new(places, call.clone(), ends_after);
+        let ending = is_stream(rpc).then(|| Ending {
+            rpc,
+            call: call.clone(),
+            time_max: own,
+            rights: Rights::of(request.extensions(), rpc),
+        });
+        let held = Held::new(places, call.clone());
         Ok(Admitted {
             call,
             time_max,
             held,
+            ending,
         })
     }
 
@@ -264,13 +274,15 @@ where
             call,
             time_max,
             held,
+            ending,
         } = admitted;
         // Within the call, so that what the service begins at once knows whose it is.
         let answer = call::within(call.clone(), || self.inner.call(request));
         let answer = call::answering(call, answer);
         Box::pin(async move {
             if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
-                return Ok(held.until_sent(answered?));
+                let end = ending.and_then(Ending::look_out);
+                return Ok(held.until_sent(answered?, end));
             }
             held.finished();
             Ok(status::timed_out(time_max).into_http())

@@ -143,11 +143,13 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     }
 }
 
-/// The filter narrowed to what the caller may see. Plans that it names must be among that.
+/// The filter narrowed to what the caller may see at the time. Plans that it names must be among that for
+/// as long as the stream goes on.
 pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
     caller.plans(&filter.plan_ids)?;
+    Call::current().names(&filter.plan_ids);
     Ok(Filter {
-        permits: caller.permits(),
+        permits: caller.permits_at_the_time(),
         ..filter
     })
 }

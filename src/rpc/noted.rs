@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::task::futures::TaskLocalFuture;
+use tonic::Code;
 
 use crate::{
     domain::value::Id,
@@ -38,6 +39,8 @@ pub struct Notes {
     pub request_id: Option<String>,
     /// Why something was refused, by the name of its `ErrorReason`; the last time counts.
     pub reason: Option<&'static str>,
+    /// How it was made to end, where it did not end by itself.
+    pub ended_with: Option<Code>,
     /// How what is to be recorded went through the writer.
     course: Option<Arc<Course>>,
 }
@@ -76,6 +79,13 @@ pub fn on<F: Future>(slip: Arc<Slip>, answer: F) -> TaskLocalFuture<Arc<Slip>, F
     SLIP.scope(slip, answer)
 }
 
+/// What belongs to the call that this task answers, and is done by another task.
+pub fn also<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    // A call that nobody looks at notes on a slip that nobody reads.
+    let slip = SLIP.try_with(Arc::clone).unwrap_or_default();
+    SLIP.scope(slip, work)
+}
+
 /// The same for a step of an answer that comes in pieces.
 pub fn on_step<T>(slip: &Arc<Slip>, step: impl FnOnce() -> Poll<T>) -> Poll<T> {
     SLIP.sync_scope(slip.clone(), step)
@@ -98,6 +108,11 @@ pub fn request_id(request_id: &str) {
     if !request_id.is_empty() && request_id.len() <= REQUEST_ID_BYTES_MAX {
         note(|notes| notes.request_id = Some(request_id.to_owned()));
     }
+}
+
+/// How a call was made to end that may be given up before it says so.
+pub fn ended_with(code: Code) {
+    note(|notes| notes.ended_with = Some(code));
 }
 
 /// Why something is refused.

@@ -4,7 +4,10 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -26,7 +29,7 @@ use crate::{
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
     view::{View, ViewError, directory::DirectoryEntry},
-    writer::{Answer, ExecuteError, Pending},
+    writer::{Answer, ExecuteError, Pending, QUEUE_WAIT},
 };
 
 /// How many requests of one stream are on their way at most.
@@ -94,14 +97,14 @@ impl PlanService for Plans {
         let core = caller.core()?.clone();
         let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let (gate, rights) = (self.gate.clone(), caller.rights().clone());
-        tokio::spawn(take_requests(
+        tokio::spawn(noted::also(take_requests(
             gate,
             core,
             Call::current(),
             rights,
             request.into_inner(),
             steps,
-        ));
+        )));
         let answers = async_stream::try_stream! {
             while let Some(step) = taken.recv().await {
                 let outcome = match step {
@@ -251,6 +254,9 @@ async fn take_requests(
         let message = tokio::select! {
             message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
+            refused = rights.withdrawn(&call) => Err(refused),
+            // Nobody takes answers any more.
+            () = steps.closed() => return,
         };
         let step = match message {
             Ok(None) => return,
@@ -267,12 +273,17 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
-                if let Err(refused) = rights.check_execute(&request) {
-                    Step::Refused(refused)
-                } else {
-                    let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                    let pending = lane.submit(request, rights.actor(), deadline).await;
-                    Step::Answer(Box::new(pending), share)
+                // It may have waited for its turn, and its caller's rights may be others by now.
+                match rights.renewed().await {
+                    Err(end) => Step::End(end),
+                    Ok(rights) => match rights.check_execute(&request) {
+                        Err(refused) => Step::Refused(refused),
+                        Ok(()) => {
+                            let deadline = Instant::now() + QUEUE_WAIT;
+                            let pending = lane.submit(request, rights.actor(), deadline).await;
+                            Step::Answer(Box::new(pending), share)
+                        }
+                    },
                 }
             }
         };

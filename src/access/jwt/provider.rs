@@ -18,7 +18,7 @@ use super::{
     keys::{KeySet, SET_BYTES_MAX},
     verify,
 };
-use crate::access::follow::{FileError, Followed, Reading};
+use crate::access::follow::{Changes, FileError, Followed, Reading};
 
 /// When keys are fetched.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,7 @@ struct Shared {
     url: String,
     pace: Pace,
     current: ArcSwap<InForce>,
+    changes: Changes,
     state: Mutex<State>,
     /// How many fetches have ended.
     rounds: watch::Sender<u64>,
@@ -87,25 +88,28 @@ struct State {
 }
 
 impl Provider {
-    /// Reads the keys, or begins to fetch them.
-    pub fn open(settings: Settings) -> Result<Self, FileError> {
-        Self::open_at(settings, PACE)
+    /// Reads the keys, or begins to fetch them. Other keys count as a change.
+    pub fn open(settings: Settings, changes: Changes) -> Result<Self, FileError> {
+        Self::open_at(settings, PACE, changes)
     }
 
-    fn open_at(settings: Settings, pace: Pace) -> Result<Self, FileError> {
+    fn open_at(settings: Settings, pace: Pace, changes: Changes) -> Result<Self, FileError> {
         let keys = match &settings.keys {
-            Source::File(path) => Keys::InFile(Followed::open(Reading {
-                path: path.clone(),
-                what: "the JWK set",
-                bytes_max: SET_BYTES_MAX,
-                parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
-            })?),
+            Source::File(path) => {
+                let reading = Reading {
+                    path: path.clone(),
+                    what: "the JWK set",
+                    bytes_max: SET_BYTES_MAX,
+                    parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
+                };
+                Keys::InFile(Followed::open(reading, changes)?)
+            }
             Source::Url(url) => {
                 let thread = |source| FileError::Unreadable {
                     path: url.into(),
                     source,
                 };
-                Keys::Fetched(Fetched::begin(url, pace).map_err(thread)?)
+                Keys::Fetched(Fetched::begin(url, pace, changes).map_err(thread)?)
             }
         };
         Ok(Self { settings, keys })
@@ -169,11 +173,12 @@ impl InForce {
 }
 
 impl Fetched {
-    fn begin(url: &str, pace: Pace) -> io::Result<Self> {
+    fn begin(url: &str, pace: Pace, changes: Changes) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             url: url.to_owned(),
             pace,
             current: ArcSwap::from_pointee(InForce::of(KeySet::default(), &[])),
+            changes,
             state: Mutex::new(State {
                 // Whoever calls before the first fetch has ended waits for it.
                 is_under_way: true,
@@ -243,6 +248,7 @@ impl Shared {
         if self.current.load().bytes_hash != fetched.bytes_hash {
             tracing::info!("the keys {:?} of {} are in force", fetched.set, self.url);
             self.current.store(Arc::new(fetched));
+            self.changes.count_one();
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ fn provider(issuer: &Issuer, ask: Duration) -> Provider {
         ask,
         timeout: Duration::from_secs(10),
     };
-    Provider::open_at(settings(&issuer.url()), pace).expect("a thread")
+    Provider::open_at(settings(&issuer.url()), pace, Changes::default()).expect("a thread")
 }
 
 fn first() -> Signer {
@@ -214,7 +214,7 @@ async fn a_token_that_was_verified_is_refused_when_it_expires() {
 async fn a_set_in_a_file_is_read_at_the_start_and_must_be_right() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("keys.json");
-    let open = || Provider::open(settings(path.to_str().expect("UTF-8")));
+    let open = || Provider::open(settings(path.to_str().expect("UTF-8")), Changes::default());
     assert!(matches!(open(), Err(FileError::Unreadable { .. })));
     std::fs::write(&path, "{}").expect("written");
     assert!(matches!(open(), Err(FileError::Wrong { .. })));
