@@ -169,13 +169,12 @@ impl Access {
     async fn signed(&self, token: &str) -> Result<Known, Rejected> {
         let provider = self.provider.as_ref().ok_or(Rejected::NoIssuer)?;
         let verified = provider.verify(token, now_seconds()).await?;
-        let principal = match &verified.principal {
-            Some(principal) => principal.clone(),
-            None => {
-                let directory = self.directory();
-                let entry = directory.as_ref().and_then(|it| it.named(&verified.name));
-                entry.ok_or(Refused::NoRoles)?.principal.clone()
-            }
+        let principal = if let Some(principal) = &verified.principal {
+            principal.clone()
+        } else {
+            let directory = self.directory();
+            let entry = directory.as_ref().and_then(|it| it.named(&verified.name));
+            entry.ok_or(Refused::NoRoles)?.principal.clone()
         };
         // What lies beyond all times that can be told is no end.
         let until = i64::try_from(verified.until_seconds).ok();

@@ -39,6 +39,9 @@ use crate::{
 /// How many calls that write are under way at most, whoever calls. They wait in the writer's queue,
 /// and so many of them are answered within half a second by a disk that makes 16,000 a second durable.
 const WRITES_AT_ONCE: usize = 8_192;
+/// How many streams that write are open at most, whoever calls: for themselves, for one on which nothing
+/// comes must keep nobody from writing. Their requests wait for places in the writer's queue.
+const STREAMS_AT_ONCE: usize = 8_192;
 /// How many other calls that end by themselves are under way at most. The long ones among them also
 /// wait for turns.
 const READS_AT_ONCE: usize = 8_192;
@@ -87,6 +90,7 @@ pub(super) struct Limited<S> {
 struct Shared {
     callers: Callers,
     writes: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
     /// How long a call with one answer may take.
     call_time_max: Duration,
@@ -125,6 +129,7 @@ impl LimitsLayer {
         Self(Arc::new(Shared {
             callers: Callers::new(limits.clone()),
             writes: Arc::default(),
+            streams: Arc::default(),
             reads: Arc::default(),
             call_time_max: Duration::from_secs(limits.call_seconds),
         }))
@@ -183,7 +188,8 @@ impl Shared {
     /// whoever takes much leaves room for others: one caller at most half of them, two a third each.
     fn place_among_all(&self, rpc: Rpc, caller: &Caller) -> Result<Option<Place>, Status> {
         let (taken, max) = match rpc {
-            Rpc::Execute | Rpc::ExecuteStream => (&self.writes, WRITES_AT_ONCE),
+            Rpc::Execute => (&self.writes, WRITES_AT_ONCE),
+            Rpc::ExecuteStream => (&self.streams, STREAMS_AT_ONCE),
             // What operators see and settle by is never refused because others do much.
             Rpc::GetStatus | Rpc::ConfirmClock | Rpc::SetLogFilter => return Ok(None),
             Rpc::GetPlan

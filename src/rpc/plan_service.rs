@@ -29,7 +29,7 @@ use crate::{
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
     view::{View, ViewError, directory::DirectoryEntry},
-    writer::{Answer, ExecuteError, Pending, QUEUE_WAIT},
+    writer::{Answer, ExecuteError, Lane, Pending, QUEUE_WAIT},
 };
 
 /// How many requests of one stream are on their way at most.
@@ -273,17 +273,11 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
+                noted::plan_of_stream(&request.plan_id);
                 // It may have waited for its turn, and its caller's rights may be others by now.
                 match rights.renewed().await {
                     Err(end) => Step::End(end),
-                    Ok(rights) => match rights.check_execute(&request) {
-                        Err(refused) => Step::Refused(refused),
-                        Ok(()) => {
-                            let deadline = Instant::now() + QUEUE_WAIT;
-                            let pending = lane.submit(request, rights.actor(), deadline).await;
-                            Step::Answer(Box::new(pending), share)
-                        }
-                    },
+                    Ok(rights) => hand_in(&mut lane, &rights, request, share).await,
                 }
             }
         };
@@ -292,6 +286,21 @@ async fn take_requests(
             return;
         }
     }
+}
+
+/// Hands one request in, if its caller may make it.
+async fn hand_in(
+    lane: &mut Lane,
+    rights: &Rights,
+    request: ExecuteRequest,
+    share: OwnedSemaphorePermit,
+) -> Step {
+    if let Err(refused) = rights.check_execute(&request) {
+        return Step::Refused(refused);
+    }
+    let deadline = Instant::now() + QUEUE_WAIT;
+    let pending = lane.submit(request, rights.actor(), deadline).await;
+    Step::Answer(Box::new(pending), share)
 }
 
 fn respond(answer: Result<Answer, ExecuteError>) -> Result<ExecuteResponse, Status> {

@@ -61,11 +61,13 @@ impl Ending {
         let cut = Cut::current();
         // What is found out is noted of the call, and not of nobody.
         let look_out = noted::also(async move {
-            let take_time = match self.why().await {
+            let why = self.why().await;
+            let (Why::Deadline(status) | Why::Withdrawn(status)) = &why;
+            noted::ended_with(status.code());
+            let take_time = match why {
                 // Its service ends it, behind the answers to what was accepted.
                 Why::Withdrawn(_) if self.rpc == Rpc::ExecuteStream => ANSWER_TIME,
                 Why::Deadline(status) | Why::Withdrawn(status) => {
-                    noted::ended_with(status.code());
                     tell.send(status).ok();
                     TAKE_TIME
                 }

@@ -10,6 +10,7 @@ use crate::access::Grant;
 
 const GET_PLAN: &str = "/strata.v1.PlanService/GetPlan";
 const EXECUTE: &str = "/strata.v1.PlanService/Execute";
+const EXECUTE_STREAM: &str = "/strata.v1.PlanService/ExecuteStream";
 const GET_STATUS: &str = "/strata.v1.AdminService/GetStatus";
 const WATCH: &str = "/strata.v1.HistoryService/Watch";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -226,6 +227,24 @@ async fn a_stream_that_always_has_more_ends_at_the_deadline_of_its_caller() {
     let services = LimitsLayer::new(&Limits::default()).layer(Gushing);
     let status = end_at_deadline(services).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn streams_that_stand_open_keep_nobody_from_writing() {
+    let services = limited(&Limits {
+        calls_at_once: u32::MAX,
+        ..Limits::default()
+    });
+    let mut open = Vec::new();
+    let refused = loop {
+        match call(&services, "a", EXECUTE_STREAM).await {
+            Ok(stream) => open.push(stream),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(reason(Err(refused)), "OVERLOADED");
+    assert_eq!(services.shared.writes.load(Ordering::Acquire), 0);
+    call(&services, "b", EXECUTE).await.expect("a write");
 }
 
 #[tokio::test]
