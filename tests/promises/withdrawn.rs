@@ -374,15 +374,12 @@ async fn a_client_takes_the_end_of_its_rights_for_what_it_is() {
             }
         }
     };
-    match timeout(PATIENCE, end).await.expect("in time") {
-        WatchError::Refused(refusal) => {
-            assert_eq!(
-                refusal.known_reason(),
-                Some(ErrorReason::CredentialsInvalid)
-            );
-        }
-        other => panic!("{other:?}"),
-    }
+    let end = timeout(PATIENCE, end).await.expect("in time");
+    let WatchError::Refused(refusal) = end else {
+        panic!("{end:?}");
+    };
+    let reason = refusal.known_reason();
+    assert_eq!(reason, Some(ErrorReason::CredentialsInvalid));
     daemon.stop().await;
 }
 
@@ -420,7 +417,11 @@ fn without(text: &str, name: &str) -> String {
     let named = format!("name = \"{name}\"\n");
     let others = text.split("[[principal]]\n").skip(1);
     let others = others.filter(|it| !it.starts_with(&named));
-    let mut kept: String = others.map(|it| format!("[[principal]]\n{it}")).collect();
+    let mut kept = String::new();
+    for other in others {
+        kept.push_str("[[principal]]\n");
+        kept.push_str(other);
+    }
     kept.push_str("# somebody is gone\n");
     kept
 }
