@@ -9,6 +9,7 @@ pub mod door;
 pub mod file;
 pub mod follow;
 pub mod jwt;
+pub mod lease;
 pub mod pattern;
 pub mod rights;
 pub mod token;

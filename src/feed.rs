@@ -337,6 +337,9 @@ impl State {
         let of_plan = self.of_plans.get(&recent.plan_id).into_iter().flatten();
         for watcher in self.of_all.iter().chain(of_plan) {
             let filter = &watcher.filter;
+            if watcher.is_told() {
+                continue;
+            }
             if filter.takes_kinds(recent.kinds) && filter.permits.hold(&recent.plan_id) {
                 watcher.tell(recent.position);
             }
@@ -390,8 +393,12 @@ impl Shared {
         }
     }
 
+    /// Told already and not read yet: one ring of the bell is enough.
+    fn is_told(&self) -> bool {
+        self.first_match.load(Ordering::Acquire) != 0
+    }
+
     fn tell(&self, position: u64) {
-        // Told already and not read yet: one ring of the bell is enough.
         if self
             .first_match
             .compare_exchange(0, position, Ordering::AcqRel, Ordering::Acquire)

@@ -17,6 +17,7 @@ pub mod calls;
 pub mod connections;
 pub mod cors;
 mod crowding;
+mod cut;
 mod known;
 pub mod limits;
 pub mod peer;

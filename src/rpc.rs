@@ -41,7 +41,7 @@ pub mod status;
 mod tests;
 mod turns;
 
-pub use self::gate::Gate;
+pub use self::gate::{Gate, Rights};
 use self::{call::Call, gate::Permitted, status::refuse};
 
 /// The largest message taken: a request may hold no more than a commit, with room for its envelope.

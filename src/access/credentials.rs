@@ -1,7 +1,7 @@
 //! What a caller shows of itself: a bearer token in a header, the names in a client certificate. Read
 //! from bytes here, so that whatever is sent is either such a thing or refused.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -24,9 +24,9 @@ pub struct Credentials<'a> {
     pub is_doubtful: bool,
 }
 
-/// The names in a client certificate by which a principal may be known.
+/// The names in a client certificate by which a principal may be known. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CertificateNames(Vec<String>);
+pub struct CertificateNames(Arc<[String]>);
 
 /// Why bytes name nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +83,7 @@ impl CertificateNames {
         if names.is_empty() {
             return Err(NoNames);
         }
-        Ok(Self(names))
+        Ok(Self(names.into()))
     }
 
     /// The names.

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use super::{
     Principal, Rejected,
     credentials::{CertificateNames, Credentials},
-    file::{Directory, FILE_BYTES_MAX},
-    follow::{FileError, Followed, Reading},
+    file::{Directory, FILE_BYTES_MAX, Known},
+    follow::{Changes, FileError, Followed, Reading},
     jwt::{self, Refused, provider::Provider},
+    lease::Lease,
     token::TokenHash,
 };
 
@@ -43,24 +44,37 @@ pub enum AccessError {
 pub struct Access {
     directory: Option<Followed<Directory>>,
     provider: Option<Provider>,
+    /// Those of both.
+    changes: Changes,
+}
+
+/// What a caller has shown, as far as it takes to look it up again.
+pub(super) enum Shown {
+    Token(TokenHash),
+    Jwt(Box<str>),
+    Certificate(CertificateNames),
 }
 
 impl Access {
     /// Reads all that names principals, and follows its changes until this is dropped. Where keys are
     /// fetched from elsewhere, it does not wait for them.
     pub fn open(settings: &Settings) -> Result<Arc<Self>, AccessError> {
+        let changes = Changes::default();
         let directory = settings.access_file.as_ref().map(|path| {
-            Followed::open(Reading {
+            let reading = Reading {
                 path: path.clone(),
                 what: "the access file",
                 bytes_max: FILE_BYTES_MAX,
                 parse: directory,
-            })
+            };
+            Followed::open(reading, changes.clone())
         });
-        let provider = settings.jwt.clone().map(Provider::open);
+        let provider = settings.jwt.clone();
+        let provider = provider.map(|it| Provider::open(it, changes.clone()));
         Ok(Arc::new(Self {
             directory: directory.transpose().map_err(AccessError::File)?,
             provider: provider.transpose().map_err(AccessError::Keys)?,
+            changes,
         }))
     }
 
@@ -70,6 +84,7 @@ impl Access {
         Arc::new(Self {
             directory: None,
             provider: None,
+            changes: Changes::default(),
         })
     }
 
@@ -79,28 +94,60 @@ impl Access {
         self.directory.is_some() || self.provider.is_some()
     }
 
-    /// Tells who calls. Waits only where a JWT names a key that has yet to be fetched: seconds at most,
-    /// and only once in a while, whatever is sent.
-    pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Rejected> {
+    /// Tells who calls, for as long as what was shown holds. Waits only where a JWT names a key that has
+    /// yet to be fetched: seconds at most, and only once in a while, whatever is sent.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        credentials: Credentials<'_>,
+    ) -> Result<Lease, Rejected> {
         if !self.is_required() {
-            return Ok(Principal::anonymous());
+            return Ok(Lease::of_principal(Principal::anonymous()));
         }
-        match (credentials.bearer, credentials.certificate) {
-            (Some(token), _) if jwt::is_like(token) => {
-                self.signed(token, credentials.is_doubtful).await
+        let shown = match (credentials.bearer, credentials.certificate) {
+            (Some(token), _) if jwt::is_like(token) => Shown::Jwt(token.into()),
+            (Some(token), _) => Shown::Token(TokenHash::of_sent(token)?),
+            (None, Some(names)) => Shown::Certificate(names.clone()),
+            (None, None) => return Err(Rejected::Missing),
+        };
+        let generation = self.generation();
+        let known = self.look_up(&shown, credentials.is_doubtful).await?;
+        Ok(Lease::of_shown(self.clone(), shown, known, generation))
+    }
+
+    /// How often something else came into force by which callers are known.
+    pub(super) fn generation(&self) -> u64 {
+        self.changes.count()
+    }
+
+    /// Returns once the generation is another one.
+    pub(super) async fn changed_since(&self, generation: u64) {
+        self.changes.other_than(generation).await;
+    }
+
+    /// Tells whom something names that was shown, and until when.
+    pub(super) async fn look_up(
+        &self,
+        shown: &Shown,
+        is_doubtful: bool,
+    ) -> Result<Known, Rejected> {
+        match shown {
+            Shown::Jwt(token) => self.signed(token, is_doubtful).await,
+            Shown::Token(hash) => self.holder(hash),
+            Shown::Certificate(names) => {
+                let principal = self.certified(names)?;
+                Ok(Known {
+                    principal,
+                    expires: None,
+                })
             }
-            (Some(token), _) => self.holder(token),
-            (None, Some(names)) => self.certified(names),
-            (None, None) => Err(Rejected::Missing),
         }
     }
 
-    fn holder(&self, token: &str) -> Result<Principal, Rejected> {
-        let hash = TokenHash::of_sent(token)?;
+    fn holder(&self, hash: &TokenHash) -> Result<Known, Rejected> {
         let directory = self.directory();
         let known = directory
             .as_ref()
-            .and_then(|it| it.holder(&hash))
+            .and_then(|it| it.holder(hash))
             .ok_or(Rejected::UnknownToken)?;
         if known
             .expires
@@ -108,7 +155,7 @@ impl Access {
         {
             return Err(Rejected::Expired);
         }
-        Ok(known.principal.clone())
+        Ok(known.clone())
     }
 
     fn certified(&self, names: &CertificateNames) -> Result<Principal, Rejected> {
@@ -123,16 +170,22 @@ impl Access {
         Ok(first.clone())
     }
 
-    async fn signed(&self, token: &str, is_doubtful: bool) -> Result<Principal, Rejected> {
+    async fn signed(&self, token: &str, is_doubtful: bool) -> Result<Known, Rejected> {
         let provider = self.provider.as_ref().ok_or(Rejected::NoIssuer)?;
         let verified = provider.verify(token, is_doubtful, now_seconds()).await?;
-        if let Some(principal) = &verified.principal {
-            return Ok(principal.clone());
-        }
-        let directory = self.directory();
-        let entry = directory.as_ref().and_then(|it| it.named(&verified.name));
-        let entry = entry.ok_or(Refused::NoRoles)?;
-        Ok(entry.principal.clone())
+        let principal = if let Some(principal) = &verified.principal {
+            principal.clone()
+        } else {
+            let directory = self.directory();
+            let entry = directory.as_ref().and_then(|it| it.named(&verified.name));
+            entry.ok_or(Refused::NoRoles)?.principal.clone()
+        };
+        // What lies beyond all times that can be told is no end.
+        let until = i64::try_from(verified.until_seconds).ok();
+        Ok(Known {
+            principal,
+            expires: until.and_then(|until| Timestamp::from_second(until).ok()),
+        })
     }
 
     fn directory(&self) -> Option<Arc<Directory>> {

@@ -75,12 +75,12 @@ pub struct TokenEntry {
     pub note: Option<String>,
 }
 
-/// Whose a token is.
+/// Whom something that was shown names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Its holder.
+    /// Who it is.
     pub principal: Principal,
-    /// From when on it is nobody's.
+    /// From when on it names nobody.
     pub expires: Option<Timestamp>,
 }
 

@@ -16,6 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 /// How often it is looked whether a file changed. Its bytes are compared, for times and sizes may stay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,6 +73,10 @@ pub struct Reading<T> {
     pub parse: fn(&[u8]) -> Result<T, String>,
 }
 
+/// Counts the changes of all that is followed with it. Cheap to clone; clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(watch::Sender<u64>);
+
 /// What a file says, as long as this is kept.
 #[derive(Debug)]
 pub struct Followed<T> {
@@ -80,13 +85,36 @@ pub struct Followed<T> {
     _alive: mpsc::Sender<()>,
 }
 
-impl<T: Send + Sync + 'static> Followed<T> {
-    /// Reads a file, and follows it from there on.
-    pub fn open(reading: Reading<T>) -> Result<Self, FileError> {
-        Self::open_looking_every(reading, LOOK_EVERY)
+impl Changes {
+    /// Something is in force that was not.
+    pub fn count_one(&self) {
+        self.0.send_modify(|count| *count += 1);
     }
 
-    fn open_looking_every(reading: Reading<T>, every: Duration) -> Result<Self, FileError> {
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    /// Returns once there were others than so many.
+    pub async fn other_than(&self, count: u64) {
+        // The sender lives as long as this, so waiting cannot fail.
+        drop(self.0.subscribe().wait_for(|now| *now != count).await);
+    }
+}
+
+impl<T: Send + Sync + 'static> Followed<T> {
+    /// Reads a file, and follows it from there on. Each new version counts as a change.
+    pub fn open(reading: Reading<T>, changes: Changes) -> Result<Self, FileError> {
+        Self::open_looking_every(reading, changes, LOOK_EVERY)
+    }
+
+    fn open_looking_every(
+        reading: Reading<T>,
+        changes: Changes,
+        every: Duration,
+    ) -> Result<Self, FileError> {
         let bytes = reading.bytes()?;
         let first = reading.value(&bytes)?;
         let current = Arc::new(ArcSwap::from_pointee(first));
@@ -95,6 +123,7 @@ impl<T: Send + Sync + 'static> Followed<T> {
             seen: Sha256::digest(&bytes).into(),
             told: None,
             reading,
+            changes,
             current: Arc::clone(&current),
         };
         let path = follower.reading.path.clone();
@@ -117,6 +146,7 @@ impl<T: Send + Sync + 'static> Followed<T> {
 
 struct Follower<T> {
     reading: Reading<T>,
+    changes: Changes,
     current: Arc<ArcSwap<T>>,
     /// The hash of the bytes that were looked at last.
     seen: [u8; 32],
@@ -143,6 +173,7 @@ impl<T> Follower<T> {
         self.seen = hash;
         let value = self.reading.value(&bytes)?;
         self.current.store(Arc::new(value));
+        self.changes.count_one();
         let path = self.reading.path.display();
         tracing::info!("{} {path} is in force as it is now", self.reading.what);
         Ok(())

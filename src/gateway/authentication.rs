@@ -20,6 +20,7 @@ use crate::{
         credentials::{self, Credentials},
         door::Access,
         jwt::Refused,
+        lease::Lease,
     },
     gateway::{
         cors::Origins,
@@ -32,7 +33,8 @@ use crate::{
 /// The calls that nobody is asked for: the paths below this one.
 pub(super) const OPEN: &str = "/grpc.health.v1.Health/";
 
-/// The layer that puts a [`Principal`] into the extensions of every call, or refuses it.
+/// The layer that puts a [`Principal`] into the extensions of every call, with the [`Lease`] on which it
+/// may go on, or refuses it.
 #[derive(Clone)]
 pub(super) struct AuthenticationLayer {
     /// Who calls.
@@ -85,18 +87,20 @@ where
             if head.method != Method::POST {
                 return Ok(status::no_post(&head.method).into_http());
             }
-            let principal = if head.uri.path().starts_with(OPEN) {
+            let lease = if head.uri.path().starts_with(OPEN) {
                 // Known as little as a caller of a daemon that does not ask, and may do nothing else.
-                Ok(Principal::new(ANONYMOUS, Vec::new()))
+                Ok(Lease::of_principal(Principal::new(ANONYMOUS, Vec::new())))
             } else {
                 asks.who_calls(&head.headers, head.extensions.get()).await
             };
             // No room behind this one sees it, by accident or otherwise.
             head.headers.remove(header::AUTHORIZATION);
-            match principal {
-                Ok(principal) => {
+            match lease {
+                Ok(lease) => {
+                    let principal = lease.principal();
                     noted::caller(principal.name());
                     head.extensions.insert(principal);
+                    head.extensions.insert(lease);
                     inner.call(Request::from_parts(head, body)).await
                 }
                 Err(refused) => Ok(refused.into_http()),
@@ -110,7 +114,7 @@ impl AuthenticationLayer {
         &self,
         headers: &HeaderMap,
         peer: Option<&Arc<Peer>>,
-    ) -> Result<Principal, Status> {
+    ) -> Result<Lease, Status> {
         if !self.access.is_required() {
             // A page can have its own name lead to this machine, and is then of the daemon's own origin
             // to its browser, which lets it call. The name in its origin still tells.
@@ -118,7 +122,7 @@ impl AuthenticationLayer {
                 Some(origin) if !self.origins.may_call_unasked(origin) => {
                     Err(status::of_page(origin))
                 }
-                Some(_) | None => Ok(Principal::anonymous()),
+                Some(_) | None => Ok(Lease::of_principal(Principal::anonymous())),
             };
         }
         let network = peer.map(|peer| Network::of(peer.address.ip()));

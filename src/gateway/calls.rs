@@ -353,15 +353,16 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        let notes = self.slip.take();
         let ended = Ended {
             called: self.called,
             began: self.began,
             began_at: self.began_at,
             took: self.began.elapsed(),
             answered: self.answered,
-            // Let go before its end: the caller has left, or its time was over.
-            code: self.code.unwrap_or(Code::Cancelled),
-            notes: self.slip.take(),
+            // Let go before its end: it was given up, or the caller has left.
+            code: self.code.or(notes.ended_with).unwrap_or(Code::Cancelled),
+            notes,
             peer: self.peer,
             messages: self.frames.messages(),
             bytes: self.frames.bytes(),

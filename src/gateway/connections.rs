@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
@@ -28,6 +28,7 @@ use crate::gateway::{
     authentication::OPEN,
     calls::open::Open,
     crowding::{Counted, Crowding},
+    cut::{Cut, Tasks},
     peer::{Network, Peer},
     standing::{Held, Standing, Standings},
     tls::Tls,
@@ -96,7 +97,7 @@ struct Taken {
 struct Door<S> {
     tls: Option<Arc<Tls>>,
     service: S,
-    http: auto::Builder<TokioExecutor>,
+    http: auto::Builder<Tasks>,
     idle: Duration,
     close: CancellationToken,
 }
@@ -197,8 +198,8 @@ async fn make_room(room: &Arc<Semaphore>, standings: &Standings) -> OwnedSemapho
     }
 }
 
-fn http() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn http() -> auto::Builder<Tasks> {
+    let mut builder = auto::Builder::new(Tasks);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -235,7 +236,12 @@ where
             () = self.close.cancelled() => return,
         };
         match shaken {
-            Ok((wire, peer)) => self.answer(wire, Arc::new(peer), standing).await,
+            Ok((wire, peer)) => {
+                let answering = self.answer(wire, Arc::new(peer), standing);
+                if Cut::unless_given_up(answering).await.is_none() {
+                    tracing::debug!(peer = %address, "an answer over HTTP/1.1 was not taken");
+                }
+            }
             Err(error) => tracing::debug!(peer = %address, %error, "no handshake"),
         }
     }

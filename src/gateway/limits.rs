@@ -19,16 +19,18 @@ use tonic::{
 use tower::Layer;
 
 mod callers;
+mod ending;
 mod held;
 
 use self::{
     callers::{Caller, Callers},
+    ending::Ending,
     held::Held,
 };
 use crate::{
     access::{Principal, rights::Rpc},
     rpc::{
-        self,
+        self, Rights,
         call::{self, Call},
         status,
     },
@@ -37,6 +39,9 @@ use crate::{
 /// How many calls that write are under way at most, whoever calls. They wait in the writer's queue,
 /// and so many of them are answered within half a second by a disk that makes 16,000 a second durable.
 const WRITES_AT_ONCE: usize = 8_192;
+/// How many streams that write are open at most, whoever calls: for themselves, for one on which nothing
+/// comes must keep nobody from writing. Their requests wait for places in the writer's queue.
+const STREAMS_AT_ONCE: usize = 8_192;
 /// How many other calls that end by themselves are under way at most. The long ones among them also
 /// wait for turns.
 const READS_AT_ONCE: usize = 8_192;
@@ -91,6 +96,7 @@ pub(super) struct Limited<S> {
 struct Shared {
     callers: Callers,
     writes: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
     /// How long a call with one answer may take.
     call_time_max: Duration,
@@ -102,6 +108,8 @@ struct Admitted {
     /// How long it may take until its answer begins.
     time_max: Duration,
     held: Held,
+    /// Of a stream: when it has to end.
+    ending: Option<Ending>,
 }
 
 /// A place among the calls under way, given back when it is dropped.
@@ -127,6 +135,7 @@ impl LimitsLayer {
         Self(Arc::new(Shared {
             callers: Callers::new(limits.clone()),
             writes: Arc::default(),
+            streams: Arc::default(),
             reads: Arc::default(),
             call_time_max: Duration::from_secs(limits.call_seconds),
         }))
@@ -163,15 +172,21 @@ impl Shared {
             places[1] = self.place_among_all(rpc, &caller)?;
         }
         let own = timeout_of(request.headers());
-        let ends_after = if is_stream(rpc) { own } else { None };
         let time_max = own.map_or(self.call_time_max, |own| own.min(self.call_time_max));
         let deadline = if is_stream(rpc) { own } else { Some(time_max) };
         let call = Call::new(caller.name.clone(), deadline, caller.pace.clone());
-        let held = Held::new(places, call.clone(), ends_after);
+        let ending = is_stream(rpc).then(|| Ending {
+            rpc,
+            call: call.clone(),
+            time_max: own,
+            rights: Rights::of(request.extensions(), rpc),
+        });
+        let held = Held::new(places, call.clone());
         Ok(Admitted {
             call,
             time_max,
             held,
+            ending,
         })
     }
 
@@ -179,7 +194,8 @@ impl Shared {
     /// whoever takes much leaves room for others: one caller at most half of them, two a third each.
     fn place_among_all(&self, rpc: Rpc, caller: &Caller) -> Result<Option<Place>, Status> {
         let (taken, max) = match rpc {
-            Rpc::Execute | Rpc::ExecuteStream => (&self.writes, WRITES_AT_ONCE),
+            Rpc::Execute => (&self.writes, WRITES_AT_ONCE),
+            Rpc::ExecuteStream => (&self.streams, STREAMS_AT_ONCE),
             // What operators see and settle by is never refused because others do much.
             Rpc::GetStatus | Rpc::ConfirmClock | Rpc::SetLogFilter => return Ok(None),
             Rpc::GetPlan
@@ -270,13 +286,15 @@ where
             call,
             time_max,
             held,
+            ending,
         } = admitted;
         // Within the call, so that what the service begins at once knows whose it is.
         let answer = call::within(call.clone(), || self.inner.call(request));
         let answer = call::answering(call, answer);
         Box::pin(async move {
             if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
-                return Ok(held.until_sent(answered?));
+                let end = ending.and_then(Ending::look_out);
+                return Ok(held.until_sent(answered?, end));
             }
             held.finished();
             Ok(status::timed_out(time_max).into_http())

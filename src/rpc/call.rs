@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     access::ANONYMOUS,
+    domain::value::Id,
     view::{ViewError, wanted::Wanted},
 };
 
@@ -31,6 +32,8 @@ struct Known {
     caller: Arc<str>,
     deadline: Option<Instant>,
     pace: Option<Pace>,
+    /// The plans that it names, of a stream of answers about some.
+    plan_ids: OnceLock<Vec<Id>>,
     /// Whether its answer was given, or nobody waits for it any more.
     has_ended: AtomicBool,
 }
@@ -43,6 +46,7 @@ impl Call {
             caller,
             deadline: time_max.map(|time_max| Instant::now() + time_max),
             pace,
+            plan_ids: OnceLock::new(),
             has_ended: AtomicBool::new(false),
         }))
     }
@@ -57,6 +61,23 @@ impl Call {
     /// Nobody waits for its answer any more.
     pub fn end(&self) {
         self.0.has_ended.store(true, Ordering::Release);
+    }
+
+    /// Until when it has to be answered, if there is a time for it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
+    }
+
+    /// Notes the plans without which it would not be answered.
+    pub(super) fn names(&self, plan_ids: &[Id]) {
+        // A call names its plans once.
+        drop(self.0.plan_ids.set(plan_ids.to_vec()));
+    }
+
+    /// The plans without which it would not be answered.
+    pub(super) fn plan_ids(&self) -> &[Id] {
+        self.0.plan_ids.get().map_or(&[], Vec::as_slice)
     }
 
     /// Who calls.

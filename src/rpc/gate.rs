@@ -3,20 +3,22 @@
 //! so that none answers without having asked who calls and with which plan.
 
 use std::{
+    future::pending,
     ops::Deref,
     sync::{Arc, OnceLock},
 };
 
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
 use super::{
     Core, MIN_POSITION_WAIT,
+    call::Call,
     status::{self, not_permitted, refuse},
     stopping,
 };
 use crate::{
-    access::{Principal, rights::Rpc},
+    access::{Principal, lease::Lease, rights::Rpc},
     domain::{permits::Permits, shape::command_field, value::Id},
     proto::{Command, ErrorReason, ExecuteRequest, command::Kind},
 };
@@ -48,19 +50,10 @@ impl Gate {
 
     /// Who makes a call, if they may make it at all.
     pub(super) fn caller<T>(&self, request: &Request<T>, rpc: Rpc) -> Result<Caller<'_>, Status> {
-        let principal = request.extensions().get::<Principal>();
-        let principal = principal.ok_or_else(|| not_permitted::no_caller(rpc))?;
-        if !principal.may_call(rpc) {
-            return Err(not_permitted::call(principal.name(), rpc));
-        }
-        if rpc.needs_all_plans() && !principal.may_with_all(rpc) {
-            return Err(not_permitted::all_plans(principal.name(), rpc));
-        }
-        let principal = principal.clone();
-        Ok(Caller {
-            gate: self,
-            rights: Rights { principal, rpc },
-        })
+        let rights = Rights::of(request.extensions(), rpc);
+        let rights = rights.ok_or_else(|| not_permitted::no_caller(rpc))?;
+        rights.check_call()?;
+        Ok(Caller { gate: self, rights })
     }
 }
 
@@ -72,8 +65,10 @@ pub(super) struct Caller<'a> {
 
 /// What a caller may do in the call that is made.
 #[derive(Clone)]
-pub(super) struct Rights {
+pub struct Rights {
     principal: Principal,
+    /// What it stands on; nothing: itself.
+    lease: Option<Lease>,
     rpc: Rpc,
 }
 
@@ -113,9 +108,23 @@ impl<'a> Caller<'a> {
         Ok(core)
     }
 
+    /// The plans that may be shown to them in an answer that goes on: at any time those that they may
+    /// see then.
+    pub(super) fn permits_at_the_time(&self) -> Permits {
+        let rpc = self.rights.rpc;
+        let Some(lease) = self.rights.lease.clone().filter(Lease::may_change) else {
+            return self.permits();
+        };
+        let of_all = lease.clone();
+        Permits::changing(
+            move || of_all.may_with_all(rpc),
+            move |plan_id| lease.may(rpc, plan_id),
+        )
+    }
+
     /// The plans that may be shown to them in the answer.
     pub(super) fn permits(&self) -> Permits {
-        let Rights { principal, rpc } = self.rights.clone();
+        let Rights { principal, rpc, .. } = self.rights.clone();
         if principal.may_with_all(rpc) {
             Permits::all()
         } else {
@@ -130,15 +139,75 @@ impl<'a> Caller<'a> {
 
     /// Plans that the request names, if they may make the call with all of them.
     pub(super) fn plans(&self, plan_ids: &[impl Deref<Target = str>]) -> Result<(), Status> {
-        let mut named = plan_ids.iter();
-        named.try_for_each(|plan_id| self.plan(plan_id).map(drop))
+        self.rights.plans(plan_ids)
     }
 }
 
 impl Rights {
+    /// What whoever makes a call may do in it; nothing where nobody has said who that is.
+    #[must_use]
+    pub fn of(extensions: &Extensions, rpc: Rpc) -> Option<Self> {
+        Some(Self {
+            principal: extensions.get::<Principal>()?.clone(),
+            lease: extensions.get().cloned(),
+            rpc,
+        })
+    }
+
+    /// Whether they may become others while the call is under way.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::may_change)
+    }
+
     /// The caller's name: the actor of what they record.
     pub(super) fn actor(&self) -> Arc<str> {
         self.principal.name().clone()
+    }
+
+    /// The same as they are now, if the caller may still make the call.
+    pub(super) async fn renewed(&self) -> Result<Self, Status> {
+        let Some(lease) = &self.lease else {
+            return Ok(self.clone());
+        };
+        let principal = lease.renew().await.map_err(|it| status::of_rejected(&it))?;
+        let renewed = Self {
+            principal,
+            ..self.clone()
+        };
+        renewed.check_call()?;
+        Ok(renewed)
+    }
+
+    /// Returns once the call would be refused if it began then, with the status of that.
+    pub async fn withdrawn(&self, call: &Call) -> Status {
+        loop {
+            match &self.lease {
+                Some(lease) => lease.is_in_doubt().await,
+                None => pending().await,
+            }
+            let renewed = self.renewed().await;
+            if let Err(refused) = renewed.and_then(|it| it.plans(call.plan_ids())) {
+                return refused;
+            }
+        }
+    }
+
+    /// Refuses whoever may not make the call at all.
+    fn check_call(&self) -> Result<(), Status> {
+        let (caller, rpc) = (self.principal.name(), self.rpc);
+        if !self.principal.may_call(rpc) {
+            return Err(not_permitted::call(caller, rpc));
+        }
+        if rpc.needs_all_plans() && !self.principal.may_with_all(rpc) {
+            return Err(not_permitted::all_plans(caller, rpc));
+        }
+        Ok(())
+    }
+
+    fn plans(&self, plan_ids: &[impl Deref<Target = str>]) -> Result<(), Status> {
+        let mut named = plan_ids.iter();
+        named.try_for_each(|plan_id| self.plan(plan_id).map(drop))
     }
 
     fn plan<'p>(&self, plan_id: &'p str) -> Result<Permitted<'p>, Status> {

@@ -143,11 +143,13 @@ pub(super) fn filter(plan_ids: &[String], event_types: &[String], check: &mut Ch
     }
 }
 
-/// The filter narrowed to what the caller may see. Plans that it names must be among that.
+/// The filter narrowed to what the caller may see at the time. Plans that it names must be among that for
+/// as long as the stream goes on.
 pub(super) fn permitted(filter: Filter, caller: &Caller<'_>) -> Result<Filter, Status> {
     caller.plans(&filter.plan_ids)?;
+    Call::current().names(&filter.plan_ids);
     Ok(Filter {
-        permits: caller.permits(),
+        permits: caller.permits_at_the_time(),
         ..filter
     })
 }
@@ -187,7 +189,7 @@ pub(super) fn watch(
         // What is added while the watch reads up to here is live already.
         let behind = core.feed.head();
         let mut caught_up = false;
-        let mut checkpoint_due = first_checkpoint();
+        let mut checkpoint_due = Instant::now() + CHECKPOINT_INTERVAL;
         loop {
             watcher.stands_at(next);
             if gate.stopping().is_cancelled() {
@@ -195,6 +197,8 @@ pub(super) fn watch(
             }
             if !caught_up && next > behind {
                 caught_up = true;
+                // Only what takes longer than an interval to read is told before where it stands.
+                checkpoint_due = checkpoint_due.min(first_checkpoint());
                 yield sent(Response::CaughtUp(CaughtUp { position: next - 1 }));
             }
             let head = core.feed.head();
@@ -313,7 +317,7 @@ fn read_of_plans(core: &Core, filter: &Filter, from: u64, to: u64) -> Result<Str
     Ok(stretch)
 }
 
-/// When a watch that begins now is told first where it stands: those that begin together, as after a
+/// When a watch that has caught up now is told first where it stands: those that begin together, as after a
 /// start of the daemon, are not all told at once for ever after.
 fn first_checkpoint() -> Instant {
     static WATCHES: AtomicU32 = AtomicU32::new(0);

@@ -4,7 +4,10 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -26,7 +29,7 @@ use crate::{
         PlanSummary, PlanView, execute_stream_response::Outcome, plan_service_server::PlanService,
     },
     view::{View, ViewError, directory::DirectoryEntry},
-    writer::{Answer, ExecuteError, Pending},
+    writer::{Answer, ExecuteError, Lane, Pending, QUEUE_WAIT},
 };
 
 /// How many requests of one stream are on their way at most.
@@ -94,14 +97,14 @@ impl PlanService for Plans {
         let core = caller.core()?.clone();
         let (steps, mut taken) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let (gate, rights) = (self.gate.clone(), caller.rights().clone());
-        tokio::spawn(take_requests(
+        tokio::spawn(noted::also(take_requests(
             gate,
             core,
             Call::current(),
             rights,
             request.into_inner(),
             steps,
-        ));
+        )));
         let answers = async_stream::try_stream! {
             while let Some(step) = taken.recv().await {
                 let outcome = match step {
@@ -257,6 +260,9 @@ async fn take_requests(
         let message = tokio::select! {
             message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
+            refused = rights.withdrawn(&call) => Err(refused),
+            // Nobody takes answers any more.
+            () = steps.closed() => return,
         };
         let step = match message {
             Ok(None) => return,
@@ -273,12 +279,11 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
-                if let Err(refused) = rights.check_execute(&request) {
-                    Step::Refused(refused)
-                } else {
-                    let deadline = tokio::time::Instant::now() + crate::writer::QUEUE_WAIT;
-                    let pending = lane.submit(request, rights.actor(), deadline).await;
-                    Step::Answer(Box::new(pending), share)
+                noted::plan_of_stream(&request.plan_id);
+                // It may have waited for its turn, and its caller's rights may be others by now.
+                match rights.renewed().await {
+                    Err(end) => Step::End(end),
+                    Ok(rights) => hand_in(&mut lane, &rights, request, share).await,
                 }
             }
         };
@@ -287,6 +292,21 @@ async fn take_requests(
             return;
         }
     }
+}
+
+/// Hands one request in, if its caller may make it.
+async fn hand_in(
+    lane: &mut Lane,
+    rights: &Rights,
+    request: ExecuteRequest,
+    share: OwnedSemaphorePermit,
+) -> Step {
+    if let Err(refused) = rights.check_execute(&request) {
+        return Step::Refused(refused);
+    }
+    let deadline = Instant::now() + QUEUE_WAIT;
+    let pending = lane.submit(request, rights.actor(), deadline).await;
+    Step::Answer(Box::new(pending), share)
 }
 
 fn respond(answer: Result<Answer, ExecuteError>) -> Result<ExecuteResponse, Status> {

@@ -346,6 +346,17 @@ pub(crate) fn timed_out(time_max: Duration) -> Status {
     )
 }
 
+/// A stream of answers was open for as long as its caller gave it.
+pub(crate) fn stream_timed_out(time_max: Duration) -> Status {
+    refuse(
+        ErrorReason::TimedOut,
+        format!(
+            "The stream was open for the {time_max:?} that its deadline gave it: go on from what came \
+             last, with a later deadline or none."
+        ),
+    )
+}
+
 /// A request was not recorded.
 pub(super) fn of_execute(error: ExecuteError) -> Status {
     let message = error.to_string();

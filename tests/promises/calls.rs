@@ -1,11 +1,11 @@
 //! What the daemon tells of calls in its log, and how operators change what it logs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use strata::proto::{
-    GetStatusRequest, GetStatusResponse, SetLogFilterRequest, SetLogFilterResponse, WatchRequest,
-    watch_response::Response as Watched,
+    ExecuteStreamRequest, GetStatusRequest, GetStatusResponse, ReadLogRequest, SetLogFilterRequest,
+    SetLogFilterResponse, WatchRequest, watch_response::Response as Watched,
 };
 use tempfile::tempdir;
 use tonic::{Code, Request, Response, Status};
@@ -155,6 +155,43 @@ async fn all_calls_can_be_told_of_and_a_stream_with_what_was_sent() {
     // A checkpoint may have been sent since.
     let sent = watched["messages"].as_u64().expect("a number");
     assert!((received..=received + 1).contains(&sent), "{watched}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_requests_is_told_with_the_plans_that_it_named() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start_with(dir.path(), &["--call-log", "writes"]).await;
+    let requests = ["a", "b", "a", "c", "d", "e", "f"].map(|plan_id| ExecuteStreamRequest {
+        execute: Some(request(plan_id, "1", create_plan())),
+    });
+    let mut plans = daemon.plans();
+    let answers = plans.execute_stream(tokio_stream::iter(requests)).await;
+    let mut answers = answers.expect("streamed").into_inner();
+    while answers.message().await.expect("goes on").is_some() {}
+    let line = line(&daemon, |line| line["rpc"] == "ExecuteStream").await;
+    assert_eq!(line["plan"], "a, b, c, d and 2 more", "{line}");
+    assert_eq!(line["code"], "OK", "{line}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_takes_ends_at_its_deadline_and_is_told_as_that() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start_with(dir.path(), &["--call-log", "all"]).await;
+    execute(&daemon, request("growth", "0", create_plan())).await;
+    let text = "words ".repeat(1_300);
+    for id in 1..120 {
+        execute(&daemon, request("growth", &id.to_string(), note(&text))).await;
+    }
+    let mut read = Request::new(ReadLogRequest::default());
+    read.set_timeout(Duration::from_millis(500));
+    let read = daemon.slow_history().await.read_log(read).await;
+    let read = read.expect("opened").into_inner();
+    let line = line(&daemon, |line| line["rpc"] == "ReadLog").await;
+    assert_eq!(line["code"], "DEADLINE_EXCEEDED", "{line}");
+    assert_eq!(line["reason"], "TIMED_OUT", "{line}");
+    drop(read);
     daemon.stop().await;
 }
 

@@ -237,11 +237,16 @@ impl Daemon {
 
     /// A client of its `HistoryService` on a connection of its own that takes little unread.
     pub(crate) async fn slow_history(&self) -> HistoryServiceClient<Channel> {
+        HistoryServiceClient::new(self.slow_channel().await)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A connection of its own that takes little unread.
+    pub(crate) async fn slow_channel(&self) -> Channel {
         let endpoint = endpoint(&self.address, self.tls.as_ref())
             .initial_stream_window_size(UNREAD_BYTES_MAX)
             .initial_connection_window_size(UNREAD_BYTES_MAX);
-        HistoryServiceClient::new(endpoint.connect().await.expect("connected"))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        endpoint.connect().await.expect("connected")
     }
 
     /// A client of its `AdviceService`.
@@ -355,6 +360,14 @@ impl AccessFile {
     /// A caller who is known by the name in its certificate.
     pub(crate) fn grant_certificate(&self, name: &str, role: &str, plans: &str, certified: &str) {
         self.write(name, role, plans, &format!("certificate = \"{certified}\""));
+    }
+
+    /// Puts another version of it in its place, in one go.
+    pub(crate) fn change(&self, other: impl FnOnce(&str) -> String) {
+        let text = fs::read_to_string(&self.path).expect("a file");
+        let new = self.path.with_extension("new");
+        fs::write(&new, other(&text)).expect("a file");
+        fs::rename(&new, &self.path).expect("a file");
     }
 
     fn write(&self, name: &str, role: &str, plans: &str, known_by: &str) {

@@ -76,3 +76,4 @@ mod watch;
 mod watch_load;
 mod why;
 mod wire;
+mod withdrawn;

@@ -32,6 +32,20 @@ struct Watching {
 }
 
 #[tokio::test]
+async fn watch_says_first_that_it_has_caught_up_and_then_where_it_stands() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start(dir.path()).await;
+    write(&daemon, 0, 24).await;
+    // The very first watch of a daemon is told at once where it stands.
+    let mut watching = watch(&daemon, WatchRequest::default()).await;
+    watching.until_caught_up().await;
+    assert!(watching.checkpoints.is_empty());
+    let first = watching.until_checkpoint().await;
+    assert_eq!([first.position], *watching.caught_up);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn watch_sends_what_the_log_holds_from_every_position_and_then_what_comes() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start(dir.path()).await;

@@ -42,6 +42,11 @@ struct Fixture {
     _dir: tempfile::TempDir,
 }
 
+async fn caller(access: &Arc<Access>, shown: Credentials<'_>) -> Result<Principal, Rejected> {
+    let lease = access.authenticate(shown).await?;
+    Ok(lease.principal())
+}
+
 fn token() -> Token {
     Token::random().expect("random bytes")
 }
@@ -79,7 +84,7 @@ impl Fixture {
             certificate: None,
             ..Credentials::default()
         };
-        self.access.authenticate(shown).await
+        caller(&self.access, shown).await
     }
 
     async fn by_certificate(&self, names: &CertificateNames) -> Result<Principal, Rejected> {
@@ -88,7 +93,7 @@ impl Fixture {
             certificate: Some(names),
             ..Credentials::default()
         };
-        self.access.authenticate(shown).await
+        caller(&self.access, shown).await
     }
 }
 
@@ -145,7 +150,7 @@ async fn a_daemon_that_is_told_of_nobody_asks_nobody() {
             ..Credentials::default()
         };
         for shown in [shown, Credentials::default()] {
-            assert_eq!(access.authenticate(shown).await, Ok(Principal::anonymous()));
+            assert_eq!(caller(&access, shown).await, Ok(Principal::anonymous()));
         }
     }
 }
@@ -165,7 +170,7 @@ async fn whoever_holds_a_token_is_its_principal() {
 #[tokio::test]
 async fn whoever_shows_nothing_or_what_is_not_known_is_refused_by_what_is_wrong() {
     let fixture = fixture();
-    let nothing = fixture.access.authenticate(Credentials::default()).await;
+    let nothing = caller(&fixture.access, Credentials::default()).await;
     assert_eq!(nothing, Err(Rejected::Missing));
     let unknown = fixture.by_token(token().reveal()).await;
     assert_eq!(unknown, Err(Rejected::UnknownToken));
@@ -232,7 +237,7 @@ async fn a_daemon_without_an_issuer_takes_no_signed_tokens() {
         certificate: None,
         ..Credentials::default()
     };
-    let refused = access.expect("right").authenticate(shown).await;
+    let refused = caller(&access.expect("right"), shown).await;
     assert_eq!(refused, Err(Rejected::NoIssuer));
 }
 
@@ -288,16 +293,10 @@ async fn of_a_token_and_a_certificate_the_token_decides() {
         certificate: Some(&robot),
         ..Credentials::default()
     };
-    let ana = fixture
-        .access
-        .authenticate(both(fixture.ana.reveal()))
-        .await;
+    let ana = caller(&fixture.access, both(fixture.ana.reveal())).await;
     assert_eq!(&**ana.expect("hers").name(), "ana");
     // Also where it is worth nothing: whoever sends it means it.
-    let refused = fixture
-        .access
-        .authenticate(both(fixture.old.reveal()))
-        .await;
+    let refused = caller(&fixture.access, both(fixture.old.reveal())).await;
     assert_eq!(refused, Err(Rejected::Expired));
 }
 
@@ -321,7 +320,7 @@ async fn a_token_that_is_revoked_is_worthless_without_a_restart() {
     };
     assert!(access.authenticate(shown).await.is_ok());
     fs::write(&file, principal).expect("written");
-    while access.authenticate(shown).await != Err(Rejected::UnknownToken) {
+    while caller(&access, shown).await != Err(Rejected::UnknownToken) {
         tokio::task::yield_now().await;
     }
 }
@@ -379,4 +378,54 @@ fn what_is_wrong_at_the_start_is_told_with_its_place() {
         .expect_err("no file")
         .to_string();
     assert!(refused.contains("/none"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_caller_may_is_what_it_would_be_told_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("access.toml");
+    let token = token();
+    let with = |roles: &str| {
+        let known = format!("token_sha256 = [\"{}\"]\n", token.hash());
+        format!("[[principal]]\nname = \"ana\"\nroles = [\"{roles}\"]\n{known}")
+    };
+    fs::write(&file, with("reader")).expect("written");
+    let access = Access::open(&Settings {
+        access_file: Some(file.clone()),
+        jwt: None,
+    })
+    .expect("right");
+    let shown = Credentials {
+        bearer: Some(token.reveal()),
+        certificate: None,
+        is_doubtful: false,
+    };
+    let lease = access.authenticate(shown).await.expect("known");
+    assert!(lease.may(Rpc::Watch, "growth") && !lease.may(Rpc::Execute, "growth"));
+    fs::write(&file, with("planner")).expect("written");
+    lease.is_in_doubt().await;
+    let planner = lease.renew().await.expect("known");
+    assert!(planner.may(Rpc::Execute, "growth") && lease.may(Rpc::Execute, "growth"));
+    fs::write(&file, "# nobody\n").expect("written");
+    lease.is_in_doubt().await;
+    assert_eq!(lease.renew().await, Err(Rejected::UnknownToken));
+}
+
+#[tokio::test]
+async fn what_a_caller_may_ends_when_its_token_does() {
+    let fixture = fixture();
+    let brief = claims(&json!({
+        "strata_roles": ["reader"],
+        "exp": now_seconds() - settings("keys").leeway_seconds + 2,
+    }));
+    let token = fixture.signer.token(&brief);
+    let shown = Credentials {
+        bearer: Some(&token),
+        certificate: None,
+        is_doubtful: false,
+    };
+    let lease = fixture.access.authenticate(shown).await.expect("good");
+    assert!(lease.renew().await.is_ok());
+    lease.is_in_doubt().await;
+    assert_eq!(lease.renew().await, Err(Rejected::Jwt(Refused::Expired)));
 }

@@ -24,7 +24,11 @@ fn reading(path: PathBuf) -> Reading<String> {
 }
 
 fn open(path: &std::path::Path) -> Result<Followed<String>, FileError> {
-    Followed::open_looking_every(reading(path.to_owned()), Duration::from_millis(5))
+    open_counting(path, Changes::default())
+}
+
+fn open_counting(path: &std::path::Path, changes: Changes) -> Result<Followed<String>, FileError> {
+    Followed::open_looking_every(reading(path.to_owned()), changes, Duration::from_millis(5))
 }
 
 #[track_caller]
@@ -38,6 +42,24 @@ fn await_text(followed: &Followed<String>, text: &str) {
         );
         thread::yield_now();
     }
+}
+
+#[test]
+fn a_version_that_comes_into_force_counts_as_a_change() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("file");
+    fs::write(&path, "one").expect("written");
+    let changes = Changes::default();
+    let followed = open_counting(&path, changes.clone()).expect("right");
+    assert_eq!(changes.count(), 0);
+    fs::write(&path, "two").expect("written");
+    await_text(&followed, "two");
+    let began = Instant::now();
+    while changes.count() == 0 {
+        assert!(began.elapsed() < NOTICED, "nobody counted it");
+        thread::yield_now();
+    }
+    assert_eq!(changes.count(), 1);
 }
 
 #[test]
@@ -68,6 +90,7 @@ fn what_is_not_right_leaves_in_force_what_was() {
     let path = dir.path().join("file");
     fs::write(&path, "one").expect("written");
     let mut follower = Follower {
+        changes: Changes::default(),
         reading: reading(path.clone()),
         current: Arc::new(ArcSwap::from_pointee("one".to_owned())),
         seen: Sha256::digest(b"one").into(),

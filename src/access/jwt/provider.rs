@@ -19,7 +19,7 @@ use super::{
     keys::{KeySet, SET_BYTES_MAX},
     verify,
 };
-use crate::access::follow::{FileError, Followed, Reading};
+use crate::access::follow::{Changes, FileError, Followed, Reading};
 
 /// When keys are fetched.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +86,7 @@ struct Shared {
     authorities: Option<Authorities>,
     pace: Pace,
     current: ArcSwap<InForce>,
+    changes: Changes,
     state: Mutex<State>,
     /// How many fetches have ended.
     rounds: watch::Sender<u64>,
@@ -98,19 +99,22 @@ struct State {
 }
 
 impl Provider {
-    /// Reads the keys, or begins to fetch them.
-    pub fn open(settings: Settings) -> Result<Self, FileError> {
-        Self::open_at(settings, PACE)
+    /// Reads the keys, or begins to fetch them. Other keys count as a change.
+    pub fn open(settings: Settings, changes: Changes) -> Result<Self, FileError> {
+        Self::open_at(settings, PACE, changes)
     }
 
-    fn open_at(settings: Settings, pace: Pace) -> Result<Self, FileError> {
+    fn open_at(settings: Settings, pace: Pace, changes: Changes) -> Result<Self, FileError> {
         let keys = match &settings.keys {
-            Source::File(path) => Keys::InFile(Followed::open(Reading {
-                path: path.clone(),
-                what: "the JWK set",
-                bytes_max: SET_BYTES_MAX,
-                parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
-            })?),
+            Source::File(path) => {
+                let reading = Reading {
+                    path: path.clone(),
+                    what: "the JWK set",
+                    bytes_max: SET_BYTES_MAX,
+                    parse: |bytes| InForce::parse(bytes).map_err(|error| error.to_string()),
+                };
+                Keys::InFile(Followed::open(reading, changes)?)
+            }
             Source::Url(url) => {
                 let authorities = settings.keys_ca_file.clone().map(Authorities);
                 if let Some(authorities) = &authorities {
@@ -120,7 +124,7 @@ impl Provider {
                     path: url.into(),
                     source,
                 };
-                Keys::Fetched(Fetched::begin(url, authorities, pace).map_err(thread)?)
+                Keys::Fetched(Fetched::begin(url, authorities, pace, changes).map_err(thread)?)
             }
         };
         Ok(Self {
@@ -210,12 +214,18 @@ impl InForce {
 }
 
 impl Fetched {
-    fn begin(url: &str, authorities: Option<Authorities>, pace: Pace) -> io::Result<Self> {
+    fn begin(
+        url: &str,
+        authorities: Option<Authorities>,
+        pace: Pace,
+        changes: Changes,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             url: url.to_owned(),
             authorities,
             pace,
             current: ArcSwap::from_pointee(InForce::of(KeySet::default(), &[])),
+            changes,
             state: Mutex::new(State {
                 // Whoever calls before the first fetch has ended waits for it.
                 is_under_way: true,
@@ -302,6 +312,7 @@ impl Shared {
         if self.current.load().bytes_hash != fetched.bytes_hash {
             tracing::info!("the keys {:?} of {} are in force", fetched.set, self.url);
             self.current.store(Arc::new(fetched));
+            self.changes.count_one();
         }
         Ok(())
     }

@@ -3,22 +3,18 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body, codegen::http};
 
-use super::Place;
-use crate::rpc::{call::Call, status};
+use super::{Place, ending::End};
+use crate::rpc::call::Call;
 
 /// What a call holds: its places, and that it is wanted.
 pub(super) struct Held {
     call: Call,
-    /// When a stream has to end by the caller's own deadline, and how long that was.
-    ends_at: Option<(Instant, Duration)>,
     is_finished: bool,
     _places: [Option<Place>; 2],
 }
@@ -26,31 +22,29 @@ pub(super) struct Held {
 /// An answer on its way.
 struct Sent {
     answer: Body,
-    /// Wakes the answer when it has to end.
-    end: Option<(Pin<Box<Sleep>>, Duration)>,
+    /// Of an answer that may have to end before it comes to its own.
+    end: Option<End>,
     held: Held,
 }
 
 impl Held {
-    pub(super) fn new(
-        places: [Option<Place>; 2],
-        call: Call,
-        ends_after: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(places: [Option<Place>; 2], call: Call) -> Self {
         Self {
             call,
-            ends_at: ends_after.map(|after| (Instant::now() + after, after)),
             is_finished: false,
             _places: places,
         }
     }
 
-    /// The same answer, which holds this until it was sent.
-    pub(super) fn until_sent(self, answer: http::Response<Body>) -> http::Response<Body> {
+    /// The same answer, which holds this until it was sent or has to end.
+    pub(super) fn until_sent(
+        self,
+        answer: http::Response<Body>,
+        end: Option<End>,
+    ) -> http::Response<Body> {
         answer.map(|answer| {
-            let end = |(at, after)| (Box::pin(tokio::time::sleep_until(at)), after);
             Body::new(Sent {
-                end: self.ends_at.map(end),
+                end,
                 held: self.ends_with(&answer),
                 answer,
             })
@@ -85,21 +79,24 @@ impl http_body::Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // First: an answer that always has more would never come to its end.
+        if let Some(Poll::Ready(status)) = self.end.as_mut().map(|end| end.poll(context)) {
+            let mut trailers = http::HeaderMap::new();
+            let added = status.add_header(&mut trailers);
+            self.end = None;
+            self.answer = Body::empty();
+            self.held.is_finished = true;
+            return Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))));
+        }
         let polled = Pin::new(&mut self.answer).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() && !self.answer.is_end_stream() => {}
-            Poll::Ready(_) => self.held.is_finished = true,
-            Poll::Pending => {
-                if let Some((end, after)) = &mut self.end
-                    && end.as_mut().poll(context).is_ready()
-                {
-                    let mut trailers = http::HeaderMap::new();
-                    let added = status::timed_out(*after).add_header(&mut trailers);
-                    self.answer = Body::empty();
-                    self.held.is_finished = true;
-                    return Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))));
-                }
-            }
+        let goes_on = match &polled {
+            Poll::Ready(Some(Ok(frame))) => frame.is_data() && !self.answer.is_end_stream(),
+            Poll::Ready(_) => false,
+            Poll::Pending => true,
+        };
+        if !goes_on {
+            self.held.is_finished = true;
+            self.end = None;
         }
         polled
     }

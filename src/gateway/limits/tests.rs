@@ -10,6 +10,7 @@ use crate::access::Grant;
 
 const GET_PLAN: &str = "/strata.v1.PlanService/GetPlan";
 const EXECUTE: &str = "/strata.v1.PlanService/Execute";
+const EXECUTE_STREAM: &str = "/strata.v1.PlanService/ExecuteStream";
 const GET_STATUS: &str = "/strata.v1.AdminService/GetStatus";
 const WATCH: &str = "/strata.v1.HistoryService/Watch";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -17,6 +18,40 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 /// Answers at once with a body that never ends by itself.
 #[derive(Clone)]
 struct Endless;
+
+/// The same with one that always has more.
+#[derive(Clone)]
+struct Gushing;
+
+impl Service<http::Request<()>> for Gushing {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        std::future::ready(Ok(http::Response::new(Body::new(Always))))
+    }
+}
+
+/// A body that always has more.
+struct Always;
+
+impl http_body::Body for Always {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Status>>> {
+        let data = bytes::Bytes::from_static(b"more");
+        Poll::Ready(Some(Ok(http_body::Frame::data(data))))
+    }
+}
 
 impl Service<http::Request<()>> for Endless {
     type Response = http::Response<Body>;
@@ -157,21 +192,59 @@ async fn who_takes_much_leaves_room_for_others_and_operators_always_have_some() 
     call(&services, "a", GET_PLAN).await.expect("room again");
 }
 
-#[tokio::test]
-async fn a_stream_ends_at_the_deadline_of_its_caller() {
+/// How a watch ends whose caller gives it 10 ms.
+async fn end_at_deadline<S>(mut services: S) -> Status
+where
+    S: Service<http::Request<()>, Response = http::Response<Body>, Error = Infallible>,
+{
     use http_body::Body as _;
-    let services = limited(&Limits::default());
     let mut request = http::Request::new(());
     *request.uri_mut() = WATCH.parse().expect("a path");
     let timeout = http::HeaderValue::from_static("10m");
     request.headers_mut().insert("grpc-timeout", timeout);
-    let answer = services.clone().call(request).await.expect("answered");
+    let answer = services.call(request).await.expect("answered");
     let mut body = std::pin::pin!(answer.into_body());
-    let end = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
-    let end = end.expect("an end").expect("trailers");
-    let trailers = end.into_trailers().expect("trailers");
-    let status = Status::from_header_map(&trailers).expect("a status");
+    loop {
+        let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
+        let frame = frame.expect("an end").expect("trailers");
+        if let Ok(trailers) = frame.into_trailers() {
+            return Status::from_header_map(&trailers).expect("a status");
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_the_deadline_of_its_caller() {
+    let status = end_at_deadline(limited(&Limits::default())).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
+    let words = "go on from what came last";
+    assert!(status.message().contains(words), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_always_has_more_ends_at_the_deadline_of_its_caller() {
+    let services = LimitsLayer::new(&Limits::default()).layer(Gushing);
+    let status = end_at_deadline(services).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn streams_that_stand_open_keep_nobody_from_writing() {
+    let services = limited(&Limits {
+        calls_at_once: u32::MAX,
+        ..Limits::default()
+    });
+    let mut open = Vec::new();
+    let refused = loop {
+        match call(&services, "a", EXECUTE_STREAM).await {
+            Ok(stream) => open.push(stream),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(reason(Err(refused)), "OVERLOADED");
+    assert_eq!(services.shared.writes.load(Ordering::Acquire), 0);
+    call(&services, "b", EXECUTE).await.expect("a write");
 }
 
 #[tokio::test]

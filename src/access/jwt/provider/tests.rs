@@ -86,7 +86,7 @@ fn provider(issuer: &Issuer, ask: Duration) -> Provider {
         ask,
         timeout: Duration::from_secs(10),
     };
-    Provider::open_at(settings(&issuer.url()), pace).expect("a thread")
+    Provider::open_at(settings(&issuer.url()), pace, Changes::default()).expect("a thread")
 }
 
 fn first() -> Signer {
@@ -219,7 +219,8 @@ async fn no_more_wait_for_keys_than_may_and_the_rest_is_told_at_once() {
         timeout: Duration::from_secs(2),
     };
     let settings = settings(&format!("http://{address}/keys"));
-    let provider = Arc::new(Provider::open_at(settings, pace).expect("a thread"));
+    let provider =
+        Arc::new(Provider::open_at(settings, pace, Changes::default()).expect("a thread"));
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..3 * WAITING_MAX {
         let provider = Arc::clone(&provider);
@@ -298,7 +299,7 @@ async fn a_token_that_was_verified_is_refused_when_it_expires() {
 async fn a_set_in_a_file_is_read_at_the_start_and_must_be_right() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("keys.json");
-    let open = || Provider::open(settings(path.to_str().expect("UTF-8")));
+    let open = || Provider::open(settings(path.to_str().expect("UTF-8")), Changes::default());
     assert!(matches!(open(), Err(FileError::Unreadable { .. })));
     std::fs::write(&path, "{}").expect("written");
     assert!(matches!(open(), Err(FileError::Wrong { .. })));
