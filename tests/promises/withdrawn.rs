@@ -48,10 +48,15 @@ async fn asking() -> (TempDir, Daemon, AccessFile, String) {
     let dir = tempdir().expect("a directory");
     let access = AccessFile::new(dir.path());
     let steady = access.grant("steady", ALL, "*");
-    let given = access.arguments();
-    let given: Vec<_> = given.iter().map(String::as_str).collect();
-    let daemon = Daemon::start_with(&dir.path().join("data"), &given).await;
+    let daemon = patient(&dir.path().join("data"), &access.arguments()).await;
     (dir, daemon, access, steady)
+}
+
+/// A daemon that may be tried in vain as often as it takes until a change is in force.
+async fn patient(data_dir: &Path, asking: &[String]) -> Daemon {
+    let mut given: Vec<_> = asking.iter().map(String::as_str).collect();
+    given.extend(["--failed-credentials-per-minute", "0"]);
+    Daemon::start_with(data_dir, &given).await
 }
 
 /// More commits than are on their way to who does not read.
@@ -333,9 +338,7 @@ async fn no_stream_outlives_its_jwt_or_the_key_of_that() {
     let dir = tempdir().expect("a directory");
     let issuer = Issuer::new(dir.path());
     let data = dir.path().join("data");
-    let given = issuer.arguments();
-    let given: Vec<_> = given.iter().map(String::as_str).collect();
-    let daemon = Daemon::start_with(&data, &given).await;
+    let daemon = patient(&data, &issuer.arguments()).await;
     write_a_long_log(&daemon, &issuer.token(600)).await;
 
     let brief = issuer.token(3);
