@@ -49,28 +49,28 @@ impl Signer {
         }
     }
 
-    /// What the issuer publishes when this is its key.
-    fn published(&self) -> String {
+    /// What the issuer publishes when this is its key, under its name or another.
+    fn published(&self, key_name: &str) -> String {
         let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a key");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
-        jwk["kid"] = json!(self.key_name);
+        jwk["kid"] = json!(key_name);
         json!({ "keys": [jwk] }).to_string()
     }
 
     fn token_of_its_own(&self) -> String {
-        self.token(self.key_name, 0)
+        self.token(self.key_name, 0, HOUR, &["planner"])
     }
 
-    /// A token of a planner, good for an hour, with a number that tells it from others.
-    fn token(&self, key_name: &str, number: usize) -> String {
-        let expires = SystemTime::now() + HOUR;
+    /// A token that is good for a time and has a number that tells it from others.
+    fn token(&self, key_name: &str, number: usize, time: Duration, roles: &[&str]) -> String {
+        let expires = SystemTime::now() + time;
         let expires = expires.duration_since(SystemTime::UNIX_EPOCH);
         let claims = json!({
             "iss": NAME,
             "aud": AUDIENCE,
             "sub": "ana",
             "exp": expires.expect("after 1970").as_secs(),
-            "strata_roles": ["planner"],
+            "strata_roles": roles,
             "jti": number,
         });
         let mut header = Header::new(self.algorithm);
@@ -79,9 +79,14 @@ impl Signer {
     }
 }
 
-/// A token of the first key, under its name or another.
+/// A planner's token of the first key, under its name or another.
 pub(crate) fn token(key_name: &str, number: usize) -> String {
-    Signer::first().token(key_name, number)
+    Signer::first().token(key_name, number, HOUR, &["planner"])
+}
+
+/// A token of the first key for every call, for some time.
+pub(crate) fn token_for(time: Duration) -> String {
+    Signer::first().token(KEY, 0, time, &["planner", "auditor", "operator"])
 }
 
 /// The arguments of a daemon that believes the issuer, whose keys it finds there.
@@ -99,8 +104,13 @@ pub(crate) fn arguments(keys: &str) -> [String; 6] {
 
 /// Writes the issuer's keys to a file; its path.
 pub(crate) fn keys_in(dir: &Path) -> String {
+    keys_named(KEY, dir)
+}
+
+/// The same, under another name.
+pub(crate) fn keys_named(key_name: &str, dir: &Path) -> String {
     let path = dir.join("keys.json");
-    fs::write(&path, Signer::first().published()).expect("written");
+    fs::write(&path, Signer::first().published(key_name)).expect("written");
     path.to_str().expect("UTF-8").to_owned()
 }
 

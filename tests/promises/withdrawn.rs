@@ -1,17 +1,8 @@
 //! Open streams and the rights of their callers: none goes on when a new call would be refused, whatever
 //! it is, whether anything is sent over it, and whether anybody reads it.
 
-use std::{
-    fs,
-    future::Future,
-    path::Path,
-    pin::Pin,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fs, future::Future, path::Path, pin::Pin, time::Duration};
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use jsonwebtoken::{Algorithm, EncodingKey, crypto, jwk::Jwk};
-use serde_json::{Value, json};
 use strata::{
     client::{Client, watch::WatchError},
     proto::{
@@ -34,9 +25,12 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::{
     daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, bearing, create_plan, note, request},
+    issuer,
     language::reading,
 };
 
+/// For as long as a test takes.
+const MINUTES: Duration = Duration::from_secs(600);
 /// The roles that make every call.
 const ALL: &str = "planner\", \"auditor\", \"operator";
 
@@ -336,20 +330,21 @@ async fn a_change_that_leaves_a_caller_as_it_was_ends_none_of_its_streams() {
 #[tokio::test]
 async fn no_stream_outlives_its_jwt_or_the_key_of_that() {
     let dir = tempdir().expect("a directory");
-    let issuer = Issuer::new(dir.path());
+    let mut believing = issuer::arguments(&issuer::keys_in(dir.path())).to_vec();
+    believing.extend(["--jwt-leeway-seconds", "0"].map(str::to_owned));
     let data = dir.path().join("data");
-    let daemon = patient(&data, &issuer.arguments()).await;
-    write_a_long_log(&daemon, &issuer.token(600)).await;
+    let daemon = patient(&data, &believing).await;
+    write_a_long_log(&daemon, &issuer::token_for(MINUTES)).await;
 
-    let brief = issuer.token(3);
+    let brief = issuer::token_for(Duration::from_secs(3));
     let (open, _kept) = open_all(&daemon, &brief).await;
     let refused = refused_anew(&daemon, &brief).await;
     assert_refused(&refused, "CREDENTIALS_INVALID", "a new call");
     assert_all_end(open, "CREDENTIALS_INVALID").await;
 
-    let long = issuer.token(600);
+    let long = issuer::token_for(MINUTES);
     let (open, _kept) = open_all(&daemon, &long).await;
-    issuer.publish("another");
+    issuer::keys_named("another", dir.path());
     refused_anew(&daemon, &long).await;
     assert_all_end(open, "CREDENTIALS_INVALID").await;
     daemon.stop().await;
@@ -427,60 +422,4 @@ fn without(text: &str, name: &str) -> String {
     }
     kept.push_str("# somebody is gone\n");
     kept
-}
-
-/// Whose signed tokens a daemon believes.
-struct Issuer {
-    key: EncodingKey,
-    keys: std::path::PathBuf,
-}
-
-impl Issuer {
-    fn new(dir: &Path) -> Self {
-        let key = EncodingKey::from_ed_der(include_bytes!("../fixtures/jwt/eddsa.pkcs8"));
-        let keys = dir.join("keys.json");
-        let issuer = Self { key, keys };
-        issuer.publish("k");
-        issuer
-    }
-
-    /// Has its key be known by this id alone.
-    fn publish(&self, id: &str) {
-        let jwk = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).expect("a key");
-        let mut jwk = serde_json::to_value(jwk).expect("JSON");
-        jwk["kid"] = json!(id);
-        jwk["use"] = json!("sig");
-        fs::write(&self.keys, json!({ "keys": [jwk] }).to_string()).expect("written");
-    }
-
-    /// What tells a daemon to believe it, to the second.
-    fn arguments(&self) -> Vec<String> {
-        let keys = self.keys.to_str().expect("a path in UTF-8");
-        let arguments = [
-            ("--jwt-keys", keys),
-            ("--jwt-issuer", "https://id.example.org/"),
-            ("--jwt-audience", "strata"),
-            ("--jwt-leeway-seconds", "0"),
-        ];
-        let arguments = arguments.iter().flat_map(|(name, value)| [*name, *value]);
-        arguments.map(str::to_owned).collect()
-    }
-
-    /// A token that is good for so many seconds, for every call.
-    fn token(&self, seconds: u64) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.expect("a clock after 1970") + Duration::from_secs(seconds);
-        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        let header = json!({"typ": "JWT", "alg": "EdDSA", "kid": "k"});
-        let claims = json!({
-            "iss": "https://id.example.org/",
-            "aud": "strata",
-            "sub": "ada",
-            "exp": now.as_secs(),
-            "strata_roles": ["planner", "auditor", "operator"],
-        });
-        let message = format!("{}.{}", part(&header), part(&claims));
-        let signature = crypto::sign(message.as_bytes(), &self.key, Algorithm::EdDSA);
-        format!("{message}.{}", signature.expect("signed"))
-    }
 }

@@ -49,7 +49,7 @@ impl Issuer {
         let acceptor = TlsAcceptor::from(Arc::new(config.expect("a certificate")));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let published = Arc::new(Mutex::new(signer.published()));
+        let published = Arc::new(Mutex::new(signer.published(signer.key_name)));
         let said = published.clone();
         let serving = tokio::spawn(async move {
             loop {
@@ -68,7 +68,7 @@ impl Issuer {
 
     /// From now on this is its key, and no other.
     fn changes_to(&self, signer: &Signer) {
-        *self.published.lock().expect("no test failed") = signer.published();
+        *self.published.lock().expect("no test failed") = signer.published(signer.key_name);
     }
 }
 
