@@ -167,6 +167,7 @@ pub fn resolve(
     }
     serving::check(&config, &mut problems);
     config.access.check(&mut problems);
+    config.seeing.check(&mut problems);
     if problems.is_empty() {
         Ok(config)
     } else {

@@ -7,7 +7,10 @@ use super::{
     keys::{Form, Key},
     value,
 };
-use crate::access::{door, jwt};
+use crate::access::{
+    door,
+    jwt::{self, Source},
+};
 
 /// How far clocks may be said to be apart: beyond that one is wrong.
 const LEEWAY_SECONDS_MAX: u64 = 600;
@@ -74,6 +77,15 @@ impl Access {
 
     /// What is missing beside what was given: a token of any issuer, or for anyone, proves nothing.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        let is_url = matches!(&self.jwt_keys, Some(Source::Url(_)));
+        if self.jwt_keys_ca_file.is_some() && !is_url {
+            problems.push(Problem {
+                origin: "jwt_keys_ca_file".to_owned(),
+                wrong: "it is set, and jwt_keys is no URL".to_owned(),
+                expected: "jwt_keys with the URL that the authorities vouch for beside it"
+                    .to_owned(),
+            });
+        }
         let Some(keys) = &self.jwt_keys else {
             return;
         };

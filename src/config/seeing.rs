@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    Problem,
     keys::{Form, Key},
     value,
 };
@@ -22,6 +23,21 @@ pub struct Seeing {
     pub otlp_ca_file: Option<PathBuf>,
     /// Of how many calls in a million a trace is begun, where the caller does not say.
     pub trace_calls_in_a_million: u64,
+}
+
+impl Seeing {
+    /// Authorities that nobody would be held against.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if self.otlp_ca_file.is_some() && !self.otlp_endpoint.starts_with("https://") {
+            problems.push(Problem {
+                origin: "otlp_ca_file".to_owned(),
+                wrong: "it is set, and otlp_endpoint is no https:// URL".to_owned(),
+                expected:
+                    "otlp_endpoint with https:// beside it, for only there is anybody trusted"
+                        .to_owned(),
+            });
+        }
+    }
 }
 
 /// Its keys.

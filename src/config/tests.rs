@@ -138,6 +138,21 @@ fn every_mistake_of_every_layer_is_reported_at_once_with_its_place() {
 }
 
 #[test]
+fn authorities_for_whom_nobody_is_asked_are_a_mistake() {
+    let file = |text| mistakes(&flags(&[]), &env(&[]), Some(&file(text)));
+    let otlp = file("otlp_endpoint = \"http://127.0.0.1:4317\"\notlp_ca_file = \"ca.pem\"");
+    assert!(
+        otlp.len() == 1 && otlp[0].contains("otlp_ca_file"),
+        "{otlp:?}"
+    );
+    let jwt = file("jwt_keys_ca_file = \"ca.pem\"");
+    assert!(
+        jwt.len() == 1 && jwt[0].contains("jwt_keys_ca_file"),
+        "{jwt:?}"
+    );
+}
+
+#[test]
 fn a_bad_value_is_reported_even_where_it_is_overridden() {
     let found = mistakes(
         &flags(&[("queue_limit", "5")]),

@@ -17,40 +17,8 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// Answers at once with a body that never ends by itself.
 #[derive(Clone)]
-struct Endless;
-
-/// The same with one that always has more.
-#[derive(Clone)]
-struct Gushing;
-
-impl Service<http::Request<()>> for Gushing {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Request<()>) -> Self::Future {
-        std::future::ready(Ok(http::Response::new(Body::new(Always))))
-    }
-}
-
-/// A body that always has more.
-struct Always;
-
-impl http_body::Body for Always {
-    type Data = bytes::Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Status>>> {
-        let data = bytes::Bytes::from_static(b"more");
-        Poll::Ready(Some(Ok(http_body::Frame::data(data))))
-    }
+struct Endless {
+    has_more: bool,
 }
 
 impl Service<http::Request<()>> for Endless {
@@ -63,14 +31,18 @@ impl Service<http::Request<()>> for Endless {
     }
 
     fn call(&mut self, _: http::Request<()>) -> Self::Future {
-        std::future::ready(Ok(http::Response::new(Body::new(Never))))
+        let has_more = self.has_more;
+        let body = Body::new(Unending { has_more });
+        std::future::ready(Ok(http::Response::new(body)))
     }
 }
 
-/// A body that goes on.
-struct Never;
+/// A body that always has more, or never.
+struct Unending {
+    has_more: bool,
+}
 
-impl http_body::Body for Never {
+impl http_body::Body for Unending {
     type Data = bytes::Bytes;
     type Error = Status;
 
@@ -78,12 +50,16 @@ impl http_body::Body for Never {
         self: std::pin::Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Status>>> {
-        Poll::Pending
+        if !self.has_more {
+            return Poll::Pending;
+        }
+        let data = bytes::Bytes::from_static(b"more");
+        Poll::Ready(Some(Ok(http_body::Frame::data(data))))
     }
 }
 
 fn limited(limits: &Limits) -> Limited<Endless> {
-    LimitsLayer::new(limits).layer(Endless)
+    LimitsLayer::new(limits).layer(Endless { has_more: false })
 }
 
 /// The answer to a call, with what it holds; or why it was refused.
@@ -224,7 +200,7 @@ async fn a_stream_ends_at_the_deadline_of_its_caller() {
 
 #[tokio::test]
 async fn a_stream_that_always_has_more_ends_at_the_deadline_of_its_caller() {
-    let services = LimitsLayer::new(&Limits::default()).layer(Gushing);
+    let services = LimitsLayer::new(&Limits::default()).layer(Endless { has_more: true });
     let status = end_at_deadline(services).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
 }
