@@ -119,12 +119,9 @@ pub(super) static KEYS: [Key; 8] = [
                   again when it changes. Empty, without jwt_keys: nobody is asked, and everybody may \
                   do everything.",
         expected: "nothing, or the path of a file",
-        show: |config| {
-            let path = config.access.access_file.as_ref();
-            path.map_or_else(String::new, |path| path.display().to_string())
-        },
+        show: |config| value::path_text(config.access.access_file.as_deref()),
         set: |config, text| {
-            config.access.access_file = (!text.trim().is_empty()).then(|| PathBuf::from(text));
+            config.access.access_file = value::path_or_none(text);
             Ok(())
         },
     },
@@ -160,12 +157,9 @@ pub(super) static KEYS: [Key; 8] = [
         meaning: "The certificate authorities, in PEM, that are trusted at the https:// URL of \
                   jwt_keys, and no others; read again for each fetch. Empty: those of Mozilla's list.",
         expected: "nothing, or the path of a file",
-        show: |config| {
-            let path = config.access.jwt_keys_ca_file.as_ref();
-            path.map_or_else(String::new, |path| path.display().to_string())
-        },
+        show: |config| value::path_text(config.access.jwt_keys_ca_file.as_deref()),
         set: |config, text| {
-            config.access.jwt_keys_ca_file = (!text.trim().is_empty()).then(|| PathBuf::from(text));
+            config.access.jwt_keys_ca_file = value::path_or_none(text);
             Ok(())
         },
     },

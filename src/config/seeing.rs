@@ -99,12 +99,9 @@ pub(super) static KEYS: [Key; 5] = [
         meaning: "The certificate authorities, in PEM, that are trusted at a collector with https://, \
                   and no others; read at the start. Empty: those that the system trusts.",
         expected: "nothing, or the path of a file",
-        show: |config| {
-            let path = config.seeing.otlp_ca_file.as_ref();
-            path.map_or_else(String::new, |path| path.display().to_string())
-        },
+        show: |config| value::path_text(config.seeing.otlp_ca_file.as_deref()),
         set: |config, text| {
-            config.seeing.otlp_ca_file = (!text.trim().is_empty()).then(|| PathBuf::from(text));
+            config.seeing.otlp_ca_file = value::path_or_none(text);
             Ok(())
         },
     },

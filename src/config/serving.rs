@@ -167,7 +167,7 @@ pub(super) static KEYS: [Key; 11] = [
         value_name: "FILE",
         form: Form::Text,
         meaning: "The private key of that certificate, in PEM. It is taken only if nobody but the daemon \
-                  can read it: its own with mode 0600, or root's with mode 0640.",
+                  can read it: its own with mode 0600, or root's with mode 0640 and a group of its own.",
         expected: "nothing, or the path of a file",
         show: |config| value::path_text(config.serving.tls_key_file.as_deref()),
         set: |config, text| {

@@ -1,6 +1,6 @@
 //! Credentials that name nobody, counted by the address they come from: so many may be tried in vain.
-//! Beyond that, what is tried is refused before it costs anything, and whoever has good ones comes
-//! through as before, also from the same address.
+//! Beyond that, what is tried is told to come later and waits for nothing, and whoever has good ones
+//! comes through as before, also from the same address.
 
 use std::{
     num::NonZeroU32,
