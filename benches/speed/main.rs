@@ -8,6 +8,7 @@ use std::{
     error::Error,
     io::{self, Write as _},
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -65,11 +66,11 @@ async fn compare(words: &[String]) -> Result<(), Box<dyn Error>> {
     // Beside the build, which is on a disk; /tmp may be memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let before = disk::sync_time(dir.path())?;
-    let stratad = Path::new(env!("CARGO_BIN_EXE_stratad"));
+    let stratad = Command::new(env!("CARGO_BIN_EXE_stratad"));
     let strata = Server::stratad(stratad, &dir.path().join("data")).await?;
     let mut acknowledged = prepare::record_plans(&strata).await?;
     acknowledged += prepare::keep_answers(&strata, dir.path()).await?;
-    let echo = Server::echo(dir.path()).await?;
+    let echo = Server::echo(Command::new(env::current_exe()?), dir.path()).await?;
 
     let mut rows = Vec::new();
     let chosen = |work: &&Work| {

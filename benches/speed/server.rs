@@ -1,7 +1,7 @@
 //! The two servers, each a process of its own that ends with this one: the daemon, and this program
 //! once more as the bare server.
 
-use std::{env, error::Error, path::Path, process::Command, time::Duration};
+use std::{error::Error, path::Path, process::Command, time::Duration};
 
 use strata::proto::{
     GetStatusRequest, admin_service_client::AdminServiceClient,
@@ -26,9 +26,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The daemon, on a new log in `data_dir`.
-    pub(crate) async fn stratad(binary: &Path, data_dir: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(binary);
+    /// The daemon, of which `command` names the binary, on a new log in `data_dir`.
+    pub(crate) async fn stratad(
+        mut command: Command,
+        data_dir: &Path,
+    ) -> Result<Self, Box<dyn Error>> {
         command
             .args([
                 "serve",
@@ -51,9 +53,8 @@ impl Server {
         Ok(server)
     }
 
-    /// The bare server, with the answers in `answers`.
-    pub(crate) async fn echo(answers: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(env::current_exe()?);
+    /// The bare server, of which `command` names the program, with the answers in `answers`.
+    pub(crate) async fn echo(mut command: Command, answers: &Path) -> Result<Self, Box<dyn Error>> {
         command.arg(ECHO).arg(answers);
         Self::start(command).await
     }

@@ -86,7 +86,7 @@ fn write(file: &File, kept: &[u8], waiting: &mpsc::Receiver<oneshot::Sender<()>>
         offset += bytes.len() as u64;
         for one in group {
             // Who went away needs no word.
-            drop(one.send(()));
+            let _ = one.send(());
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::{
 pub(crate) struct Measured {
     /// Its latencies are in order.
     pub(crate) round: Round,
-    pub(crate) written_bytes: u64,
+    /// What the disk was given meanwhile and right after, if it can be asked.
+    pub(crate) written_bytes: Option<u64>,
 }
 
 impl Measured {
@@ -51,10 +52,11 @@ impl Row {
         Spread::of(self.rounds.iter().map(cpu)).median
     }
 
-    /// How many bytes go to the disk for an event.
-    pub(crate) fn written_bytes(&self) -> f64 {
-        let written = |it: &Measured| count(it.written_bytes) / count(it.round.answers);
-        Spread::of(self.rounds.iter().map(written)).median
+    /// How many bytes the disk is given for an event, if it can be asked.
+    pub(crate) fn written_bytes(&self) -> Option<f64> {
+        let written = |it: &Measured| Some(count(it.written_bytes?) / count(it.round.answers));
+        let written: Option<Vec<f64>> = self.rounds.iter().map(written).collect();
+        Some(Spread::of(written?.into_iter()).median)
     }
 }
 

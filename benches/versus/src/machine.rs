@@ -4,7 +4,10 @@ use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 /// The day, the machine and what a sync of the disk took, as a sentence or two.
 pub(crate) fn described(dir: &Path, before: Duration, after: Duration) -> String {
-    let filesystem = said("stat", &["-f", "-c", "%T", &dir.display().to_string()]);
+    let filesystem = said(
+        "findmnt",
+        &["-n", "-o", "FSTYPE", "-T", &dir.display().to_string()],
+    );
     format!(
         "{}. `fdatasync` of 12 KiB took {} µs before and {} µs after, on {filesystem}.",
         in_a_line(),

@@ -7,7 +7,6 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -26,6 +25,7 @@ mod event;
 mod family;
 mod figures;
 mod installed;
+mod lineup;
 #[expect(dead_code, reason = "the bench it is from has more works")]
 #[path = "../../speed/load.rs"]
 mod load;
@@ -38,6 +38,7 @@ mod prepare;
 #[path = "../../speed/process.rs"]
 mod process;
 mod report;
+mod room;
 #[path = "../../speed/server.rs"]
 mod server;
 mod spawned;
@@ -54,8 +55,7 @@ mod writing;
 use self::{
     contender::{Contender, Failure},
     figures::{Comparison, Kept, Measured, Row},
-    installed::Installed,
-    strata_server::StrataServer,
+    lineup::Lineup,
     work::{Session, Work},
 };
 
@@ -109,12 +109,24 @@ impl Arguments {
         }
     }
 
+    /// Every word must be a part of some name.
+    fn check(&self) -> Result<(), Failure> {
+        let works = works(0);
+        let mut names: Vec<String> = works.iter().map(Work::to_string).collect();
+        names.extend(lineup::OTHERS.map(String::from));
+        for word in &self.words {
+            if !names.iter().any(|name| is_part(word, name)) {
+                return Err(format!("`{word}` is no part of: {}", names.join("; ")).into());
+            }
+        }
+        Ok(())
+    }
+
     /// Those whose names have one of the words; all if there is none for them.
     fn chosen<T>(&self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
         let is_named = |it: &T| {
-            let name = name(it).to_lowercase();
-            let mut words = self.words.iter();
-            words.any(|word| name.contains(&word.to_lowercase()))
+            let name = name(it);
+            self.words.iter().any(|word| is_part(word, &name))
         };
         if all.iter().any(is_named) {
             all.into_iter().filter(is_named).collect()
@@ -122,6 +134,10 @@ impl Arguments {
             all
         }
     }
+}
+
+fn is_part(word: &str, name: &str) -> bool {
+    name.to_lowercase().contains(&word.to_lowercase())
 }
 
 /// In this order: commits with more than one event come after the log was read, in which each has one.
@@ -170,14 +186,20 @@ async fn main() -> Result<(), Failure> {
 
 async fn compare(arguments: Arguments) -> Result<(), Failure> {
     let began = Instant::now();
+    arguments.check()?;
     fs::create_dir_all(&arguments.dir)?;
-    let dir = tempfile::tempdir_in(&arguments.dir)?;
+    let dir = tempfile::tempdir_in(fs::canonicalize(&arguments.dir)?)?;
     // One of them is run as somebody else.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
     let pace = arguments.pace();
     let before = disk::sync_time(dir.path())?;
     let works = arguments.chosen(works(pace.events), Work::to_string);
-    let contenders = start(&arguments, dir.path()).await?;
+    let names = arguments.chosen(lineup::OTHERS.to_vec(), ToString::to_string);
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/versus-tools");
+    let Lineup {
+        contenders,
+        versions,
+    } = lineup::start(&arguments.stratad, &names, &tools, dir.path()).await?;
 
     let mut acknowledged = vec![0; contenders.len()];
     let mut comparisons = Vec::new();
@@ -190,7 +212,7 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
         if let Work::Read { .. } = work {
             kept = disk_used(&contenders, &acknowledged)?;
         }
-        comparisons.extend(compared);
+        comparisons.push(compared);
     }
     count(&contenders, &acknowledged).await?;
     for contender in contenders {
@@ -199,7 +221,8 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
     let after = disk::sync_time(dir.path())?;
 
     let machine = machine::described(dir.path(), before, after);
-    let text = format!("{machine}\n\n{}", report::tables(&comparisons, &kept));
+    let (tables, versions) = (report::tables(&comparisons, &kept), versions.join(", "));
+    let text = format!("{machine}\n\nCompared were {versions}.\n\n{tables}");
     writeln!(io::stdout().lock(), "\n{text}")?;
     if arguments.write_docs {
         let picture = picture::svg(&comparisons, &machine::in_a_line());
@@ -210,76 +233,14 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts those that are installed and chosen; who is not there is named. Strata is always one, and first.
-async fn start(arguments: &Arguments, dir: &Path) -> Result<Vec<Box<dyn Contender>>, Failure> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/versus-tools");
-    let installed = Installed::below(&tools);
-    let all = vec![
-        "bare echo",
-        "bare append",
-        "UmaDB",
-        "message-db",
-        "NATS JetStream",
-        "etcd",
-    ];
-    let chosen = arguments.chosen(all, ToString::to_string);
-    let own = |name: &str| {
-        let own = dir.join(name.replace(' ', "-"));
-        fs::create_dir(&own)?;
-        // PostgreSQL looks into its own as somebody else.
-        fs::set_permissions(&own, Permissions::from_mode(0o755))?;
-        Ok::<_, Failure>(own)
-    };
-    let answers = own("Strata")?;
-    tell(&format!(
-        "Strata: {}",
-        installed::version(&arguments.stratad)
-    ));
-    let strata = StrataServer::stratad(&arguments.stratad, &answers).await?;
-    let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(strata)];
-    for name in chosen {
-        let own = own(name)?;
-        let started: Option<Box<dyn Contender>> = match name {
-            "bare echo" => Some(Box::new(StrataServer::echo(&answers).await?)),
-            "bare append" => Some(Box::new(StrataServer::append(&answers, &own).await?)),
-            "UmaDB" => match &installed.umadb {
-                Some(binary) => Some(Box::new(umadb::UmaDb::start(binary, &own).await?)),
-                None => None,
-            },
-            "message-db" => match &installed.message_db {
-                Some((programs, functions)) => {
-                    let started = message_db::MessageDb::start(programs, functions, &own);
-                    Some(Box::new(started.await?))
-                }
-                None => None,
-            },
-            "NATS JetStream" => match &installed.nats {
-                Some(binary) => Some(Box::new(nats::Nats::start(binary, &own).await?)),
-                None => None,
-            },
-            _ => match &installed.etcd {
-                Some(binary) => Some(Box::new(etcd::Etcd::start(binary, &own).await?)),
-                None => None,
-            },
-        };
-        match started {
-            Some(started) => contenders.push(started),
-            None => tell(&format!(
-                "{name} is not installed and left out; benches/versus/install"
-            )),
-        }
-    }
-    Ok(contenders)
-}
-
-/// Measures a work with one contender after the other, again and again; none if Strata is alone with it.
+/// Measures a work with one contender after the other, again and again.
 async fn alternate(
     work: Work,
     contenders: &[Box<dyn Contender>],
     pace: &Pace,
     dir: &Path,
     acknowledged: &mut [u64],
-) -> Result<Option<Comparison>, Failure> {
+) -> Result<Comparison, Failure> {
     let mut sessions = Vec::new();
     let mut rows = Vec::new();
     for (number, contender) in contenders.iter().enumerate() {
@@ -303,8 +264,8 @@ async fn alternate(
     };
     for _ in 0..ROUNDS {
         for ((_, contender, session), row) in sessions.iter_mut().zip(&mut rows) {
-            flush(dir)?;
-            row.rounds.push(measure(*contender, session, time).await?);
+            row.rounds
+                .push(measure(*contender, session, time, dir).await?);
             tell(&format!(
                 "{work}: {} {}",
                 row.contender,
@@ -320,33 +281,30 @@ async fn alternate(
             }
         }
     }
-    Ok(Some(Comparison { work, rows }))
+    Ok(Comparison { work, rows })
 }
 
 async fn measure(
     contender: &dyn Contender,
     session: &mut Session<'_>,
     time: Duration,
+    dir: &Path,
 ) -> Result<Measured, Failure> {
-    let before = family::used(contender.pid())?;
+    room::flush(dir)?;
+    let written_before = room::written_bytes(dir);
+    let cpu_before = family::cpu_time(contender.pid())?;
     let mut round = session.run(time).await?;
-    let after = family::used(contender.pid())?;
-    round.server_cpu = after.cpu.saturating_sub(before.cpu);
+    let cpu_after = family::cpu_time(contender.pid())?;
+    room::flush(dir)?;
+    let written_after = room::written_bytes(dir);
+    round.server_cpu = cpu_after.saturating_sub(cpu_before);
     round.latencies.sort_unstable();
     Ok(Measured {
         round,
-        written_bytes: after.written_bytes.saturating_sub(before.written_bytes),
+        written_bytes: written_after
+            .zip(written_before)
+            .map(|(after, before)| after - before),
     })
-}
-
-/// What one left to be written later shall not be paid by the next.
-fn flush(dir: &Path) -> Result<(), Failure> {
-    let status = Command::new("sync").arg("-f").arg(dir).status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("sync ended with {status}").into())
-    }
 }
 
 /// Makes the logs that are read long enough.
@@ -375,7 +333,7 @@ fn disk_used(
             kept.push(Kept {
                 contender: contender.name(),
                 events: *events,
-                disk_bytes: family::disk_bytes(data)?,
+                disk_bytes: room::taken_bytes(data)?,
             });
         }
     }
@@ -398,7 +356,7 @@ async fn count(contenders: &[Box<dyn Contender>], acknowledged: &[u64]) -> Resul
     Ok(())
 }
 
-fn tell(what: &str) {
+pub(crate) fn tell(what: &str) {
     // Who does not listen misses nothing but this.
     drop(writeln!(io::stderr().lock(), "{what}"));
 }

@@ -100,7 +100,7 @@ impl Nats {
 #[async_trait]
 impl Contender for Nats {
     fn name(&self) -> &'static str {
-        "NATS JetStream"
+        "NATS"
     }
 
     fn pid(&self) -> u32 {

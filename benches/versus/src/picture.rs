@@ -37,10 +37,8 @@ pub(crate) fn svg(comparisons: &[Comparison], below: &str) -> String {
     for (number, panel) in panels.iter().enumerate() {
         let x = PANEL.0 * count((number % PANELS_A_ROW) as u64);
         let y = PANEL.1 * count((number / PANELS_A_ROW) as u64);
-        out += &format!(
-            "<g transform=\"translate({x} {y})\">\n{}</g>\n",
-            drawn(panel)
-        );
+        let drawn = drawn(panel);
+        let _ = writeln!(out, "<g transform=\"translate({x} {y})\">\n{drawn}</g>");
     }
     out += &text(10.0, height - 8.0, "start", "#666", below);
     out + "</svg>\n"

@@ -115,7 +115,8 @@ fn latencies(row: &Row, per_mille: &[usize]) -> String {
 fn written(work: Work, row: &Row) -> String {
     match work {
         Work::Append { .. } | Work::Stream { .. } | Work::Watch { .. } => {
-            format!("{:.0}", row.written_bytes())
+            let written = row.written_bytes();
+            written.map_or("–".into(), |it| format!("{it:.0}"))
         }
         Work::GetPlan { .. } | Work::Read { .. } => "–".into(),
     }
@@ -141,7 +142,7 @@ fn table(rows: &[Vec<String>]) -> String {
         out += "|\n";
         if number == 0 {
             for width in &widths {
-                out += &format!("| {} ", "-".repeat(*width));
+                let _ = write!(out, "| {:-<width$} ", "");
             }
             out += "|\n";
         }

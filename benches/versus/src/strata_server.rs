@@ -3,7 +3,6 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -20,6 +19,7 @@ use crate::{
     contender::{Contender, Failure, Last, Log, Stream, Watched, Watcher, Writer},
     event, load, prepare,
     server::Server,
+    spawned::Spawned,
 };
 
 /// How much is in flight while the log is filled.
@@ -33,8 +33,8 @@ pub(crate) struct StrataServer {
     server: Server,
     /// Where it keeps its log; the bare servers keep none.
     data: Option<PathBuf>,
-    /// Whether it is the bare server that appends, which knows no plans.
-    appends: bool,
+    /// Whether it is the bare server that syncs, which knows no plans.
+    syncs: bool,
     /// The commits there were before anything was measured.
     prepared: u64,
     writers: AtomicUsize,
@@ -45,7 +45,8 @@ impl StrataServer {
     /// bare servers.
     pub(crate) async fn stratad(binary: &Path, dir: &Path) -> Result<Self, Failure> {
         let data = dir.join("data");
-        let server = Server::stratad(binary, &data).await.map_err(told)?;
+        let command = Spawned::command(binary, None);
+        let server = Server::stratad(command, &data).await.map_err(told)?;
         prepare::record_plans(&server).await.map_err(told)?;
         prepare::keep_answers(&server, dir).await.map_err(told)?;
         let prepared = server.head().await.map_err(told)?;
@@ -54,18 +55,19 @@ impl StrataServer {
 
     /// The bare server that answers at once.
     pub(crate) async fn echo(answers: &Path) -> Result<Self, Failure> {
-        let server = Server::echo(answers).await.map_err(told)?;
+        let command = Spawned::command(&env::current_exe()?, None);
+        let server = Server::echo(command, answers).await.map_err(told)?;
         Ok(Self::new("bare echo", server, None, 0))
     }
 
     /// The bare server that first appends to a file.
-    pub(crate) async fn append(answers: &Path, dir: &Path) -> Result<Self, Failure> {
-        let mut command = Command::new(env::current_exe()?);
+    pub(crate) async fn sync(answers: &Path, dir: &Path) -> Result<Self, Failure> {
+        let mut command = Spawned::command(&env::current_exe()?, None);
         command.arg(append::SERVER).arg(answers).arg(dir);
         let server = Server::start(command).await.map_err(told)?;
         Ok(Self {
-            appends: true,
-            ..Self::new("bare append", server, None, 0)
+            syncs: true,
+            ..Self::new("bare sync", server, None, 0)
         })
     }
 
@@ -74,7 +76,7 @@ impl StrataServer {
             name,
             server,
             data,
-            appends: false,
+            syncs: false,
             prepared,
             writers: AtomicUsize::new(0),
         }
@@ -139,7 +141,7 @@ impl Contender for StrataServer {
     }
 
     fn plans(&self) -> Option<&Server> {
-        (!self.appends).then_some(&self.server)
+        (!self.syncs).then_some(&self.server)
     }
 
     fn log(&self) -> Option<&dyn Log> {
@@ -293,6 +295,7 @@ impl Writer for StrataWriter {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn told(failure: impl ToString) -> Failure {
     failure.to_string().into()
 }

@@ -119,8 +119,8 @@ impl<'a> Session<'a> {
                     .map_err(|it| it.to_string())?
             }
             Work::Watch { a_second } => {
-                let watched = self.contender.watched().ok_or("it tells no news")?;
-                let mut watcher = watched.watcher().await?;
+                let news = self.contender.watched().ok_or("it tells no news")?;
+                let mut watcher = news.watcher().await?;
                 let writer = self.writers.first_mut().ok_or("nobody writes")?;
                 watch(writer.as_mut(), watcher.as_mut(), a_second, time).await?
             }
