@@ -188,7 +188,9 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
     let began = Instant::now();
     arguments.check()?;
     fs::create_dir_all(&arguments.dir)?;
-    let dir = tempfile::tempdir_in(fs::canonicalize(&arguments.dir)?)?;
+    let dir = tempfile::Builder::new()
+        .prefix("versus-run-")
+        .tempdir_in(fs::canonicalize(&arguments.dir)?)?;
     // One of them is run as somebody else.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
     let pace = arguments.pace();

@@ -9,44 +9,48 @@ use crate::{
 };
 
 const PANELS_A_ROW: usize = 2;
-const PANEL: (f64, f64) = (440.0, 178.0);
+const PANEL: f64 = 440.0;
 const BAR: f64 = 15.0;
 const GAP: f64 = 4.0;
 /// Where bars begin in a panel, and how long the longest is.
 const BARS_X: f64 = 112.0;
 const BARS_LENGTH: f64 = 240.0;
 const HEAD: f64 = 34.0;
+/// What stands below all.
+const FOOT: f64 = 34.0;
 const STRATA: &str = "#0b6e99";
 const FLOOR: &str = "#c9cdd2";
 const OTHER: &str = "#e0a458";
 
 /// An SVG that needs nothing else and looks the same on light and dark pages.
 pub(crate) fn svg(comparisons: &[Comparison], below: &str) -> String {
-    let panels: Vec<&Comparison> = comparisons
-        .iter()
-        .filter(|it| !it.rows.is_empty())
-        .collect();
-    let rows = panels.len().div_ceil(PANELS_A_ROW);
-    let width = PANEL.0 * count(PANELS_A_ROW as u64);
-    let height = PANEL.1 * count(rows as u64) + 24.0;
-    let mut out = format!(
+    // Who is alone with a work is compared with nobody.
+    let panels: Vec<&Comparison> = comparisons.iter().filter(|it| it.rows.len() > 1).collect();
+    let mut drawings = String::new();
+    let mut y = 0.0;
+    for row in panels.chunks(PANELS_A_ROW) {
+        for (panel, x) in row.iter().zip([0.0, PANEL]) {
+            let drawn = drawn(panel);
+            let _ = writeln!(
+                drawings,
+                "<g transform=\"translate({x} {y})\">\n{drawn}</g>"
+            );
+        }
+        let bars = row.iter().map(|panel| panel.rows.len()).max();
+        y += HEAD + (BAR + GAP) * count(bars.unwrap_or_default() as u64);
+    }
+    let (width, height) = (PANEL * count(PANELS_A_ROW as u64), y + FOOT);
+    let below = text(10.0, height - 10.0, "start", "#666", below);
+    format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
-    );
-    for (number, panel) in panels.iter().enumerate() {
-        let x = PANEL.0 * count((number % PANELS_A_ROW) as u64);
-        let y = PANEL.1 * count((number / PANELS_A_ROW) as u64);
-        let drawn = drawn(panel);
-        let _ = writeln!(out, "<g transform=\"translate({x} {y})\">\n{drawn}</g>");
-    }
-    out += &text(10.0, height - 8.0, "start", "#666", below);
-    out + "</svg>\n"
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n{drawings}{below}</svg>\n"
+    )
 }
 
 fn drawn(panel: &Comparison) -> String {
     let (unit, better) = match panel.work {
-        Work::Watch { .. } => ("ms to the watcher, p50; the line ends at p99", "less"),
+        Work::Watch { .. } => ("ms at p50, the line to p99", "less"),
         Work::GetPlan { .. } => ("answers a second", "more"),
         Work::Append { .. } | Work::Stream { .. } | Work::Read { .. } => {
             ("events a second", "more")
