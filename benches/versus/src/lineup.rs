@@ -49,26 +49,40 @@ pub(crate) async fn start(
         versions: vec![installed::version(stratad)],
     };
     for name in names {
+        let started = lineup.start(name, &installed, &answers, dir).await;
+        started.map_err(|failure| format!("{name}: {failure}"))?;
+    }
+    Ok(lineup)
+}
+
+impl Lineup {
+    async fn start(
+        &mut self,
+        name: &str,
+        installed: &Installed,
+        answers: &Path,
+        dir: &Path,
+    ) -> Result<(), Failure> {
         let own = own(dir, name)?;
-        let version = match *name {
+        let version = match name {
             "bare echo" => {
-                lineup.add(StrataServer::echo(&answers).await?);
-                continue;
+                self.add(StrataServer::echo(answers).await?);
+                return Ok(());
             }
             "bare sync" => {
-                lineup.add(StrataServer::sync(&answers, &own).await?);
-                continue;
+                self.add(StrataServer::sync(answers, &own).await?);
+                return Ok(());
             }
             "UmaDB" => match &installed.umadb {
                 Some(binary) => {
-                    lineup.add(UmaDb::start(binary, &own).await?);
+                    self.add(UmaDb::start(binary, &own).await?);
                     Some(installed::version(binary))
                 }
                 None => None,
             },
             "message-db" => match &installed.message_db {
                 Some((programs, functions)) => {
-                    lineup.add(MessageDb::start(programs, functions, &own).await?);
+                    self.add(MessageDb::start(programs, functions, &own).await?);
                     let postgres = installed::version(&programs.join("postgres"));
                     Some(format!("message-db on {postgres}"))
                 }
@@ -76,30 +90,28 @@ pub(crate) async fn start(
             },
             "NATS" => match &installed.nats {
                 Some(binary) => {
-                    lineup.add(Nats::start(binary, &own).await?);
+                    self.add(Nats::start(binary, &own).await?);
                     Some(installed::version(binary))
                 }
                 None => None,
             },
             _ => match &installed.etcd {
                 Some(binary) => {
-                    lineup.add(Etcd::start(binary, &own).await?);
+                    self.add(Etcd::start(binary, &own).await?);
                     Some(installed::version(binary))
                 }
                 None => None,
             },
         };
         match version {
-            Some(version) => lineup.versions.push(version),
+            Some(version) => self.versions.push(version),
             None => tell(&format!(
                 "{name} is not installed and left out: benches/versus/install"
             )),
         }
+        Ok(())
     }
-    Ok(lineup)
-}
 
-impl Lineup {
     fn add(&mut self, contender: impl Contender + 'static) {
         self.contenders.push(Box::new(contender));
     }

@@ -266,8 +266,9 @@ async fn alternate(
     };
     for _ in 0..ROUNDS {
         for ((_, contender, session), row) in sessions.iter_mut().zip(&mut rows) {
-            row.rounds
-                .push(measure(*contender, session, time, dir).await?);
+            let measured = measure(*contender, session, time, dir).await;
+            let named = |failure| format!("{work}: {}: {failure}", row.contender);
+            row.rounds.push(measured.map_err(named)?);
             tell(&format!(
                 "{work}: {} {}",
                 row.contender,
