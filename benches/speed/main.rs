@@ -8,6 +8,7 @@ use std::{
     error::Error,
     io::{self, Write as _},
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -18,6 +19,8 @@ mod prepare;
 mod process;
 mod report;
 mod server;
+mod spread;
+mod usage;
 mod writing;
 
 use self::{
@@ -63,10 +66,11 @@ async fn compare(words: &[String]) -> Result<(), Box<dyn Error>> {
     // Beside the build, which is on a disk; /tmp may be memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let before = disk::sync_time(dir.path())?;
-    let strata = Server::stratad(&dir.path().join("data")).await?;
+    let stratad = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    let strata = Server::stratad(stratad, &dir.path().join("data")).await?;
     let mut acknowledged = prepare::record_plans(&strata).await?;
     acknowledged += prepare::keep_answers(&strata, dir.path()).await?;
-    let echo = Server::echo(dir.path()).await?;
+    let echo = Server::echo(Command::new(env::current_exe()?), dir.path()).await?;
 
     let mut rows = Vec::new();
     let chosen = |work: &&Work| {
@@ -117,8 +121,8 @@ async fn alternate(work: &Work, strata: &Server, echo: &Server) -> Result<Row, B
 }
 
 async fn measure(work: &Work, server: &Server, head: u64) -> Result<Round, Box<dyn Error>> {
-    let before = server.cpu_time()?;
+    let before = usage::cpu_time(server.pid())?;
     let mut round = work.run(server, head, ROUND).await?;
-    round.server_cpu = server.cpu_time()?.saturating_sub(before);
+    round.server_cpu = usage::cpu_time(server.pid())?.saturating_sub(before);
     Ok(round)
 }

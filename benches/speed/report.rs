@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use crate::load::{Round, Work};
+use crate::{
+    load::{Round, Work},
+    spread::{Spread, count},
+};
 
 /// What came of one work.
 pub(crate) struct Row {
@@ -141,36 +144,4 @@ fn latencies(rounds: &[Round]) -> String {
 fn cpu(rounds: &[Round]) -> String {
     let of_round = |round: &Round| round.server_cpu.as_secs_f64() * 1e6 / count(round.answers);
     format!("{:.1}", Spread::of(rounds.iter().map(of_round)).median)
-}
-
-/// Counts here stay far below 2^52.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a count of a bench is exact in an f64"
-)]
-fn count(number: u64) -> f64 {
-    number as f64
-}
-
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        Self {
-            least: at(0),
-            median: at(values.len() / 2),
-            most: at(values.len().saturating_sub(1)),
-        }
-    }
-
-    fn whole(&self) -> String {
-        format!("{:.0} ({:.0}-{:.0})", self.median, self.least, self.most)
-    }
 }

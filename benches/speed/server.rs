@@ -1,7 +1,7 @@
 //! The two servers, each a process of its own that ends with this one: the daemon, and this program
 //! once more as the bare server.
 
-use std::{env, error::Error, fs, path::Path, process::Command, time::Duration};
+use std::{error::Error, path::Path, process::Command, time::Duration};
 
 use strata::proto::{
     GetStatusRequest, admin_service_client::AdminServiceClient,
@@ -18,8 +18,6 @@ pub(crate) const ECHO: &str = "echo-server";
 const CONNECTIONS: usize = 8;
 /// How long the daemon may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The unit of processor times in `/proc` on every Linux.
-const TICKS_A_SECOND: f64 = 100.0;
 
 /// A running server.
 pub(crate) struct Server {
@@ -28,9 +26,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The daemon, on a new log in `data_dir`.
-    pub(crate) async fn stratad(data_dir: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stratad"));
+    /// The daemon, of which `command` names the binary, on a new log in `data_dir`.
+    pub(crate) async fn stratad(
+        mut command: Command,
+        data_dir: &Path,
+    ) -> Result<Self, Box<dyn Error>> {
         command
             .args([
                 "serve",
@@ -53,14 +53,14 @@ impl Server {
         Ok(server)
     }
 
-    /// The bare server, with the answers in `answers`.
-    pub(crate) async fn echo(answers: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(env::current_exe()?);
+    /// The bare server, of which `command` names the program, with the answers in `answers`.
+    pub(crate) async fn echo(mut command: Command, answers: &Path) -> Result<Self, Box<dyn Error>> {
         command.arg(ECHO).arg(answers);
         Self::start(command).await
     }
 
-    async fn start(command: Command) -> Result<Self, Box<dyn Error>> {
+    /// A server that says on stderr where it listens.
+    pub(crate) async fn start(command: Command) -> Result<Self, Box<dyn Error>> {
         let process = Process::start(command)?;
         let mut channels = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -87,17 +87,9 @@ impl Server {
         Ok(status.into_inner().head_position)
     }
 
-    /// What the process has used of the processors so far.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
-        // Fields are counted behind the name, which may hold spaces: user and system time are the
-        // 12th and 13th.
-        let (_, fields) = stat.rsplit_once(')').ok_or("no process")?;
-        let mut ticks = 0.0;
-        for field in fields.split_whitespace().skip(11).take(2) {
-            ticks += field.parse::<f64>()?;
-        }
-        Ok(Duration::from_secs_f64(ticks / TICKS_A_SECOND))
+    /// The number by which the system knows it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Tells it to stop and waits until it has.

@@ -1,0 +1,39 @@
+//! What is written: the same event for every contender, of a usual size.
+
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use strata::proto::{ExecuteRequest, command::Kind};
+
+use crate::writing;
+
+static BYTES: LazyLock<Vec<u8>> =
+    LazyLock::new(|| writing::request("", 1).commands.remove(0).encode_to_vec());
+
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    let text = match writing::request("", 1).commands.remove(0).kind {
+        Some(Kind::RecordNote(note)) => note.text,
+        _ => String::new(),
+    };
+    format!(r#"{{"text": "{text}"}}"#)
+});
+
+/// The event as bytes, for whom it is nothing else.
+pub(crate) fn bytes() -> Vec<u8> {
+    BYTES.clone()
+}
+
+/// The event as JSON, for whom it must be that; its text is as long as the note's.
+pub(crate) fn json() -> &'static str {
+    &JSON
+}
+
+/// The request that takes a plan on from a revision by so many events.
+pub(crate) fn request(plan_id: &str, revision: u64, events: usize) -> ExecuteRequest {
+    let mut request = writing::request(plan_id, revision);
+    for further in 1..events as u64 {
+        let next = writing::request(plan_id, revision + further);
+        request.commands.extend(next.commands);
+    }
+    request
+}

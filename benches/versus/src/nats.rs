@@ -1,0 +1,231 @@
+//! NATS `JetStream` with a sync for every message: an append names the last sequence that its subject is expected to
+//! have. A stream of events is a subject.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use async_nats::{
+    HeaderMap, header,
+    jetstream::{
+        self, Context,
+        consumer::{DeliverPolicy, pull},
+        stream,
+    },
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream as futures};
+use tonic::async_trait;
+
+use crate::{
+    contender::{Contender, Failure, Last, Log, Stream, Watched, Watcher, Writer},
+    event,
+    spawned::{Spawned, free_port},
+};
+
+/// How many connections the clients share, as with the daemon.
+const CONNECTIONS: usize = 8;
+/// How much is in flight while the log is filled.
+const FILL_IN_FLIGHT: usize = 1_024;
+/// The stream that has all subjects.
+const STREAM: &str = "versus";
+
+pub(crate) struct Nats {
+    spawned: Spawned,
+    contexts: Vec<Context>,
+    data: PathBuf,
+    writers: AtomicUsize,
+}
+
+impl Nats {
+    /// A new store in `dir`.
+    pub(crate) async fn start(binary: &Path, dir: &Path) -> Result<Self, Failure> {
+        let port = free_port()?;
+        let data = dir.join("jetstream");
+        let config = dir.join("nats.conf");
+        let store = data.display();
+        fs::write(
+            &config,
+            format!(
+                "listen: \"127.0.0.1:{port}\"\n\
+                 jetstream {{ store_dir: \"{store}\", sync_interval: always }}\n"
+            ),
+        )?;
+        let mut command = Spawned::command(binary, None);
+        command.arg("--config").arg(config);
+        let spawned = Spawned::start(command, port, dir)?;
+        let mut contexts = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
+            contexts.push(jetstream::new(client));
+        }
+        let config = stream::Config {
+            name: STREAM.into(),
+            subjects: vec!["plan.>".into()],
+            storage: stream::StorageType::File,
+            ..stream::Config::default()
+        };
+        contexts[0].create_stream(config).await?;
+        Ok(Self {
+            spawned,
+            contexts,
+            data,
+            writers: AtomicUsize::new(0),
+        })
+    }
+
+    async fn messages(&self, from: DeliverPolicy) -> Result<pull::Ordered, Failure> {
+        let stream = self.contexts[1].get_stream(STREAM).await?;
+        let config = pull::OrderedConfig {
+            deliver_policy: from,
+            ..pull::OrderedConfig::default()
+        };
+        Ok(stream.create_consumer(config).await?.messages().await?)
+    }
+
+    async fn read_in_order(&self, events: u64) -> Result<(), Failure> {
+        let mut messages = self.messages(DeliverPolicy::All).await?;
+        for sequence in 1..=events {
+            let message = messages.try_next().await?.ok_or("the stream ended")?;
+            let found = message.info()?.stream_sequence;
+            if found != sequence || message.payload.is_empty() {
+                return Err(format!("{found} is where {sequence} should be").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Contender for Nats {
+    fn name(&self) -> &'static str {
+        "NATS"
+    }
+
+    fn pid(&self) -> u32 {
+        self.spawned.pid()
+    }
+
+    fn data(&self) -> Option<&Path> {
+        Some(&self.data)
+    }
+
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    async fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Failure> {
+        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(NatsWriter {
+            context: self.contexts[number % CONNECTIONS].clone(),
+            stream: Stream::of(format!("plan.{writer}")),
+            sequence: 0,
+        }))
+    }
+
+    async fn count(&self) -> Result<u64, Failure> {
+        let stream = self.contexts[0].get_stream(STREAM).await?;
+        Ok(stream.get_info().await?.state.messages)
+    }
+
+    async fn shows(&self, last: &Last) -> Result<bool, Failure> {
+        let stream = self.contexts[0].get_stream(STREAM).await?;
+        let shown = stream.get_last_raw_message_by_subject(&last.stream).await?;
+        Ok(shown.sequence == last.at && shown.payload == event::bytes())
+    }
+
+    fn log(&self) -> Option<&dyn Log> {
+        Some(self)
+    }
+
+    fn watched(&self) -> Option<&dyn Watched> {
+        Some(self)
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Failure> {
+        drop(self.contexts);
+        self.spawned.stop("-TERM")
+    }
+}
+
+#[async_trait]
+impl Log for Nats {
+    async fn fill(&self, events: u64) -> Result<u64, Failure> {
+        let publish = |_| async {
+            let context = &self.contexts[0];
+            let sent = context.publish("plan.filling", event::bytes().into()).await;
+            sent?.await.map(drop)
+        };
+        futures::iter(0..events)
+            .map(publish)
+            .buffer_unordered(FILL_IN_FLIGHT)
+            .try_collect::<()>()
+            .await?;
+        Ok(events)
+    }
+
+    async fn read(&self, events: u64) -> Result<(), Failure> {
+        self.read_in_order(events).await
+    }
+}
+
+#[async_trait]
+impl Watched for Nats {
+    async fn watcher(&self) -> Result<Box<dyn Watcher>, Failure> {
+        let messages = self.messages(DeliverPolicy::New).await?;
+        Ok(Box::new(NatsWatcher { messages }))
+    }
+}
+
+struct NatsWriter {
+    context: Context,
+    stream: Stream,
+    sequence: u64,
+}
+
+#[async_trait]
+impl Writer for NatsWriter {
+    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+        if events != 1 {
+            return Err("a message is a commit".into());
+        }
+        self.stream.turn();
+        if self.stream.events == 0 {
+            self.sequence = 0;
+        }
+        let mut headers = HeaderMap::new();
+        let expected = self.sequence.to_string();
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            expected.as_str(),
+        );
+        let subject = self.stream.name.clone();
+        let sent = self
+            .context
+            .publish_with_headers(subject, headers, event::bytes().into())
+            .await?;
+        self.sequence = sent.await?.sequence;
+        self.stream.events += 1;
+        Ok(())
+    }
+
+    fn last(&self) -> Last {
+        Last {
+            stream: self.stream.name.clone(),
+            at: self.sequence,
+        }
+    }
+}
+
+struct NatsWatcher {
+    messages: pull::Ordered,
+}
+
+#[async_trait]
+impl Watcher for NatsWatcher {
+    async fn next(&mut self) -> Result<usize, Failure> {
+        self.messages.try_next().await?.ok_or("the watch ended")?;
+        Ok(1)
+    }
+}
