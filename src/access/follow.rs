@@ -2,10 +2,10 @@
 //! is told in the log, and the last one that was stays in force.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -196,11 +196,7 @@ impl<T> Reading<T> {
         };
         let file = File::open(&self.path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
-        if metadata.mode() & MODE_WRITABLE_BY_ALL != 0 {
-            return Err(FileError::Writable {
-                path: self.path.clone(),
-            });
-        }
+        refuse_writable(&self.path, &metadata)?;
         let mut bytes = Vec::new();
         let longest = self.bytes_max + 1;
         file.take(longest)
@@ -221,6 +217,16 @@ impl<T> Reading<T> {
             wrong,
         })
     }
+}
+
+/// Refuses a file by which anyone on the machine could let themselves in.
+pub fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
+    if metadata.mode() & MODE_WRITABLE_BY_ALL == 0 {
+        return Ok(());
+    }
+    Err(FileError::Writable {
+        path: path.to_owned(),
+    })
 }
 
 #[cfg(test)]

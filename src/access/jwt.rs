@@ -99,8 +99,11 @@ pub enum Refused {
          the issuer: try again"
     )]
     KeysAwaited,
-    /// It was not looked at.
-    #[error("other tokens are looked at that come from where too many were refused: try again")]
+    /// It was not looked at, for its turn did not come.
+    #[error(
+        "it comes from where too many were refused, and more of those wait to be looked at than may: try \
+         again"
+    )]
     Doubtful,
     /// Its subject can be no principal.
     #[error("`sub` can be nobody here: {0}")]

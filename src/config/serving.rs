@@ -284,9 +284,11 @@ pub(super) static KEYS: [Key; 11] = [
         value_name: "COUNT",
         form: Form::Number,
         // Half of all: whoever comes from one place alone leaves as much to the others.
-        meaning: "How many connections one address may have at once; what is more is refused. Of IPv6 \
-                  a network of 64 bits counts as one address; a load balancer or proxy that calls in \
-                  its own name is one as well, with all who come through it. 0: any number.",
+        meaning: "How many connections one address may have at once. With more, the one of it that has \
+                  been without a call for longest is closed; if all have calls under way, new ones \
+                  are refused. Of IPv6 a network of 64 bits counts as one address; a load balancer or \
+                  proxy that calls in its own name is one as well, with all who come through it. 0: \
+                  any number.",
         expected: "a whole number from 0 to 1,000,000",
         show: |config| config.serving.max_connections_per_address.to_string(),
         set: |config, text| {

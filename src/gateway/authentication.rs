@@ -19,7 +19,6 @@ use crate::{
         ANONYMOUS, Principal, Rejected,
         credentials::{self, Credentials},
         door::Access,
-        jwt::Refused,
         lease::Lease,
     },
     gateway::{
@@ -126,23 +125,19 @@ impl AuthenticationLayer {
             };
         }
         let network = peer.map(|peer| Network::of(peer.address.ip()));
-        let exhausted = network.and_then(|it| self.strangers.exhausted(it));
+        let is_doubtful = network.is_some_and(|it| self.strangers.exhausted(it));
         let shown = bearer(headers).map(|bearer| Credentials {
             bearer,
             certificate: peer.and_then(|peer| peer.certificate.as_ref()),
-            is_doubtful: exhausted.is_some(),
+            is_doubtful,
         });
         let told = match shown {
             Ok(shown) => self.access.authenticate(shown).await,
             Err(rejected) => Err(rejected),
         };
         told.map_err(|rejected| {
-            let exhausted = if rejected.is_in_vain() {
-                network.and_then(|it| self.strangers.tried(it).err())
-            } else {
-                exhausted.filter(|_| rejected == Rejected::Jwt(Refused::Doubtful))
-            };
-            match exhausted {
+            let network = network.filter(|_| rejected.is_in_vain());
+            match network.and_then(|it| self.strangers.tried(it).err()) {
                 Some(Exhausted {
                     network,
                     per_minute,

@@ -14,6 +14,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use metrics::counter;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -30,7 +31,7 @@ use crate::gateway::{
     crowding::{Counted, Crowding},
     cut::{Cut, Tasks},
     peer::{Network, Peer},
-    standing::{Held, Standing, Standings},
+    standing::{Held, Leaving, Standing, Standings},
     tls::Tls,
     wire::Wire,
 };
@@ -50,6 +51,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const LINGER_TIME: Duration = Duration::from_secs(1);
 /// The same where another waits for its place.
 const LEAVE_TIME: Duration = Duration::from_millis(100);
+/// How long a connection waits for the place of another of its address: one that was given a call while
+/// it was told to leave goes later, or not.
+const GONE_TIME: Duration = LEAVE_TIME.saturating_mul(10);
 /// The pause after the system had no socket to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Open files beside the connections: the log, the view, the metrics, configuration.
@@ -79,7 +83,8 @@ const ERRORS_MAX: usize = 64;
 pub struct Bounds {
     /// Connections at once. With more, the one that has been idle longest makes room.
     pub connections_max: usize,
-    /// Connections at once of one address; 0: any number. More are refused.
+    /// Connections at once of one address; 0: any number. With more, the one of it that has been idle
+    /// longest makes room; if none is idle, they are refused.
     pub per_address_max: usize,
     /// How long a connection may stand without a call.
     pub idle: Duration,
@@ -89,6 +94,7 @@ pub struct Bounds {
 struct Taken {
     socket: TcpStream,
     address: SocketAddr,
+    network: Network,
     /// Of its address, and of all.
     places: (Counted, OwnedSemaphorePermit),
 }
@@ -128,17 +134,19 @@ pub(super) async fn serve<S>(
     });
     let mut connections = JoinSet::new();
     loop {
-        let taken = tokio::select! {
+        let mut taken = tokio::select! {
             () = close.cancelled() => break,
             taken = take(&listener, &mut crowding, &room, &standings) => taken,
         };
         // Those that have ended.
         while connections.try_join_next().is_some() {}
-        let standing = standings.enter();
+        let standing = standings.enter(taken.network);
         let door = door.clone();
         connections.spawn(async move {
             let _open = Open::default();
-            door.serve(taken.socket, taken.address, &standing).await;
+            let displaced = taken.places.0.displaced.take();
+            door.serve(taken.socket, taken.address, displaced, &standing)
+                .await;
             drop(taken.places);
         });
     }
@@ -158,14 +166,18 @@ async fn take(
         match listener.accept().await {
             Ok((socket, address)) => {
                 // First of all, so that whom it has too many of costs nobody else a connection.
-                let Some(counted) = crowding.enter(Network::of(address.ip())) else {
+                let network = Network::of(address.ip());
+                let its_most_idle = || standings.close_most_idle_of(network);
+                let Some(counted) = crowding.enter(network, its_most_idle) else {
                     turn_away(&socket);
                     continue;
                 };
-                let places = (counted, make_room(room, standings).await);
+                let one_leaves = counted.displaced.is_some();
+                let places = (counted, make_room(room, standings, one_leaves).await);
                 return Taken {
                     socket,
                     address,
+                    network,
                     places,
                 };
             }
@@ -179,14 +191,28 @@ async fn take(
     }
 }
 
-/// Has the system forget a connection as soon as it is closed.
+/// Refuses a connection, and has the system forget it as soon as it is closed.
 fn turn_away(socket: &TcpStream) {
     use rustix::net::sockopt::set_socket_linger;
+    counter!("strata_connections_refused_total").increment(1);
     // Without it the system keeps what is left of it for a minute.
     set_socket_linger(socket, Some(Duration::ZERO)).ok();
 }
 
-async fn make_room(room: &Arc<Semaphore>, standings: &Standings) -> OwnedSemaphorePermit {
+/// A place among all. Where one leaves already, nobody else is closed before it had its time for that.
+async fn make_room(
+    room: &Arc<Semaphore>,
+    standings: &Standings,
+    one_leaves: bool,
+) -> OwnedSemaphorePermit {
+    let time = if one_leaves {
+        2 * LEAVE_TIME
+    } else {
+        Duration::ZERO
+    };
+    if let Ok(Ok(place)) = timeout(time, room.clone().acquire_owned()).await {
+        return place;
+    }
     loop {
         if let Ok(place) = room.clone().try_acquire_owned() {
             return place;
@@ -226,12 +252,27 @@ where
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    async fn serve(&self, socket: TcpStream, address: SocketAddr, standing: &Arc<Standing>) {
+    async fn serve(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        displaced: Option<Leaving>,
+        standing: &Arc<Standing>,
+    ) {
         // Both make it quicker to answer and to notice who is gone; without them it works as well.
         socket.set_nodelay(true).ok();
         keep_alive(&socket).ok();
+        let beginning = async {
+            if let Some(displaced) = displaced
+                && timeout(GONE_TIME, displaced.gone()).await.is_err()
+            {
+                turn_away(&socket);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.shake_hands(socket, address).await
+        };
         let shaken = tokio::select! {
-            shaken = self.shake_hands(socket, address) => shaken,
+            shaken = beginning => shaken,
             () = standing.told_to_leave() => return,
             () = self.close.cancelled() => return,
         };

@@ -1,5 +1,5 @@
 //! How many connections each address has, so that one alone cannot take the places of all. Who has as
-//! many as it may is turned away before anything is made for it.
+//! many as it may has another in the place of an idle one, and is turned away if none is idle.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use metrics::counter;
 use tokio::time::Instant;
 
-use crate::gateway::peer::Network;
+use crate::gateway::{peer::Network, standing::Leaving};
 
 /// How often it is logged that connections are refused, however many are.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,6 +32,8 @@ type Counts = Arc<Mutex<HashMap<Network, usize>>>;
 pub(super) struct Counted {
     network: Network,
     counts: Counts,
+    /// The one of its address that makes room for it, where there was none.
+    pub(super) displaced: Option<Leaving>,
 }
 
 impl Crowding {
@@ -45,25 +46,28 @@ impl Crowding {
         }
     }
 
-    /// A connection more, if its address may have one.
-    pub(super) fn enter(&mut self, network: Network) -> Option<Counted> {
-        let may_enter = {
-            let mut counts = lock(&self.counts);
-            let count = counts.entry(network).or_default();
-            let may_enter = self.max == 0 || *count < self.max;
-            *count += usize::from(may_enter);
-            may_enter
-        };
-        if may_enter {
-            let counts = self.counts.clone();
-            return Some(Counted { network, counts });
+    /// A connection more, if its address may have one or one of its own makes room.
+    pub(super) fn enter(
+        &mut self,
+        network: Network,
+        make_room: impl FnOnce() -> Option<Leaving>,
+    ) -> Option<Counted> {
+        let count = lock(&self.counts).get(&network).copied().unwrap_or(0);
+        let has_room = self.max == 0 || count < self.max;
+        let displaced = if has_room { None } else { make_room() };
+        if !has_room && displaced.is_none() {
+            self.refused(network);
+            return None;
         }
-        self.refused(network);
-        None
+        *lock(&self.counts).entry(network).or_default() += 1;
+        Some(Counted {
+            network,
+            counts: self.counts.clone(),
+            displaced,
+        })
     }
 
     fn refused(&mut self, network: Network) {
-        counter!("strata_connections_refused_total").increment(1);
         self.untold += 1;
         let is_told = |at: Instant| at.elapsed() < TELL_INTERVAL;
         if self.told_at.is_some_and(is_told) {
@@ -73,8 +77,8 @@ impl Crowding {
             address = %network,
             max = self.max,
             refused = self.untold,
-            "an address has as many connections as it may: more are refused, see \
-             max_connections_per_address"
+            "an address has as many connections as it may, and calls under way on all of them: more \
+             are refused, see max_connections_per_address"
         );
         self.told_at = Some(Instant::now());
         self.untold = 0;
@@ -104,35 +108,40 @@ mod tests {
         Network::of(address.parse().expect("an address"))
     }
 
+    /// Where no connection is idle.
+    fn enter(crowding: &mut Crowding, network: Network) -> Option<Counted> {
+        crowding.enter(network, || None)
+    }
+
     #[test]
     fn an_address_has_as_many_connections_as_it_may_and_others_theirs() {
         let mut crowding = Crowding::new(2);
         let here = network("203.0.113.7");
-        let first = crowding.enter(here).expect("the first");
-        let _second = crowding.enter(here).expect("the second");
-        assert!(crowding.enter(here).is_none());
-        assert!(crowding.enter(network("203.0.113.8")).is_some());
+        let first = enter(&mut crowding, here).expect("the first");
+        let _second = enter(&mut crowding, here).expect("the second");
+        assert!(enter(&mut crowding, here).is_none());
+        assert!(enter(&mut crowding, network("203.0.113.8")).is_some());
         // When one of them has ended.
         drop(first);
-        assert!(crowding.enter(here).is_some());
+        assert!(enter(&mut crowding, here).is_some());
     }
 
     #[test]
     fn who_has_a_network_of_ipv6_is_one_and_an_address_of_ipv4_is_itself_however_it_is_written() {
         let mut crowding = Crowding::new(1);
-        let _held = crowding.enter(network("2001:db8:1:2::3")).expect("one");
-        assert!(crowding.enter(network("2001:db8:1:2:ffff::1")).is_none());
-        assert!(crowding.enter(network("2001:db8:1:3::3")).is_some());
-        let _held = crowding.enter(network("203.0.113.7")).expect("one");
-        assert!(crowding.enter(network("::ffff:203.0.113.7")).is_none());
-        assert!(crowding.enter(network("::ffff:203.0.113.8")).is_some());
+        let _held = enter(&mut crowding, network("2001:db8:1:2::3")).expect("one");
+        assert!(enter(&mut crowding, network("2001:db8:1:2:ffff::1")).is_none());
+        assert!(enter(&mut crowding, network("2001:db8:1:3::3")).is_some());
+        let _held = enter(&mut crowding, network("203.0.113.7")).expect("one");
+        assert!(enter(&mut crowding, network("::ffff:203.0.113.7")).is_none());
+        assert!(enter(&mut crowding, network("::ffff:203.0.113.8")).is_some());
     }
 
     #[test]
     fn nothing_is_kept_of_an_address_without_connections() {
         let mut crowding = Crowding::new(0);
         let held: Vec<_> = (0..100)
-            .map(|_| crowding.enter(network("::1")).expect("any number"))
+            .map(|_| enter(&mut crowding, network("::1")).expect("any number"))
             .collect();
         assert_eq!(lock(&crowding.counts).len(), 1);
         drop(held);

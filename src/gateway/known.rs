@@ -53,13 +53,11 @@ impl<K: Eq + Hash + Clone, V> Known<K, V> {
         }
     }
 
-    /// The one of a key, if it is known, be it among the others.
+    /// The one of a key, if it is known by it: what the others did together is nothing that it did.
     pub(super) fn find(&self, key: &K) -> Option<Arc<V>> {
         // Nothing panics while it is held.
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let is_full = table.by_key.len() >= KNOWN_MAX;
-        let known = table.by_key.get(key);
-        known.or(is_full.then_some(&self.others)).cloned()
+        table.by_key.get(key).cloned()
     }
 
     /// The one of a key; a new one if it is not known.
@@ -140,8 +138,7 @@ mod tests {
             known.of(&usize::MAX, || true),
         ];
         assert!(Arc::ptr_eq(&others[0], &others[1]));
-        let found = known.find(&KNOWN_MAX).expect("one of the others");
-        assert!(Arc::ptr_eq(&found, &others[0]));
+        assert!(known.find(&KNOWN_MAX).is_none());
         assert_eq!(known.count(), KNOWN_MAX);
         assert!(known.find(&0).is_some());
     }

@@ -1,5 +1,5 @@
 //! How connections stand: what each has under way and since when it has had nothing, so that the idle
-//! ones end, and make room when there is none.
+//! ones end, and make room when there is none, of all or of their address.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
-use crate::gateway::untaken::{AllUntaken, Untaken};
+use crate::gateway::{
+    peer::Network,
+    untaken::{AllUntaken, Untaken},
+};
 
 /// How all connections stand.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +38,7 @@ struct All {
 #[derive(Debug)]
 pub(super) struct Standing {
     number: u64,
+    network: Network,
     calls: watch::Sender<Calls>,
     /// What its client has yet to take.
     untaken: Arc<Untaken>,
@@ -52,6 +56,10 @@ struct Calls {
     changed_at: Instant,
 }
 
+/// A connection that was told to leave.
+#[derive(Debug)]
+pub(super) struct Leaving(watch::Receiver<Calls>);
+
 /// A call under way, until it is dropped.
 #[derive(Debug)]
 pub(super) struct OpenCall {
@@ -68,8 +76,8 @@ pub(super) struct Held {
 }
 
 impl Standings {
-    /// A connection more.
-    pub(super) fn enter(&self) -> Arc<Standing> {
+    /// A connection more, from a network.
+    pub(super) fn enter(&self, network: Network) -> Arc<Standing> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.next += 1;
         let number = all.next;
@@ -80,6 +88,7 @@ impl Standings {
         });
         let standing = Arc::new(Standing {
             number,
+            network,
             calls,
             untaken: all.untaken.of_connection(),
             leave: CancellationToken::new(),
@@ -91,19 +100,37 @@ impl Standings {
 
     /// Tells the connection to leave that has been idle longest, if one is.
     pub(super) fn close_most_idle(&self) {
+        self.close_most_idle_where(|_| true);
+    }
+
+    /// The same of those from a network.
+    pub(super) fn close_most_idle_of(&self, network: Network) -> Option<Leaving> {
+        self.close_most_idle_where(|it| it.network == network)
+    }
+
+    fn close_most_idle_where(&self, may_go: impl Fn(&Standing) -> bool) -> Option<Leaving> {
         let standing: Vec<_> = {
             let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             all.connections.values().filter_map(Weak::upgrade).collect()
         };
-        let idle = standing.iter().filter(|it| !it.leave.is_cancelled());
+        let idle = standing
+            .iter()
+            .filter(|it| may_go(it) && !it.leave.is_cancelled());
         let idle = idle.filter(|it| it.calls.borrow().open == 0);
         let most = idle.min_by_key(|it| {
             let calls = it.calls.borrow();
             (calls.were_any, calls.changed_at)
-        });
-        if let Some(most) = most {
-            most.leave.cancel();
-        }
+        })?;
+        most.leave.cancel();
+        Some(Leaving(most.calls.subscribe()))
+    }
+}
+
+impl Leaving {
+    /// Completes when it has gone.
+    pub(super) async fn gone(mut self) {
+        // Nothing is waited for but the end of the sender.
+        self.0.wait_for(|_| false).await.ok();
     }
 }
 
@@ -189,5 +216,42 @@ impl http_body::Body for Held {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn network(address: &str) -> Network {
+        Network::of(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn of_an_address_who_has_never_called_goes_first_and_who_has_a_call_under_way_stays() {
+        let (here, there) = (network("203.0.113.7"), network("203.0.113.8"));
+        let standings = Standings::default();
+        let (other, calling, idle) = (
+            standings.enter(there),
+            standings.enter(here),
+            standings.enter(here),
+        );
+        let silent = standings.enter(here);
+        drop(idle.begin_call(true));
+        let _call = calling.begin_call(true);
+
+        let leaving = standings.close_most_idle_of(here).expect("one is idle");
+        assert!(silent.leave.is_cancelled() && !idle.leave.is_cancelled());
+        assert!(standings.close_most_idle_of(here).is_some());
+        assert!(idle.leave.is_cancelled());
+        assert!(standings.close_most_idle_of(here).is_none());
+        assert!(!calling.leave.is_cancelled() && !other.leave.is_cancelled());
+
+        let mut gone = Box::pin(leaving.gone());
+        assert!(gone.as_mut().now_or_never().is_none());
+        drop(silent);
+        assert!(gone.now_or_never().is_some());
     }
 }

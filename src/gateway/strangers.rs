@@ -65,10 +65,9 @@ impl Strangers {
     }
 
     /// Whether an address has tried in vain too often of late.
-    pub(super) fn exhausted(&self, network: Network) -> Option<Exhausted> {
-        let counted = self.0.as_ref()?;
-        let wait = counted.known.find(&network)?.wait()?;
-        Some(counted.exhausted(network, wait))
+    pub(super) fn exhausted(&self, network: Network) -> bool {
+        let known = self.0.as_ref().and_then(|it| it.known.find(&network));
+        known.is_some_and(|it| it.is_exhausted())
     }
 
     /// Notes that an address tried in vain, unless it may not.
@@ -102,13 +101,13 @@ impl Stranger {
         }
     }
 
-    /// How long nothing may be tried in vain; nothing: it may.
-    fn wait(&self) -> Option<Duration> {
+    /// Whether nothing more may be tried in vain now.
+    fn is_exhausted(&self) -> bool {
         let until = *self
             .refused_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        until?.checked_duration_since(Instant::now())
+        until.is_some_and(|until| until >= Instant::now())
     }
 
     /// Takes the right to one try in vain, or says how long until there is one.
@@ -124,6 +123,8 @@ impl Stranger {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn strangers(per_minute: u32, burst: u32) -> Strangers {
@@ -143,15 +144,29 @@ mod tests {
         let strangers = strangers(1, 3);
         let here = network("203.0.113.7");
         for _ in 0..3 {
-            assert!(strangers.exhausted(here).is_none());
+            assert!(!strangers.exhausted(here));
             assert!(strangers.tried(here).is_ok());
         }
         let exhausted = strangers.tried(here).expect_err("too often");
         assert_eq!((exhausted.network, exhausted.per_minute), (here, 1));
         assert!(exhausted.wait > Duration::from_secs(30));
-        assert!(strangers.exhausted(here).is_some());
+        assert!(strangers.exhausted(here));
         let there = network("203.0.113.8");
-        assert!(strangers.exhausted(there).is_none() && strangers.tried(there).is_ok());
+        assert!(!strangers.exhausted(there) && strangers.tried(there).is_ok());
+    }
+
+    #[test]
+    fn who_has_tried_nothing_is_not_exhausted_by_those_for_whom_there_is_no_room() {
+        let strangers = strangers(1, 1);
+        let numbered = |number: u32| network(&Ipv4Addr::from_bits(number).to_string());
+        let mut number = 0;
+        // When so many have tried that those who come share one count, and it is used up.
+        while strangers.tried(numbered(number)).is_ok() {
+            number += 1;
+        }
+        assert!(number > 60_000);
+        assert!(!strangers.exhausted(numbered(number + 1)));
+        assert!(strangers.tried(numbered(number + 1)).is_err());
     }
 
     #[test]
@@ -161,6 +176,6 @@ mod tests {
         for _ in 0..1_000 {
             assert!(strangers.tried(here).is_ok());
         }
-        assert!(strangers.exhausted(here).is_none());
+        assert!(!strangers.exhausted(here));
     }
 }

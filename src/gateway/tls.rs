@@ -18,11 +18,13 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{VerifierBuilderError, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
 };
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::parse_x509_certificate;
+
+use crate::access::follow::{FileError, refuse_writable};
 
 /// What is offered in the handshake, the best first; gRPC-Web comes over HTTP/1.1 as well.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -101,6 +103,9 @@ pub enum TlsError {
         /// Who may read, write and execute it.
         mode: u32,
     },
+    /// Others can say whose certificates are believed.
+    #[error(transparent)]
+    Writable(FileError),
     /// A file is not what it should be.
     #[error("{} holds no {wanted} in PEM: put one there", path.display())]
     Missing {
@@ -222,16 +227,16 @@ impl Tls {
 
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let unreadable = |path: &Path, source| TlsError::Read {
-            path: path.to_owned(),
-            source,
-        };
         let read = |path: &Path| fs::read(path).map_err(|source| unreadable(path, source));
         let key = read_key(&files.key).map_err(|source| unreadable(&files.key, source))?;
         Ok(Self {
             certificate: read(&files.certificate)?,
             key: key.map_err(|exposed| exposed.of(&files.key))?,
-            client_ca: files.client_ca.as_deref().map(read).transpose()?,
+            client_ca: files
+                .client_ca
+                .as_deref()
+                .map(read_authorities)
+                .transpose()?,
         })
     }
 
@@ -285,6 +290,12 @@ impl Contents {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        if self.client_ca.is_some() {
+            // A session that is taken up again brings its client's certificate with it, and nobody looks
+            // at that again, whether or not it has expired.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(Arc::new(config))
     }
 
@@ -355,6 +366,24 @@ fn read_key(path: &Path) -> io::Result<Result<Vec<u8>, Exposed>> {
     Ok(Ok(key))
 }
 
+/// Reads the authorities of clients, if not everyone can put one there.
+fn read_authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let unreadable = |source| unreadable(path, source);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    refuse_writable(path, &metadata).map_err(TlsError::Writable)?;
+    let mut authorities = Vec::new();
+    file.read_to_end(&mut authorities).map_err(unreadable)?;
+    Ok(authorities)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> TlsError {
+    TlsError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 /// Whether a file of an owner with a mode can be read or changed by nobody but a user and root.
 fn judge(owner: u32, mode: u32, user: u32) -> Result<(), Exposed> {
     // As PostgreSQL judges its keys.
@@ -393,6 +422,8 @@ fn expires_at(certificate: &CertificateDer<'_>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const DAEMON: u32 = 65_532;
@@ -422,6 +453,21 @@ mod tests {
         ] {
             assert!(judge(owner, mode, DAEMON).is_err(), "{owner} {mode:o}");
         }
+    }
+
+    #[test]
+    fn authorities_of_clients_that_everyone_may_write_are_not_taken() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("ca.crt");
+        fs::write(&path, "an authority").expect("written");
+        let read_with = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its owner's");
+            read_authorities(&path)
+        };
+        assert_eq!(read_with(0o644).expect("taken"), b"an authority");
+        let refused = read_with(0o646).expect_err("everyone may write it");
+        let words = format!("everyone on this machine may write {}", path.display());
+        assert!(refused.to_string().starts_with(&words), "{refused}");
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub(super) fn documented(status: Status) -> Status {
 /// Who calls is not known, and must be.
 #[must_use]
 pub fn of_rejected(rejected: &Rejected) -> Status {
-    if *rejected == Rejected::Jwt(Refused::KeysAwaited) {
+    if let Rejected::Jwt(Refused::KeysAwaited | Refused::Doubtful) = rejected {
         return shed(rejected.to_string());
     }
     let reason = match rejected {

@@ -469,6 +469,37 @@ async fn is_served(socket: &mut TcpStream) -> bool {
         && matches!(timeout(PATIENCE, socket.read(&mut byte)).await, Ok(Ok(1)))
 }
 
+/// A connection with a call of which the message is still to come.
+async fn call_under_way(address: &str, daemon: &Daemon) -> TcpStream {
+    let mut socket = raw::socket_from(address, daemon).await.expect("connected");
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/grpc-web\r\n\
+         expect: 100-continue\r\ncontent-length: 100\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    let mut go_on = [0; 12];
+    let read = timeout(PATIENCE, socket.read_exact(&mut go_on)).await;
+    read.expect("in time").expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    socket
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_for_others_of_their_address() {
+    const ITS: usize = 4;
+    let arguments = ["--max-connections-per-address", &ITS.to_string()];
+    let (_dir, daemon) = serving_with(&arguments).await;
+    let mut strangers = Vec::new();
+    for _ in 0..3 * ITS {
+        let mut socket = raw::socket_from("127.0.0.1", &daemon)
+            .await
+            .expect("connected");
+        assert!(is_served(&mut socket).await, "in the place of an idle one");
+        strangers.push(socket);
+        a_good_client_is_answered(&daemon).await;
+    }
+}
+
 #[tokio::test]
 async fn one_address_has_a_bounded_number_of_connections_and_leaves_the_rest_to_others() {
     const ITS: usize = 4;
@@ -482,11 +513,7 @@ async fn one_address_has_a_bounded_number_of_connections_and_leaves_the_rest_to_
     let (_dir, daemon) = serving_with(&arguments).await;
     let mut held = Vec::new();
     for _ in 0..ITS {
-        let mut socket = raw::socket_from("127.0.0.2", &daemon)
-            .await
-            .expect("connected");
-        assert!(is_served(&mut socket).await, "one that it may have");
-        held.push(socket);
+        held.push(call_under_way("127.0.0.2", &daemon).await);
     }
     let (mut served, mut refused) = (0, 0);
     for _ in 0..50 {
@@ -502,10 +529,7 @@ async fn one_address_has_a_bounded_number_of_connections_and_leaves_the_rest_to_
     assert_eq!((served, refused), (0, 50));
     // Those that it has are left alone, and others have theirs.
     for socket in &mut held {
-        socket
-            .write_all(&frame(6, 0, 0, b"are you?"))
-            .await
-            .expect("open");
+        socket.write_all(b"\0").await.expect("open");
     }
     let mut other = raw::socket_from("127.0.0.3", &daemon)
         .await

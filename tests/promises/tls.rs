@@ -6,14 +6,25 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
+use rustls::{
+    ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    version::{TLS12, TLS13},
+};
 use strata::proto::{
     GetStatusRequest, admin_service_client::AdminServiceClient,
     plan_service_client::PlanServiceClient,
 };
 use tempfile::{TempDir, tempdir};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 use tonic::{
     Code,
     transport::{Channel, ClientTlsConfig},
@@ -21,7 +32,7 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    certificates::{Authority, tls_arguments, write_secret},
+    certificates::{Authority, Pair, SERVER_NAME, tls_arguments, write_secret},
     daemon::{AccessFile, Daemon, PATIENCE, POLL_INTERVAL, create_plan, request},
     language::refused,
     metrics::free_address,
@@ -112,6 +123,61 @@ async fn calls_go_over_tls_and_nothing_else_is_served_there() {
         .check(HealthCheckRequest::default())
         .await;
     assert!(asked.is_err(), "served without TLS");
+}
+
+/// Whether a second connection of a client took up the session of its first.
+async fn is_resumed(daemon: &Daemon, connector: &TlsConnector) -> bool {
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let socket = TcpStream::connect(daemon.address()).await;
+        let name = SERVER_NAME.try_into().expect("a name");
+        let tls = connector.connect(name, socket.expect("connected")).await;
+        let mut tls = tls.expect("a handshake");
+        tls.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .expect("sent");
+        // What sessions are taken up by has come before any answer.
+        tls.read_u8().await.expect("an answer");
+        kinds.push(tls.get_ref().1.handshake_kind());
+    }
+    assert_eq!(kinds[0], Some(HandshakeKind::Full));
+    kinds[1] == Some(HandshakeKind::Resumed)
+}
+
+/// A client that shows a certificate, of one version of TLS.
+fn showing(
+    authority: &Authority,
+    pair: &Pair,
+    version: &'static SupportedProtocolVersion,
+) -> TlsConnector {
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(authority.pem())).expect("trusted");
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate(&pair.certificate)], key);
+    TlsConnector::from(Arc::new(config.expect("a pair")))
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_client_is_looked_at_anew_for_each_connection() {
+    let authority = Authority::new();
+    let (_dir, plain) = over_tls(&authority).await;
+    let (_other_dir, asking) = mutual(&authority, "required").await;
+    let ana = authority.client(ANA);
+    for version in [&TLS12, &TLS13] {
+        let connector = showing(&authority, &ana, version);
+        assert!(
+            is_resumed(&plain, &connector).await,
+            "nobody is asked for one"
+        );
+        let connector = showing(&authority, &ana, version);
+        assert!(!is_resumed(&asking, &connector).await, "{version:?}");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@ use std::{
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::timeout,
+};
 
 use super::{
     Refused, Settings, Source, Verified,
@@ -45,6 +48,11 @@ const PACE: Pace = Pace {
 /// Whoever comes then is told to try again, and holds nothing meanwhile.
 const WAITING_MAX: usize = 64;
 
+/// How many doubtful tokens may wait for their turn at once: tenths of a second of one processor.
+const IN_LINE_MAX: usize = 64;
+/// How long one may wait for it.
+const IN_LINE_TIME: Duration = Duration::from_secs(1);
+
 /// How many verified tokens are remembered: the callers of some minutes.
 const VERIFIED_MAX: usize = 10_000;
 
@@ -56,6 +64,8 @@ pub struct Provider {
     /// The turn to verify a token that comes from where too many were refused: one at a time, so that
     /// whoever sends them takes one processor at most, and a good one among them has its turn soon.
     doubtful: Semaphore,
+    /// Places to wait for that turn.
+    in_line: Semaphore,
 }
 
 #[derive(Debug)]
@@ -131,41 +141,43 @@ impl Provider {
             settings,
             keys,
             doubtful: Semaphore::new(1),
+            in_line: Semaphore::new(IN_LINE_MAX),
         })
     }
 
     /// Verifies a token now. Waits for keys only where it names one that is not known, seconds at most.
-    /// One that is doubtful waits for nothing.
+    /// One that is doubtful waits for its turn only.
     pub async fn verify(
         &self,
         token: &str,
         is_doubtful: bool,
         now_seconds: u64,
     ) -> Result<Arc<Verified>, Refused> {
-        match self.verify_with_keys_at_hand(token, is_doubtful, now_seconds) {
+        // Before the keys are looked at: what is fetched meanwhile was not looked at.
+        let rounds = self.rounds();
+        let verdict = self.verify_with_keys_at_hand(token, is_doubtful, now_seconds);
+        match verdict.await {
             Err(Refused::UnknownKey) if is_doubtful => {
                 self.ask_for_keys();
                 Err(Refused::UnknownKey)
             }
             Err(Refused::UnknownKey) => {
-                self.fetch_again().await?;
+                self.fetch_since(rounds).await?;
                 self.verify_with_keys_at_hand(token, is_doubtful, now_seconds)
+                    .await
             }
             verdict => verdict,
         }
     }
 
-    fn verify_with_keys_at_hand(
+    async fn verify_with_keys_at_hand(
         &self,
         token: &str,
         is_doubtful: bool,
         now_seconds: u64,
     ) -> Result<Arc<Verified>, Refused> {
-        let keys = match &self.keys {
-            Keys::InFile(followed) => followed.current(),
-            Keys::Fetched(fetched) => fetched.shared.current.load_full(),
-        };
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let keys = self.keys_at_hand();
         if let Some(verified) = keys.verified.get(&hash) {
             // `nbf` is past, for time only goes on; a clock that was put back makes no difference.
             if now_seconds < verified.until_seconds {
@@ -174,11 +186,43 @@ impl Provider {
             keys.verified.remove(&hash);
             return Err(Refused::Expired);
         }
-        let turn = is_doubtful.then(|| self.doubtful.try_acquire());
-        let _turn = turn.transpose().map_err(|_| Refused::Doubtful)?;
+        let _turn = if is_doubtful {
+            Some(self.turn().await?)
+        } else {
+            None
+        };
+        let keys = self.keys_at_hand();
         let verified = Arc::new(verify(token, &keys.set, &self.settings, now_seconds)?);
         keys.verified.insert(hash, Arc::clone(&verified));
         Ok(verified)
+    }
+
+    fn keys_at_hand(&self) -> Arc<InForce> {
+        match &self.keys {
+            Keys::InFile(followed) => followed.current(),
+            Keys::Fetched(fetched) => fetched.shared.current.load_full(),
+        }
+    }
+
+    /// The turn of a doubtful token. It waits in line for it, for the bad ones are no reason to refuse a
+    /// good one that comes with them, if the line is not too long.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refused> {
+        if let Ok(turn) = self.doubtful.try_acquire() {
+            return Ok(turn);
+        }
+        let _place = self.in_line.try_acquire().map_err(|_| Refused::Doubtful)?;
+        match timeout(IN_LINE_TIME, self.doubtful.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Refused::Doubtful),
+        }
+    }
+
+    /// How many fetches have ended.
+    fn rounds(&self) -> u64 {
+        match &self.keys {
+            Keys::InFile(_) => 0,
+            Keys::Fetched(fetched) => fetched.rounds(),
+        }
     }
 
     /// Has keys be fetched, if that is due.
@@ -189,12 +233,12 @@ impl Provider {
         }
     }
 
-    /// Waits until a fetch has ended after this was called, if there is one and room to wait for it.
-    async fn fetch_again(&self) -> Result<(), Refused> {
+    /// Waits until more than so many fetches have ended, if there is one and room to wait for it.
+    async fn fetch_since(&self, rounds: u64) -> Result<(), Refused> {
         match &self.keys {
             // It is looked at every second anyway.
             Keys::InFile(_) => Err(Refused::UnknownKey),
-            Keys::Fetched(fetched) => fetched.again().await,
+            Keys::Fetched(fetched) => fetched.since(rounds).await,
         }
     }
 }
@@ -259,18 +303,27 @@ impl Fetched {
         true
     }
 
-    async fn again(&self) -> Result<(), Refused> {
-        let mut rounds = self.shared.rounds.subscribe();
+    fn rounds(&self) -> u64 {
+        *self.shared.rounds.borrow()
+    }
+
+    async fn since(&self, rounds: u64) -> Result<(), Refused> {
+        if self.rounds() != rounds {
+            return Ok(());
+        }
         if !self.ask() {
-            return Err(Refused::UnknownKey);
+            // One may have ended before it was asked for.
+            let has_ended = self.rounds() != rounds;
+            return has_ended.then_some(()).ok_or(Refused::UnknownKey);
         }
         let _place = self
             .waiting
             .try_acquire()
             .map_err(|_| Refused::KeysAwaited)?;
-        let ended = tokio::time::timeout(2 * self.shared.pace.timeout, rounds.changed());
-        match ended.await {
-            Ok(Ok(())) => Ok(()),
+        let mut seen = self.shared.rounds.subscribe();
+        let ended = seen.wait_for(|now| *now != rounds);
+        match timeout(2 * self.shared.pace.timeout, ended).await {
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Refused::UnknownKey),
         }
     }
@@ -297,8 +350,9 @@ impl Shared {
                 let mut state = self.state();
                 state.is_under_way = false;
                 state.ended = Instant::now();
+                // Within, so that whoever finds none under way finds that it has ended.
+                self.rounds.send_modify(|rounds| *rounds += 1);
             }
-            self.rounds.send_modify(|rounds| *rounds += 1);
             if asked.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Disconnected) {
                 return;
             }

@@ -84,7 +84,7 @@ pub static FIGURES: [Figure; 37] = [
     counter(
         "strata_connections_refused_total",
         &[],
-        "Connections that were refused because their address had as many as it may",
+        "Connections that were refused because their address had as many as it may, all with calls under way",
     ),
     gauge(
         "strata_tls_certificate_expires_timestamp_seconds",

@@ -3,9 +3,11 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
+    pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use futures_util::FutureExt as _;
 use jsonwebtoken::Algorithm;
 
 use super::*;
@@ -162,7 +164,7 @@ async fn callers_who_wait_at_once_wait_for_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_doubtful_token_has_a_turn_of_its_own_and_waits_for_no_keys() {
+async fn a_doubtful_token_waits_for_its_turn_and_for_no_keys() {
     let issuer = Issuer::start(&set_of(&[&first()]));
     let provider = provider(&issuer, Duration::ZERO);
     let seen = first().token(&claims());
@@ -173,11 +175,19 @@ async fn a_doubtful_token_has_a_turn_of_its_own_and_waits_for_no_keys() {
     claims["jti"] = "another".into();
     let unseen = first().token(&claims);
     {
-        let _turn = provider.doubtful.try_acquire().expect("nobody's turn");
-        assert_eq!(verify(&unseen).await.err(), Some(Refused::Doubtful));
+        let turn = provider.doubtful.try_acquire().expect("nobody's turn");
         assert!(verify(&seen).await.is_ok(), "it was verified before");
+        let verdict = verify(&unseen).await;
+        assert_eq!(verdict.err(), Some(Refused::Doubtful), "no turn came");
+        let line = provider.in_line.try_acquire_many(64).expect("nobody waits");
+        let verdict = verify(&unseen).now_or_never().expect("not let in line");
+        assert_eq!(verdict.err(), Some(Refused::Doubtful), "the line is full");
+        drop(line);
+        let mut waiting = pin!(verify(&unseen));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(turn);
+        assert!(waiting.await.is_ok(), "its turn has come");
     }
-    assert!(verify(&unseen).await.is_ok(), "its turn has come");
     // Of a new key it is believed as soon as that was fetched, which it asks for.
     issuer.says(&set_of(&[&second()]));
     let new = second().token(&claims);
@@ -190,6 +200,19 @@ async fn a_doubtful_token_has_a_turn_of_its_own_and_waits_for_no_keys() {
     };
     let fetched = tokio::time::timeout(Duration::from_secs(60), fetched).await;
     assert!(fetched.is_ok(), "it is believed");
+}
+
+#[tokio::test]
+async fn keys_that_came_since_they_were_looked_at_are_looked_at_and_waited_for_no_more() {
+    let issuer = Issuer::start(&set_of(&[&first()]));
+    let provider = provider(&issuer, Duration::from_secs(3_600));
+    let before = provider.rounds();
+    let token = first().token(&claims());
+    assert!(provider.verify(&token, false, NOW_SECONDS).await.is_ok());
+    // Whether it was asked before the fetch ended or is asked after it.
+    assert_eq!(provider.fetch_since(0).await, Ok(()));
+    assert_eq!(provider.fetch_since(1).await, Err(Refused::UnknownKey));
+    assert!(before <= 1 && provider.rounds() == 1);
 }
 
 /// An issuer that takes questions and answers none of them; how many it took.
