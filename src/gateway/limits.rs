@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use http_body::Body as _;
 use tonic::{
     Status,
     body::Body,
@@ -293,8 +294,9 @@ where
         let answer = call::answering(call, answer);
         Box::pin(async move {
             if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
-                let end = ending.and_then(Ending::look_out);
-                return Ok(held.until_sent(answered?, end));
+                let answer = answered?;
+                let ending = ending.filter(|_| !answer.body().is_end_stream());
+                return Ok(held.until_sent(answer, ending.and_then(Ending::look_out)));
             }
             held.finished();
             Ok(status::timed_out(time_max).into_http())
