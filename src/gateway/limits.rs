@@ -172,7 +172,7 @@ impl Shared {
             places[0] = Some(place.ok_or_else(refused)?);
             places[1] = self.place_among_all(rpc, &caller)?;
         }
-        let own = timeout_of(request.headers());
+        let own = time_to_answer(request.headers());
         let time_max = own.map_or(self.call_time_max, |own| own.min(self.call_time_max));
         let deadline = if is_stream(rpc) { own } else { Some(time_max) };
         let call = Call::new(caller.name.clone(), deadline, caller.pace.clone());
@@ -245,7 +245,7 @@ fn is_stream(rpc: Rpc) -> bool {
 }
 
 /// A little less than how long the caller waits, if it says so.
-fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+fn time_to_answer(headers: &http::HeaderMap) -> Option<Duration> {
     let timeout = rpc::timeout_of(headers)?;
     Some(timeout.saturating_sub((timeout / 20).min(LEAD_MAX)))
 }

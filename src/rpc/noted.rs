@@ -64,7 +64,9 @@ pub struct Plans {
 impl Plans {
     fn add(&mut self, plan_id: &str) {
         if self.first.iter().any(|known| known == plan_id) {
-        } else if self.first.len() < PLANS_NAMED_MAX {
+            return;
+        }
+        if self.first.len() < PLANS_NAMED_MAX {
             self.first.push(plan_id.to_owned());
         } else if self.others.len() < PLANS_COUNTED_MAX {
             let mut hasher = DefaultHasher::new();
