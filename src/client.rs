@@ -60,6 +60,8 @@ pub type Carrier = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 pub struct Client {
     address: Arc<Address>,
     connection: Connection,
+    /// What the calls over it show.
+    credentials: Credentials,
     /// How long a call may take until it is answered.
     call_timeout: Duration,
     /// How long a daemon that is away is tried again.
@@ -84,9 +86,7 @@ impl Client {
         S::Error: Into<StdError>,
         S::Future: Send + 'static,
     {
-        let carrier = carrier(service);
-        Builder::new(Address::inside())
-            .client(InterceptedService::new(carrier, Credentials::none()))
+        Builder::new(Address::inside()).client(carrier(service), Credentials::none())
     }
 
     /// Where the daemon is.

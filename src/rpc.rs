@@ -32,6 +32,7 @@ pub mod documented;
 mod gate;
 pub mod history_service;
 mod log_stream;
+mod naming;
 pub mod noted;
 pub mod page;
 pub mod plan_service;

@@ -56,7 +56,7 @@ impl LogFormat {
 /// Starts logging for the daemon what `filter` lets through. The first call of a process counts.
 pub fn init(filter: &str, format: LogFormat) {
     // The configuration holds only filters that can be read; any other must not silence the daemon.
-    let parsed = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let parsed = filter::parse(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let (parsed, switch) = reload::Layer::new(parsed);
     let lines = fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(parsed);

@@ -20,7 +20,7 @@ use tonic::{
 };
 
 use super::{
-    Client, Connection,
+    Carrier, Client,
     address::Address,
     carrier,
     credentials::{BadToken, Credentials},
@@ -290,13 +290,14 @@ impl Builder {
     }
 
     fn over(self, channel: Channel, credentials: Credentials) -> Client {
-        self.client(InterceptedService::new(carrier(channel), credentials))
+        self.client(carrier(channel), credentials)
     }
 
-    pub(super) fn client(self, connection: Connection) -> Client {
+    pub(super) fn client(self, carrier: Carrier, credentials: Credentials) -> Client {
         Client {
             address: Arc::new(self.address),
-            connection,
+            connection: InterceptedService::new(carrier, credentials.clone()),
+            credentials,
             call_timeout: self.call_timeout,
             patience: self.patience,
         }

@@ -67,6 +67,14 @@ impl Credentials {
         })
     }
 
+    /// What a call would show now, if there is anything.
+    pub(super) fn shown_now(&self) -> Option<MetadataValue<Ascii>> {
+        match self.token.as_ref()? {
+            Token::Given(value) => Some(value.clone()),
+            Token::InFile(path) => read(path).ok(),
+        }
+    }
+
     pub(super) fn are_a_secret(&self) -> bool {
         self.token.is_some()
     }

@@ -1,6 +1,6 @@
 //! Following the log across restarts of the daemon: each commit once, in order, none left out. A watch
 //! that lost its daemon begins again where it stands, and makes sure that the log there is the one that
-//! it has read so far.
+//! it has read so far. One whose token was withdrawn goes on with another that is in its file by then.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,10 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{sleep, timeout};
-use tonic::{Code, Status, Streaming};
+use tonic::{
+    Code, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+};
 
 use super::{Client, pause::Pauses, refusal::Refusal};
 use crate::proto::{
@@ -102,6 +105,7 @@ impl Client {
             client: self.clone(),
             request,
             place: Place::default(),
+            shown: None,
         };
         let mut trials = Trials::new(self);
         let (mut messages, first) = loop {
@@ -109,7 +113,7 @@ impl Client {
                 Ok(opened) => break opened,
                 Err(refusal) => refusal,
             };
-            trials.after(refusal, &follower.place).await?;
+            trials.after(refusal, &follower).await?;
         };
         let told = async_stream::try_stream! {
             for told in follower.place.take(first)? {
@@ -127,7 +131,7 @@ impl Client {
                     Ok(None) => Refusal::from(Status::unavailable("the stream ended")),
                     Err(status) => Refusal::from(status),
                 };
-                trials.after(lost.clone(), &follower.place).await?;
+                trials.after(lost.clone(), &follower).await?;
                 messages = follower.reopen(&mut trials).await?;
                 yield Watched::Reconnected {
                     lost,
@@ -173,6 +177,8 @@ struct Follower {
     client: Client,
     request: WatchRequest,
     place: Place,
+    /// The credentials that the last stream was opened with.
+    shown: Option<MetadataValue<Ascii>>,
 }
 
 /// Where a watch stands.
@@ -204,6 +210,7 @@ impl Follower {
             start: self.place.start(&self.request),
             ..self.request.clone()
         };
+        self.shown = self.client.credentials.shown_now();
         let limit = self.client.call_timeout;
         let mut history = self.client.history();
         match timeout(limit, history.watch(request)).await {
@@ -222,6 +229,12 @@ impl Follower {
         Ok((messages, first))
     }
 
+    /// Whether others are at hand by now than those that were refused.
+    fn has_other_credentials(&self) -> bool {
+        let now = self.client.credentials.shown_now();
+        now.is_some() && now != self.shown
+    }
+
     async fn reopen(
         &mut self,
         trials: &mut Trials,
@@ -229,7 +242,7 @@ impl Follower {
         loop {
             match self.open().await {
                 Ok(messages) => return Ok(messages),
-                Err(refusal) => trials.after(refusal, &self.place).await?,
+                Err(refusal) => trials.after(refusal, self).await?,
             }
         }
     }
@@ -324,15 +337,20 @@ impl Trials {
     }
 
     /// Waits for the next attempt, unless there is to be none.
-    async fn after(&mut self, refusal: Refusal, place: &Place) -> Result<(), WatchError> {
+    async fn after(&mut self, refusal: Refusal, follower: &Follower) -> Result<(), WatchError> {
         self.count += 1;
+        let place = &follower.place;
+        let reason = refusal.known_reason();
         if place.is_fixed && is_divergence(&refusal) {
             return Err(place.diverged());
         }
         let is_worth_it = refusal.is_passing()
             || refusal.is_unanswered()
             // The daemon may not have noticed yet that the watch before this one is gone.
-            || (place.is_fixed && refusal.known_reason() == Some(ErrorReason::WatchLimit));
+            || (place.is_fixed && reason == Some(ErrorReason::WatchLimit))
+            // A token that is renewed is in its file before the old one is withdrawn.
+            || (reason == Some(ErrorReason::CredentialsInvalid)
+                && follower.has_other_credentials());
         if !is_worth_it {
             return Err(WatchError::Refused(refusal));
         }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use http_body::Body as _;
 use tonic::{
     Status,
     body::Body,
@@ -171,7 +172,7 @@ impl Shared {
             places[0] = Some(place.ok_or_else(refused)?);
             places[1] = self.place_among_all(rpc, &caller)?;
         }
-        let own = timeout_of(request.headers());
+        let own = time_to_answer(request.headers());
         let time_max = own.map_or(self.call_time_max, |own| own.min(self.call_time_max));
         let deadline = if is_stream(rpc) { own } else { Some(time_max) };
         let call = Call::new(caller.name.clone(), deadline, caller.pace.clone());
@@ -244,7 +245,7 @@ fn is_stream(rpc: Rpc) -> bool {
 }
 
 /// A little less than how long the caller waits, if it says so.
-fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
+fn time_to_answer(headers: &http::HeaderMap) -> Option<Duration> {
     let timeout = rpc::timeout_of(headers)?;
     Some(timeout.saturating_sub((timeout / 20).min(LEAD_MAX)))
 }
@@ -293,8 +294,9 @@ where
         let answer = call::answering(call, answer);
         Box::pin(async move {
             if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
-                let end = ending.and_then(Ending::look_out);
-                return Ok(held.until_sent(answered?, end));
+                let answer = answered?;
+                let ending = ending.filter(|_| !answer.body().is_end_stream());
+                return Ok(held.until_sent(answer, ending.and_then(Ending::look_out)));
             }
             held.finished();
             Ok(status::timed_out(time_max).into_http())

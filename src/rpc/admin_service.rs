@@ -21,6 +21,9 @@ use crate::{
     writer::clock::Leap,
 };
 
+/// The target of the lines that say who changed what the daemon does. No filter of the log that is set
+/// leaves them out: nobody hides that it was them.
+pub const OPERATORS: &str = "strata::operators";
 /// The longest filter of the log, in characters.
 const FILTER_CHARS_MAX: usize = 1_000;
 /// The longest time for which it may be changed.
@@ -130,7 +133,13 @@ impl AdminService for Admin {
         let (accepted, leap) = core.guard.confirm_clock();
         let accepted = Timestamp::from(accepted);
         if leap.is_some() {
-            tracing::warn!(%accepted, reason, "an operator confirmed the clock");
+            tracing::warn!(
+                target: OPERATORS,
+                caller = &*caller.rights().actor(),
+                %accepted,
+                reason,
+                "an operator confirmed the clock"
+            );
         }
         Ok(Response::new(ConfirmClockResponse {
             accepted_time: Some(accepted),
@@ -158,6 +167,8 @@ impl AdminService for Admin {
         let changed = (core.process.set_log_filter)(&filter, lasts.flatten())
             .map_err(|wrong| status::malformed_field("filter", wrong))?;
         tracing::warn!(
+            target: OPERATORS,
+            caller = &*caller.rights().actor(),
             filter = changed.filter,
             previous = changed.previous,
             seconds = lasts.flatten().map(|lasts| lasts.as_secs()),

@@ -14,6 +14,7 @@ use tonic::{Extensions, Request, Status};
 use super::{
     Core, MIN_POSITION_WAIT,
     call::Call,
+    naming::Naming,
     status::{self, not_permitted, refuse},
     stopping,
 };
@@ -48,8 +49,13 @@ impl Gate {
         &self.stopping
     }
 
-    /// Who makes a call, if they may make it at all.
-    pub(super) fn caller<T>(&self, request: &Request<T>, rpc: Rpc) -> Result<Caller<'_>, Status> {
+    /// Who makes a call, if they may make it at all. What it names is noted in either case.
+    pub(super) fn caller<T: Naming>(
+        &self,
+        request: &Request<T>,
+        rpc: Rpc,
+    ) -> Result<Caller<'_>, Status> {
+        request.get_ref().note();
         let rights = Rights::of(request.extensions(), rpc);
         let rights = rights.ok_or_else(|| not_permitted::no_caller(rpc))?;
         rights.check_call()?;

@@ -41,7 +41,7 @@ pub struct Notes {
     pub caller: Option<Arc<str>>,
     /// The plan that the call names, if it names one.
     pub plan_id: Option<String>,
-    /// The plans that the requests of a stream name.
+    /// The plans that it names where it may name several, or the requests of a stream.
     pub plans: Plans,
     /// The `request_id` of what is to be recorded.
     pub request_id: Option<String>,
@@ -53,7 +53,7 @@ pub struct Notes {
     course: Option<Arc<Course>>,
 }
 
-/// The plans that the requests of a stream name: the first few, and how many others.
+/// The plans that a call or the requests of its stream name: the first few, and how many others.
 #[derive(Debug, Default, Clone)]
 pub struct Plans {
     first: Vec<String>,
@@ -64,7 +64,9 @@ pub struct Plans {
 impl Plans {
     fn add(&mut self, plan_id: &str) {
         if self.first.iter().any(|known| known == plan_id) {
-        } else if self.first.len() < PLANS_NAMED_MAX {
+            return;
+        }
+        if self.first.len() < PLANS_NAMED_MAX {
             self.first.push(plan_id.to_owned());
         } else if self.others.len() < PLANS_COUNTED_MAX {
             let mut hasher = DefaultHasher::new();
@@ -87,7 +89,7 @@ impl Plans {
 }
 
 impl Notes {
-    /// The plan, or the plans of a stream in words.
+    /// The plan, or the plans in words.
     #[must_use]
     pub fn about(&self) -> Option<String> {
         self.plan_id.clone().or_else(|| self.plans.told())
@@ -150,8 +152,8 @@ pub fn plan(plan_id: &str) {
     }
 }
 
-/// A plan that a request of a stream names.
-pub(super) fn plan_of_stream(plan_id: &str) {
+/// One of the plans that the call names, or the requests of its stream.
+pub(super) fn one_of_plans(plan_id: &str) {
     if Id::is_valid(plan_id) {
         note(|notes| notes.plans.add(plan_id));
     }

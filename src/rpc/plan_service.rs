@@ -78,8 +78,6 @@ impl PlanService for Plans {
         let core = caller.core()?;
         let deadline = queue_deadline(&request);
         let request = request.into_inner();
-        noted::plan(&request.plan_id);
-        noted::request_id(&request.request_id);
         rights.check_execute(&request)?;
         let pending = core.writer.submit(request, rights.actor(), deadline).await;
         noted::course(pending.course());
@@ -279,7 +277,7 @@ async fn take_requests(
                 let Ok(share) = shares.clone().acquire_many_owned(bytes).await else {
                     return;
                 };
-                noted::plan_of_stream(&request.plan_id);
+                noted::one_of_plans(&request.plan_id);
                 // It may have waited for its turn, and its caller's rights may be others by now.
                 match rights.renewed().await {
                     Err(end) => Step::End(end),

@@ -4,10 +4,7 @@
 use prost_types::Timestamp;
 use tonic::Status;
 
-use super::{
-    noted,
-    status::{malformed, quoted},
-};
+use super::status::{malformed, quoted};
 use crate::{
     domain::{
         event,
@@ -39,10 +36,6 @@ impl Checks {
 
     /// An id that must be given.
     pub(super) fn id(&mut self, field: impl Into<String>, id: &str) {
-        let field = field.into();
-        if field == "plan_id" {
-            noted::plan(id);
-        }
         if id.is_empty() {
             self.fault(field, "required");
         } else if !Id::is_valid(id) {

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
 
-use crate::rpc::admin_service::Changed;
+use crate::rpc::admin_service::{Changed, OPERATORS};
 
 /// The switch of the daemon's log, once it logs.
 static SWITCH: OnceLock<Switch> = OnceLock::new();
@@ -23,6 +23,12 @@ struct State {
     filter: String,
     /// How often it was changed, so that the end of an earlier change does not undo a later one.
     changes: u64,
+}
+
+/// A filter as it is written, which lets through who changed what whatever else it leaves out.
+pub(super) fn parse(filter: &str) -> Result<EnvFilter, ParseError> {
+    let changes = format!("{OPERATORS}=warn").parse()?;
+    Ok(EnvFilter::try_new(filter)?.add_directive(changes))
 }
 
 /// Keeps the way to change what `configured` lets through. The first call counts, as with the log.
@@ -60,6 +66,10 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
     } else {
         filter
     };
+    // By its fields a line could be left out that its target lets through.
+    if filter.contains(OPERATORS) && filter != switch.configured {
+        return Err(format!("the lines of {OPERATORS} are always there"));
+    }
     let (changed, count) = switch.set(filter)?;
     if let Some(lasts) = lasts {
         tokio::spawn(async move {
@@ -77,8 +87,8 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
 
 impl Switch {
     fn set(&self, filter: &str) -> Result<(Changed, u64), String> {
-        let parsed = EnvFilter::try_new(filter)
-            .map_err(|error| format!("{filter:?} is not a filter: {error}"))?;
+        let parsed =
+            parse(filter).map_err(|error| format!("{filter:?} is not a filter: {error}"))?;
         let mut state = self.lock();
         self.handle
             .reload(parsed)

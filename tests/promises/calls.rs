@@ -274,6 +274,30 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
 }
 
 #[tokio::test]
+async fn no_filter_hides_who_set_it_or_the_next() {
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start(dir.path()).await;
+    let filters = ["off", "strata=off", "error", "info"];
+    for filter in filters {
+        set_filter(&daemon, filter, None).await.expect("changed");
+    }
+    let hiding = "strata::operators[{caller}]=off";
+    refused(set_filter(&daemon, hiding, None).await);
+    let log = daemon.log();
+    let lines = log.lines().map(serde_json::from_str);
+    let changes: Vec<_> = lines
+        .map(|line: Result<Value, _>| line.expect("a line of JSON"))
+        .filter(|line| line["target"] == "strata::operators")
+        .collect();
+    let told: Vec<_> = changes.iter().map(|it| &it["filter"]).collect();
+    assert_eq!(told, filters, "{log}");
+    assert!(changes.iter().all(|it| it["caller"] == "anonymous"));
+    let before: Vec<_> = changes.iter().map(|it| &it["previous"]).collect();
+    assert_eq!(before, ["info", "off", "strata=off", "error"]);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_filter_changes_nothing() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start(dir.path()).await;

@@ -4,7 +4,10 @@
 use std::{fs, future::Future, path::Path, pin::Pin, time::Duration};
 
 use strata::{
-    client::{Client, watch::WatchError},
+    client::{
+        Client,
+        watch::{WatchError, Watched},
+    },
     proto::{
         BackupRequest, ErrorReason, ExecuteRequest, ExecuteStreamRequest, GetPlanRequest,
         ReadLogRequest, ReadRawRequest, WatchRequest, WatchResponse,
@@ -378,6 +381,45 @@ async fn a_client_takes_the_end_of_its_rights_for_what_it_is() {
     };
     let reason = refusal.known_reason();
     assert_eq!(reason, Some(ErrorReason::CredentialsInvalid));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_whose_token_is_renewed_in_its_file_watches_on() {
+    let (dir, daemon, access, steady) = asking().await;
+    let old = access.grant("old", "reader", "*");
+    let new = access.grant("new", "reader", "*");
+    wait_until_known(&daemon, &new).await;
+    let shown = dir.path().join("token");
+    fs::write(&shown, &old).expect("written");
+    let client = Client::at(daemon.address()).expect("an address");
+    let client = client.token_file(&shown).connect().await;
+    let client = client.expect("connected");
+    let watch = client.watch(WatchRequest::default()).await;
+    let mut watch = watch.expect("a watch");
+    fs::write(&shown, &new).expect("written");
+    access.change(|text| without(text, "old"));
+    let found_again = async {
+        loop {
+            if let Watched::Reconnected { lost, .. } = watch.next().await.expect("it goes on") {
+                return lost;
+            }
+        }
+    };
+    let lost = timeout(PATIENCE, found_again).await.expect("in time");
+    let reason = lost.known_reason();
+    assert_eq!(reason, Some(ErrorReason::CredentialsInvalid));
+    let made = request("growth", "1", create_plan());
+    let made = plans(daemon.channel(), &steady).execute(made).await;
+    made.expect("recorded");
+    let told = async {
+        loop {
+            if let Watched::Commit(entry) = watch.next().await.expect("it goes on") {
+                return entry.position;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, told).await.expect("in time"), 1);
     daemon.stop().await;
 }
 

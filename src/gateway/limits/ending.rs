@@ -5,7 +5,7 @@
 use std::{
     future::pending,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -40,7 +40,8 @@ pub(super) struct Ending {
 
 /// Tells an answer when it has to end, until it is dropped.
 pub(super) struct End {
-    told: oneshot::Receiver<Status>,
+    /// Nothing once it was told, or will not be.
+    told: Option<oneshot::Receiver<Status>>,
     _look_out: AbortOnDropHandle<()>,
 }
 
@@ -78,7 +79,7 @@ impl Ending {
             }
         });
         Some(End {
-            told,
+            told: Some(told),
             _look_out: AbortOnDropHandle::new(tokio::spawn(look_out)),
         })
     }
@@ -114,10 +115,33 @@ impl Ending {
 
 impl End {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Status> {
-        match Pin::new(&mut self.told).poll(context) {
-            Poll::Ready(Ok(status)) => Poll::Ready(status),
-            // It is given up soon, or ends by itself.
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        let Some(told) = &mut self.told else {
+            return Poll::Pending;
+        };
+        let told = ready!(Pin::new(told).poll(context));
+        self.told = None;
+        // Told nothing, it is given up soon, or ends by itself.
+        told.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_told_nothing_may_ask_again() {
+        let (tell, told) = oneshot::channel();
+        let mut end = End {
+            told: Some(told),
+            _look_out: AbortOnDropHandle::new(tokio::spawn(pending())),
+        };
+        drop(tell);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(end.poll(&mut context).is_pending());
         }
     }
 }

@@ -168,17 +168,21 @@ async fn who_takes_much_leaves_room_for_others_and_operators_always_have_some() 
     call(&services, "a", GET_PLAN).await.expect("room again");
 }
 
+/// A watch whose caller gives it 10 ms.
+fn brief_watch() -> http::Request<()> {
+    let mut request = http::Request::new(());
+    *request.uri_mut() = WATCH.parse().expect("a path");
+    let timeout = http::HeaderValue::from_static("10m");
+    request.headers_mut().insert("grpc-timeout", timeout);
+    request
+}
+
 /// How a watch ends whose caller gives it 10 ms.
 async fn end_at_deadline<S>(mut services: S) -> Status
 where
     S: Service<http::Request<()>, Response = http::Response<Body>, Error = Infallible>,
 {
-    use http_body::Body as _;
-    let mut request = http::Request::new(());
-    *request.uri_mut() = WATCH.parse().expect("a path");
-    let timeout = http::HeaderValue::from_static("10m");
-    request.headers_mut().insert("grpc-timeout", timeout);
-    let answer = services.call(request).await.expect("answered");
+    let answer = services.call(brief_watch()).await.expect("answered");
     let mut body = std::pin::pin!(answer.into_body());
     loop {
         let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
@@ -203,6 +207,15 @@ async fn a_stream_that_always_has_more_ends_at_the_deadline_of_its_caller() {
     let services = LimitsLayer::new(&Limits::default()).layer(Endless { has_more: true });
     let status = end_at_deadline(services).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn nobody_looks_out_for_a_stream_that_is_at_its_end_when_it_begins() {
+    let refuse = |_| std::future::ready(Ok::<_, Infallible>(status::overloaded().into_http()));
+    let mut services = LimitsLayer::new(&Limits::default()).layer(tower::service_fn(refuse));
+    let _answer = services.call(brief_watch()).await.expect("answered");
+    let tasks = tokio::runtime::Handle::current().metrics();
+    assert_eq!(tasks.num_alive_tasks(), 0);
 }
 
 #[tokio::test]

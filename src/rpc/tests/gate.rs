@@ -1,5 +1,7 @@
 //! Promises of the gate: who comes through, and for what.
 
+use std::sync::Arc;
+
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -11,10 +13,13 @@ use crate::{
         rights::{Role, Rpc},
     },
     proto::{
-        Cause, Command, CreatePlan, ExecuteRequest, GetPlanRequest, command::Kind,
+        Cause, Command, CreatePlan, ExecuteRequest, GetPlanRequest, WatchRequest, command::Kind,
         plan_service_server::PlanService,
     },
-    rpc::plan_service::Plans,
+    rpc::{
+        noted::{self, Slip},
+        plan_service::Plans,
+    },
 };
 
 fn somebody(grants: &[(Role, &[&str])]) -> Principal {
@@ -51,6 +56,36 @@ async fn somebody_without_a_role_comes_through_for_nothing() {
         let expected = refusal(Code::PermissionDenied, "NOT_PERMITTED");
         assert_eq!(refused(answer), expected, "{rpc:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_call_names_is_noted_also_where_its_caller_may_not_make_it() {
+    let world = World::new();
+    let execute = ExecuteRequest {
+        plan_id: "growth".into(),
+        request_id: "1".into(),
+        ..Default::default()
+    };
+    let watch = WatchRequest {
+        plan_ids: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
+        ..Default::default()
+    };
+    let nobody = somebody(&[]);
+    let slip = Arc::<Slip>::default();
+    let notes = noted::on(slip.clone(), async {
+        let request = by(&nobody, execute);
+        let refusal = refused(world.gate.caller(&request, Rpc::Execute).map(|_| ()));
+        assert_eq!(refusal.0, Code::PermissionDenied);
+        let executed = slip.take();
+        let request = by(&nobody, watch);
+        let refusal = refused(world.gate.caller(&request, Rpc::Watch).map(|_| ()));
+        assert_eq!(refusal.0, Code::PermissionDenied);
+        (executed, slip.take())
+    });
+    let (executed, watched) = notes.await;
+    assert_eq!(executed.plan_id.as_deref(), Some("growth"));
+    assert_eq!(executed.request_id.as_deref(), Some("1"));
+    assert_eq!(watched.about().as_deref(), Some("a, b, c, d and 1 more"));
 }
 
 #[test]
