@@ -108,6 +108,9 @@ pub enum TokenError {
     /// It was not said which file.
     #[error("say with --access-file which file, or in STRATA_ACCESS_FILE")]
     NoFile,
+    /// There is nothing to show.
+    #[error("there is no file {}; `stratad token add` makes it", .0.display())]
+    NoSuchFile(PathBuf),
     /// The system refused.
     #[error("{doing} failed: {source}")]
     Io {
@@ -230,7 +233,7 @@ fn add(path: &Path, asked: &Add) -> Result<(), TokenError> {
 }
 
 fn list(path: &Path) -> Result<(), TokenError> {
-    let text = read(path)?.unwrap_or_default();
+    let text = read(path)?.ok_or_else(|| TokenError::NoSuchFile(path.to_owned()))?;
     let directory = Directory::parse(&text).map_err(|problems| TokenError::Wrong {
         path: path.to_owned(),
         problems,

@@ -195,6 +195,13 @@ fn a_file_that_is_wrong_is_told_and_left_as_it_is() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_not_listed_as_an_empty_one() {
+    let (_dir, file) = file();
+    refused(&token(&file, &["list"]), "there is no file");
+    assert!(!file.exists());
+}
+
+#[test]
 fn somebody_new_needs_a_role_and_a_time_that_is_to_come() {
     let (_dir, file) = file();
     refused(&token(&file, &["add", "--name", "ana"]), "--role");
