@@ -131,8 +131,8 @@ fn what_was_revoked_is_gone_however_it_was_named() {
 #[test]
 fn a_token_in_the_place_of_a_hash_is_revoked_and_never_said_again() {
     let (_dir, file) = file();
-    let line = well(token(&file, &ADD_ANA));
-    let live = line.trim();
+    let made = well(token(&file, &ADD_ANA));
+    let live = made.trim();
     let secret = live.strip_prefix("strata_").expect("a token");
     let before = fs::read_to_string(&file).expect("read");
     let cut = &live[..live.len() - 1];
