@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Write as _},
+    path::Path,
     time::Duration,
 };
 
@@ -62,15 +63,17 @@ pub enum HealthError {
         whose: String,
     },
     /// It has no such service.
-    #[error("{url} has no service {service:?}; `grpcurl {url} list` names those it has")]
+    #[error("{url} has no service {service:?}; `{listing}` names those it has")]
     NoService {
         /// Where it is.
         url: String,
         /// What was asked about.
         service: String,
+        /// The command line that lists its services.
+        listing: String,
     },
     /// It refused to answer.
-    #[error("{url} did not say how it is: {refusal}")]
+    #[error("{url} did not say how it is: {refusal}{advice}", advice = advice_on(url, refusal))]
     Refused {
         /// Where it is.
         url: String,
@@ -137,7 +140,12 @@ async fn ask(arguments: &Arguments) -> Result<(), HealthError> {
     let status = match health.check(request).await {
         Ok(answer) => answer.into_inner().status,
         Err(status) if status.code() == Code::NotFound => {
-            return Err(HealthError::NoService { url, service });
+            let listing = listing(&url, arguments.way.ca_file.as_deref());
+            return Err(HealthError::NoService {
+                url,
+                service,
+                listing,
+            });
         }
         Err(status) => {
             let refusal = Refusal::from(&status);
@@ -153,4 +161,51 @@ async fn ask(arguments: &Arguments) -> Result<(), HealthError> {
         format!("{service} is ")
     };
     Err(HealthError::NotServing { url, whose })
+}
+
+/// How grpcurl, which takes no URL, is asked for the services.
+fn listing(url: &str, ca_file: Option<&Path>) -> String {
+    let place = |scheme| url.strip_prefix(scheme);
+    match (place("https://"), ca_file) {
+        (Some(place), Some(ca_file)) => {
+            format!("grpcurl -cacert {} {place} list", ca_file.display())
+        }
+        (Some(place), None) => format!("grpcurl {place} list"),
+        (None, _) => format!(
+            "grpcurl -plaintext {} list",
+            place("http://").unwrap_or(url)
+        ),
+    }
+}
+
+/// Who is not asked in TLS, and serves nothing else, ends the connection or answers in bytes that are no
+/// frames: nothing tells it apart from what speaks no gRPC at all.
+fn advice_on(url: &str, refusal: &Refusal) -> String {
+    let is_strange = refusal.is_broken_connection || refusal.is_of_no_stratad();
+    match url.strip_prefix("http://") {
+        Some(place) if is_strange => format!("\nif it serves TLS, say https://{place}"),
+        Some(_) | None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpcurl_is_told_as_it_takes_it_how_the_daemon_is_reached() {
+        let ca_file = Some(Path::new("ca.crt"));
+        assert_eq!(
+            listing("http://localhost:7421", None),
+            "grpcurl -plaintext localhost:7421 list"
+        );
+        assert_eq!(
+            listing("https://strata:7421", None),
+            "grpcurl strata:7421 list"
+        );
+        assert_eq!(
+            listing("https://strata:7421", ca_file),
+            "grpcurl -cacert ca.crt strata:7421 list"
+        );
+    }
 }

@@ -197,15 +197,18 @@ fn roles_for(refusal: &Refusal) -> String {
 
 fn advice_on(error: &ConnectError) -> &'static str {
     match error {
-        ConnectError::Untrusted { .. } => {
-            "\nsay --ca-file FILE with the certificate of the authority that signed it"
-        }
+        // Of what has expired or is another's, no authority helps.
+        ConnectError::Untrusted {
+            is_of_unknown_issuer: true,
+            ..
+        } => "\nsay --ca-file FILE with the certificate of the authority that signed it",
         ConnectError::Unnamed { .. } => "\nsay who calls: --client-cert-file and --client-key-file",
         ConnectError::Unrecognized { .. } => {
             "\nsee whether --client-cert-file names one that is good now, and signed by an authority \
              that the daemon believes (tls_client_ca_file)"
         }
-        ConnectError::Unreachable { .. }
+        ConnectError::Untrusted { .. }
+        | ConnectError::Unreachable { .. }
         | ConnectError::NotSecure { .. }
         | ConnectError::Unreadable { .. }
         | ConnectError::Pem { .. }

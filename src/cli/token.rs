@@ -22,7 +22,7 @@ use crate::{
         },
         pattern::Pattern,
         rights::Role,
-        token::{NoRandomness, NoToken, TOKEN_CHARS, Token, TokenHash},
+        token::{NoRandomness, NoToken, PREFIX, TOKEN_CHARS, Token, TokenHash},
     },
     config::{self, ConfigError, keys::VARIABLE_PREFIX},
     telemetry,
@@ -33,6 +33,9 @@ const VARIABLES: [&str; 2] = ["CONFIG", "ACCESS_FILE"];
 
 /// A new access file is for its owner alone.
 const FILE_MODE: u32 = 0o600;
+
+/// How many digits after the prefix of tokens are taken for a piece of one.
+const SECRET_DIGITS_MIN: usize = 8;
 
 /// What `stratad token` can be told.
 #[derive(Debug, Args)]
@@ -85,7 +88,7 @@ pub struct Add {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Revoke {
-    /// The beginning of its hash, as `list` shows it
+    /// The beginning of its hash, as `list` shows it: at least 8 digits
     hash: Option<String>,
     /// All tokens of somebody
     #[arg(long)]
@@ -105,6 +108,9 @@ pub enum TokenError {
     /// It was not said which file.
     #[error("say with --access-file which file, or in STRATA_ACCESS_FILE")]
     NoFile,
+    /// There is nothing to show.
+    #[error("there is no file {}; `stratad token add` makes it", .0.display())]
+    NoSuchFile(PathBuf),
     /// The system refused.
     #[error("{doing} failed: {source}")]
     Io {
@@ -135,6 +141,14 @@ pub enum TokenError {
     /// What was sent on standard input is none.
     #[error("what is on standard input is no token: {0}")]
     NoToken(#[from] NoToken),
+    /// What was given in the place of a hash was meant for a token. It is not said again.
+    #[error("what was given begins as a token does: {0}; send a token by --stdin")]
+    NoTokenGiven(NoToken),
+    /// A token was given in the place of a name. It is not said again.
+    #[error(
+        "a token was given as a name, which is shown where names are: send it by `revoke --stdin`"
+    )]
+    TokenAsName,
     /// The token is in the file, and was not told.
     #[error(
         "cannot write the token to standard output: {source}; nobody has it now, so run `stratad token \
@@ -193,6 +207,7 @@ impl Arguments {
 }
 
 fn add(path: &Path, asked: &Add) -> Result<(), TokenError> {
+    no_token_in(&asked.name)?;
     let token = Token::random()?;
     let new = NewToken {
         name: &asked.name,
@@ -218,7 +233,7 @@ fn add(path: &Path, asked: &Add) -> Result<(), TokenError> {
 }
 
 fn list(path: &Path) -> Result<(), TokenError> {
-    let text = read(path)?.unwrap_or_default();
+    let text = read(path)?.ok_or_else(|| TokenError::NoSuchFile(path.to_owned()))?;
     let directory = Directory::parse(&text).map_err(|problems| TokenError::Wrong {
         path: path.to_owned(),
         problems,
@@ -262,8 +277,9 @@ fn revoke(path: &Path, asked: &Revoke) -> Result<(), TokenError> {
     let hash = if asked.stdin {
         Some(hash_of_stdin()?)
     } else {
-        asked.hash.clone()
+        asked.hash.as_deref().map(hash_meant).transpose()?
     };
+    asked.name.as_deref().map_or(Ok(()), no_token_in)?;
     let which = match (&hash, &asked.name) {
         (None, Some(name)) => Which::Of(name),
         (hash, _) => Which::HashBeginning(hash.as_deref().unwrap_or_default()),
@@ -286,10 +302,29 @@ fn revoke(path: &Path, asked: &Revoke) -> Result<(), TokenError> {
     Ok(())
 }
 
+/// The hash, or that of the token that was given in its place: it has been seen, and must go.
+fn hash_meant(text: &str) -> Result<String, TokenError> {
+    let text = text.trim();
+    if !text.contains(PREFIX) {
+        return Ok(text.to_owned());
+    }
+    let hash = TokenHash::of_sent(text).map_err(TokenError::NoTokenGiven)?;
+    Ok(hash.to_string())
+}
+
+/// Names are told wherever somebody is spoken of, so a token must not come to be one, nor a piece of it.
+fn no_token_in(name: &str) -> Result<(), TokenError> {
+    let digits = |piece: &str| piece.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let mut pieces = name.split(PREFIX).skip(1);
+    if pieces.any(|piece| digits(piece) >= SECRET_DIGITS_MIN) {
+        return Err(TokenError::TokenAsName);
+    }
+    Ok(())
+}
+
 fn hash_of_stdin() -> Result<String, TokenError> {
     let mut text = String::new();
-    let stdin = io::stdin().take(TOKEN_CHARS as u64 + 2);
-    let mut stdin = stdin;
+    let mut stdin = io::stdin().take(TOKEN_CHARS as u64 + 2);
     stdin
         .read_to_string(&mut text)
         .map_err(failed("reading standard input", Path::new("")))?;

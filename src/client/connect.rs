@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription,
+    AlertDescription, CertificateError,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tonic::{
@@ -101,6 +101,8 @@ pub enum ConnectError {
         url: String,
         /// What is wrong with its certificate.
         reason: String,
+        /// Whether that is its authority, which may be a good one that nobody named.
+        is_of_unknown_issuer: bool,
     },
     /// Who answers asks for a certificate, and none was given.
     #[error("{url} asks for a client's certificate: {reason}")]
@@ -371,9 +373,20 @@ impl Builder {
         let url = self.address.to_string();
         let reason = innermost(error);
         match tls_error(error) {
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                ConnectError::Untrusted { url, reason }
-            }
+            Some(
+                error @ (rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented),
+            ) => ConnectError::Untrusted {
+                url,
+                reason,
+                is_of_unknown_issuer: matches!(
+                    error,
+                    rustls::Error::InvalidCertificate(
+                        // The second is of an authority that has the name of a trusted one.
+                        CertificateError::UnknownIssuer | CertificateError::BadSignature
+                    )
+                ),
+            },
             Some(rustls::Error::InvalidMessage(_)) => ConnectError::NotSecure { url },
             Some(rustls::Error::AlertReceived(_)) if self.identity.is_some() => {
                 ConnectError::Unrecognized { url, reason }

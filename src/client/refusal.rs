@@ -120,6 +120,10 @@ impl Refusal {
     pub fn is_passing(&self) -> bool {
         match self.code {
             Code::Unavailable => true,
+            // Of its watches the caller must end one: to wait helps only where one is ending.
+            Code::ResourceExhausted if self.known_reason() == Some(ErrorReason::WatchLimit) => {
+                false
+            }
             Code::ResourceExhausted => self.retry_delay.is_some() || self.is_passing_exhaustion(),
             Code::Ok
             | Code::Cancelled
@@ -243,6 +247,14 @@ mod tests {
             ),
             (Refusal::from(&Status::aborted("revision 5")), false),
         ] {
+            assert_eq!(refusal.is_passing(), passing, "{refusal}");
+        }
+        let retry_delay = Some(Duration::from_secs(1));
+        for (reason, passing) in [("OF_A_NEWER_DAEMON", true), ("WATCH_LIMIT", false)] {
+            let refusal = Refusal {
+                retry_delay,
+                ..refused(Code::ResourceExhausted, reason)
+            };
             assert_eq!(refusal.is_passing(), passing, "{refusal}");
         }
     }

@@ -33,8 +33,12 @@ pub(super) mod not_permitted;
 const DOMAIN: &str = "strata.v1";
 /// How much of a wrong value is quoted, in characters: statuses travel in headers.
 const QUOTED_CHARS_MAX: usize = 40;
+/// Whose quota is used up where it is that of all callers.
+const DAEMON: &str = "daemon";
 /// How long a caller should wait at least when others have to be done first.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long, when a place is free only once a watch ends.
+const RETRY_WATCH: Duration = Duration::from_secs(1);
 
 /// A status with a reason and nothing to add.
 pub(super) fn refuse(reason: ErrorReason, message: impl Into<String>) -> Status {
@@ -271,7 +275,7 @@ pub(super) fn not_reached(position: u64) -> Status {
 pub(crate) fn too_fast(caller: &str, per_second: u32, wait: Duration) -> Status {
     let message = format!("More than {per_second} calls a second: send them at a lower rate.");
     let subject = of_principal(caller);
-    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
+    exhausted(ErrorReason::RateLimit, subject, message, wait)
 }
 
 /// An address has tried credentials that name nobody more often than it may.
@@ -281,38 +285,32 @@ pub(crate) fn too_many_in_vain(address: &impl Display, per_minute: u32, wait: Du
          mend them, and send no more until then."
     );
     let subject = format!("address:{address}");
-    exhausted(ErrorReason::RateLimit, subject, message, Some(wait))
+    exhausted(ErrorReason::RateLimit, subject, message, wait)
 }
 
 /// A caller has as many calls under way as it may.
 pub(crate) fn too_many_calls(caller: &str, max: u32) -> Status {
     let message = format!("{max} calls are under way: await some of them before the next.");
     let subject = of_principal(caller);
-    exhausted(ErrorReason::ConcurrencyLimit, subject, message, Some(RETRY))
+    exhausted(ErrorReason::ConcurrencyLimit, subject, message, RETRY)
 }
 
 /// A caller has as many watches open as it may.
 pub(crate) fn too_many_watches(caller: &str, max: u32) -> Status {
     let message = format!("{max} watches are open: close one, or watch more plans with one watch.");
-    exhausted(ErrorReason::WatchLimit, of_principal(caller), message, None)
+    let subject = of_principal(caller);
+    exhausted(ErrorReason::WatchLimit, subject, message, RETRY_WATCH)
 }
 
 fn of_principal(caller: &str) -> String {
     format!("principal:{caller}")
 }
 
-/// Somebody has used up what it may.
-fn exhausted(
-    reason: ErrorReason,
-    subject: String,
-    message: String,
-    wait: Option<Duration>,
-) -> Status {
+/// Somebody has used up what it may, or all have together.
+fn exhausted(reason: ErrorReason, subject: String, message: String, wait: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
     details.add_quota_failure_violation(subject, message.clone());
-    if wait.is_some() {
-        details.set_retry_info(wait);
-    }
+    details.set_retry_info(Some(wait));
     refusal(reason, message, details)
 }
 
@@ -327,12 +325,15 @@ pub(crate) fn overloaded() -> Status {
 /// The same, where it is known what there is too much of.
 fn shed(message: impl Into<String>) -> Status {
     static SHED: AtomicU32 = AtomicU32::new(0);
-    let reason = ErrorReason::Overloaded;
-    let mut details = ErrorDetails::with_error_info(name(reason), DOMAIN, HashMap::new());
     // Spread over a second, so that those who are sent away do not come back together.
     let spread = SHED.fetch_add(1, Ordering::Relaxed) % 8;
-    details.set_retry_info(Some(RETRY * (2 + spread)));
-    refusal(reason, message, details)
+    let wait = RETRY * (2 + spread);
+    exhausted(
+        ErrorReason::Overloaded,
+        DAEMON.to_owned(),
+        message.into(),
+        wait,
+    )
 }
 
 /// A call took too long.
@@ -372,7 +373,9 @@ pub(super) fn of_execute(error: ExecuteError) -> Status {
                 ("revision", revision.to_string()),
             ]),
         }),
-        ExecuteError::QueueFull => refuse(ErrorReason::QueueFull, message),
+        ExecuteError::QueueFull => {
+            exhausted(ErrorReason::QueueFull, DAEMON.to_owned(), message, RETRY)
+        }
         ExecuteError::Hindered(hindrance) => of_hindrance(hindrance, message),
         ExecuteError::Contended => refuse(ErrorReason::Contended, message),
         ExecuteError::Stopping => refuse(ErrorReason::Stopping, message),
@@ -552,39 +555,4 @@ fn code(reason: ErrorReason) -> Code {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_reason_comes_with_the_code_that_its_comment_in_the_proto_says() {
-        let comments = include_str!("../../proto/strata/v1/errors.proto");
-        let mut documented = 0;
-        let mut comment = String::new();
-        for line in comments.lines().map(str::trim) {
-            if let Some(text) = line.strip_prefix("// ") {
-                comment = if comment.is_empty() {
-                    text.to_owned()
-                } else {
-                    comment
-                };
-            } else if let Some((value, _)) = line.split_once(" = ") {
-                let reason = ErrorReason::from_str_name(value);
-                if let Some(reason) = reason.filter(|reason| *reason != ErrorReason::Unspecified) {
-                    let said = comment
-                        .split('.')
-                        .next()
-                        .unwrap_or_default()
-                        .replace('_', "");
-                    let sent = format!("{:?}", code(reason)).to_uppercase();
-                    assert_eq!(said, sent, "{value}");
-                    documented += 1;
-                }
-                comment.clear();
-            } else {
-                comment.clear();
-            }
-        }
-        let reasons = (1..).map_while(|number| ErrorReason::try_from(number).ok());
-        assert_eq!(documented, reasons.count());
-    }
-}
+mod tests;

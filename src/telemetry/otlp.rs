@@ -15,8 +15,9 @@ use std::{
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, OTEL_EXPORTER_OTLP_HEADERS, RetryPolicy, SpanExporter,
-    WithExportConfig as _, WithTonicConfig as _,
+    ExporterBuildError, MetricExporter, OTEL_EXPORTER_OTLP_HEADERS,
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS, RetryPolicy,
+    SpanExporter, WithExportConfig as _, WithTonicConfig as _,
     tonic_types::transport::{Certificate, ClientTlsConfig},
 };
 use opentelemetry_sdk::{
@@ -40,6 +41,12 @@ use crate::client::{
 
 /// What the daemon is called where traces and metrics of many programs come together.
 const SERVICE_NAME: &str = "strata";
+/// The variables of which the exporters take headers: of both, and of each.
+const HEADERS_VARIABLES: [&str; 3] = [
+    OTEL_EXPORTER_OTLP_HEADERS,
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS,
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS,
+];
 /// How long one delivery may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the last delivery may hold up the stop.
@@ -201,14 +208,25 @@ fn is_secure(endpoint: &str) -> bool {
 
 /// The headers may be names of tenants as well, so they are sent all the same.
 fn warn_of_headers_in_the_clear(endpoint: &str) {
-    let uri: Option<http::Uri> = endpoint.parse().ok();
-    let is_here = uri.is_some_and(|uri| uri.host().is_some_and(is_loopback));
-    if !is_secure(endpoint) && !is_here && env::var_os(OTEL_EXPORTER_OTLP_HEADERS).is_some() {
+    for variable in headers_in_the_clear(endpoint, |name| env::var_os(name).is_some()) {
         tracing::warn!(
             collector = endpoint,
-            "{OTEL_EXPORTER_OTLP_HEADERS} is sent without TLS, where others can read it: say https://"
+            "{variable} is sent without TLS, where others can read it: say https://"
         );
     }
+}
+
+/// The variables whose headers leave this machine for others to read.
+fn headers_in_the_clear(endpoint: &str, is_set: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let uri: Option<http::Uri> = endpoint.parse().ok();
+    let is_here = uri.is_some_and(|uri| uri.host().is_some_and(is_loopback));
+    if is_secure(endpoint) || is_here {
+        return Vec::new();
+    }
+    HEADERS_VARIABLES
+        .into_iter()
+        .filter(|name| is_set(name))
+        .collect()
 }
 
 fn resource() -> Resource {
@@ -279,5 +297,28 @@ impl PushMetricExporter for Told<MetricExporter> {
 
     fn temporality(&self) -> Temporality {
         self.exporter.temporality()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_headers_that_others_could_read_is_named() {
+        for variable in HEADERS_VARIABLES {
+            let named = |endpoint| headers_in_the_clear(endpoint, |name| name == variable);
+            assert_eq!(named("http://collector:4317"), [variable]);
+            for endpoint in ["https://collector:4317", "http://127.0.0.1:4317"] {
+                assert!(named(endpoint).is_empty(), "{endpoint}");
+            }
+        }
+        let all = [
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+        ];
+        assert_eq!(headers_in_the_clear("http://collector:4317", |_| true), all);
+        assert!(headers_in_the_clear("http://collector:4317", |_| false).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! `stratad health`, with which a daemon is probed by whoever runs it.
 
 use std::{
+    fs,
     net::TcpListener,
     process::{Command, Output},
     time::Instant,
@@ -10,7 +11,10 @@ use tempfile::tempdir;
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::ServingStatus;
 
-use crate::daemon::{Daemon, PATIENCE, serve_arguments};
+use crate::{
+    certificates::{Authority, tls_arguments},
+    daemon::{Daemon, PATIENCE, serve_arguments},
+};
 
 /// Asks for the health of a daemon.
 fn health(address: &str, arguments: &[&str]) -> Output {
@@ -38,6 +42,46 @@ async fn a_daemon_that_serves_is_well_as_a_whole_and_by_service() {
     assert_eq!(answer.status.code(), Some(1));
     let words = said(&answer);
     assert!(words.contains("no service \"strata.v1.Plans\""), "{words}");
+    let listing = format!("`grpcurl -plaintext {} list`", daemon.address());
+    assert!(words.contains(&listing), "{words}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_a_daemon_over_tls_in_the_wrong_way_is_told_what_helps() {
+    let dir = tempdir().expect("a directory");
+    let authority = Authority::new();
+    authority.server().write(dir.path());
+    let file = |name: &str, authority: &Authority| {
+        let path = dir.path().join(name);
+        fs::write(&path, authority.pem()).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (right, wrong) = (
+        file("ca.crt", &authority),
+        file("other.crt", &Authority::new()),
+    );
+    let data = dir.path().join("data");
+    let arguments = tls_arguments(dir.path());
+    let daemon = Daemon::start_over_tls(&data, &authority.trusted(), &arguments).await;
+    let address = daemon.address();
+    let told = |url: &str, arguments: &[&str]| {
+        let answer = health(url, arguments);
+        assert_eq!(answer.status.code(), Some(1));
+        said(&answer)
+    };
+
+    let in_the_clear = told(address, &[]);
+    let advice = format!("if it serves TLS, say https://{address}");
+    assert!(in_the_clear.contains(&advice), "{in_the_clear}");
+
+    let port = address.rsplit(':').next().expect("a port");
+    let url = format!("https://localhost:{port}");
+    let unknown_issuer = told(&url, &["--ca-file", &wrong]);
+    assert!(unknown_issuer.contains("say --ca-file"), "{unknown_issuer}");
+    let other_name = told(&format!("https://{address}"), &["--ca-file", &right]);
+    assert!(other_name.contains("cannot trust"), "{other_name}");
+    assert!(!other_name.contains("say --ca-file"), "{other_name}");
     daemon.stop().await;
 }
 

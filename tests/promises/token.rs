@@ -129,6 +129,37 @@ fn what_was_revoked_is_gone_however_it_was_named() {
 }
 
 #[test]
+fn a_token_in_the_place_of_a_hash_is_revoked_and_never_said_again() {
+    let (_dir, file) = file();
+    let made = well(token(&file, &ADD_ANA));
+    let live = made.trim();
+    let secret = live.strip_prefix("strata_").expect("a token");
+    let before = fs::read_to_string(&file).expect("read");
+    let cut = &live[..live.len() - 1];
+    let wrongly: [&[&str]; 4] = [
+        &["revoke", cut],
+        &["revoke", ""],
+        &["revoke", "--name", live],
+        &["add", "--role", "reader", "--name", live],
+    ];
+    for arguments in wrongly {
+        let run = token(&file, arguments);
+        assert_eq!(run.status, 1, "{}", run.error);
+        assert!(!run.error.contains(&secret[..16]), "{}", run.error);
+        assert_eq!(fs::read_to_string(&file).expect("read"), before);
+    }
+    let run = token(&file, &["revoke", live]);
+    assert!(!run.error.contains(secret), "{}", run.error);
+    well(run);
+    let list = well(token(&file, &["list"]));
+    assert_eq!(list, "ana\n  planner of growth-*\n");
+    // Nor where it is not there any more.
+    let run = token(&file, &["revoke", live]);
+    assert!(!run.error.contains(secret), "{}", run.error);
+    refused(&run, "no token in the file");
+}
+
+#[test]
 fn a_file_keeps_its_mode_its_words_and_its_place() {
     let (dir, link) = file();
     let file = dir.path().join("elsewhere.toml");
@@ -161,6 +192,13 @@ fn a_file_that_is_wrong_is_told_and_left_as_it_is() {
     assert_eq!(fs::read_to_string(&file).expect("read"), text);
     let nowhere = Path::new("/nonexistent/access.toml");
     refused(&token(nowhere, &ADD_ANA), "/nonexistent");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_listed_as_an_empty_one() {
+    let (_dir, file) = file();
+    refused(&token(&file, &["list"]), "there is no file");
+    assert!(!file.exists());
 }
 
 #[test]

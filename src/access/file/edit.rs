@@ -13,6 +13,10 @@ const OPENING: &str = "\
 
 ";
 
+/// How much of a hash names a token at least: less may name one by chance, or be nothing at all, as a
+/// variable is that was never set.
+const BEGINNING_CHARS_MIN: usize = 8;
+
 /// A token that is to be added.
 #[derive(Debug, Clone)]
 pub struct NewToken<'a> {
@@ -61,6 +65,12 @@ pub enum EditError {
     /// There is nothing to remove.
     #[error("no token in the file {0}: `stratad token list` shows which there are")]
     NoSuchToken(String),
+    /// What was given is no beginning of a hash. It is not said again: it may be a secret.
+    #[error(
+        "what was given is no beginning of a hash, of which {BEGINNING_CHARS_MIN} or more of 0-9 and a-f \
+         are needed: `stratad token list` shows enough of each"
+    )]
+    NoBeginning,
     /// More than one token could be meant.
     #[error("{count} tokens begin with {beginning}: give more of the hash")]
     Ambiguous {
@@ -122,6 +132,9 @@ pub fn add(text: &str, token: &NewToken<'_>) -> Result<String, EditError> {
 
 /// Removes tokens. Gives the text of the file from then on, and how many are gone.
 pub fn revoke(text: &str, which: Which<'_>) -> Result<(String, usize), EditError> {
+    if matches!(which, Which::HashBeginning(beginning) if !is_beginning(beginning)) {
+        return Err(EditError::NoBeginning);
+    }
     let directory = Directory::parse(text)?;
     let entries = directory.entries();
     let chosen: Vec<TokenHash> = entries
@@ -158,6 +171,11 @@ pub fn revoke(text: &str, which: Which<'_>) -> Result<(String, usize), EditError
         }
     }
     Ok((checked(&document)?, chosen.len()))
+}
+
+fn is_beginning(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() >= BEGINNING_CHARS_MIN && text.bytes().all(is_digit)
 }
 
 fn grants(token: &NewToken<'_>) -> Vec<super::Grant> {
@@ -335,12 +353,8 @@ mod tests {
         let mut text = add("", &new("ana", &[Role::Reader], one.hash())).expect("added");
         text = add(&text, &new("ana", &[], two.hash())).expect("added");
         text = add(&text, &new("ben", &[Role::Reader], three.hash())).expect("added");
-        let refused = revoke(&text, Which::HashBeginning("")).expect_err("all of them");
-        assert!(
-            matches!(refused, EditError::Ambiguous { count: 3, .. }),
-            "{refused}"
-        );
-        let refused = revoke(&text, Which::HashBeginning("xyz")).expect_err("none");
+        let absent = token().hash().to_string();
+        let refused = revoke(&text, Which::HashBeginning(&absent)).expect_err("none");
         assert!(matches!(refused, EditError::NoSuchToken(_)), "{refused}");
         let refused = revoke(&text, Which::Of("cleo")).expect_err("nobody");
         assert!(matches!(refused, EditError::NoSuchToken(_)), "{refused}");
@@ -356,6 +370,33 @@ mod tests {
                 .expect("right")
                 .holder(&three.hash())
                 .is_none()
+        );
+    }
+
+    #[test]
+    fn what_does_not_name_one_token_beyond_doubt_revokes_none() {
+        let [one, two] = ["0", "1"].map(|end| {
+            let hash = TokenHash::parse(&format!("{}{end}", "5f70bf18a".repeat(7)));
+            hash.expect("64 digits")
+        });
+        let only = add("", &new("ana", &[Role::Reader], one)).expect("added");
+        for beginning in [
+            "",
+            "5",
+            "5f70bf1",
+            "5F70BF18A",
+            "5f70bf18…",
+            "strata_5f70bf18",
+        ] {
+            let refused = revoke(&only, Which::HashBeginning(beginning)).expect_err(beginning);
+            assert!(matches!(refused, EditError::NoBeginning), "{refused}");
+        }
+        assert!(revoke(&only, Which::HashBeginning("5f70bf18")).is_ok());
+        let both = add(&only, &new("ana", &[], two)).expect("added");
+        let refused = revoke(&both, Which::HashBeginning("5f70bf18")).expect_err("either");
+        assert!(
+            matches!(refused, EditError::Ambiguous { count: 2, .. }),
+            "{refused}"
         );
     }
 
