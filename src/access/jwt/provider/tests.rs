@@ -239,7 +239,8 @@ async fn no_more_wait_for_keys_than_may_and_the_rest_is_told_at_once() {
         every: hour,
         retry: hour,
         ask: hour,
-        timeout: Duration::from_secs(2),
+        // So long that all have asked by then, also on a slow machine.
+        timeout: Duration::from_secs(8),
     };
     let settings = settings(&format!("http://{address}/keys"));
     let provider =
