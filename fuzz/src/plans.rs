@@ -15,7 +15,7 @@ use strata::{
         decide::{self, Context, Decision},
         event,
         evolve::{self, fold},
-        history::{Checkpoints, History, Moment, Recorded},
+        history::{History, Moment, Recorded},
         plan::Plan,
         review::review,
         shape::{self, CheckedRequest},
@@ -167,11 +167,8 @@ impl World {
                 event: event.clone(),
             })
         });
-        let history = Arc::new(History {
-            plan_id: self.plan.plan_id.clone(),
-            events: recorded.collect(),
-            checkpoints: Checkpoints::default(),
-        });
+        let plan_id = self.plan.plan_id.clone();
+        let history = Arc::new(History::of(plan_id, recorded.collect()));
         for revision in [1, self.plan.revision / 2, self.plan.revision] {
             if revision == 0 {
                 continue;
