@@ -3,14 +3,25 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use strata::cli::{self, Cli};
+use mimalloc::MiMalloc;
+use strata::{
+    cli::{self, Cli},
+    telemetry,
+};
+
+/// A request is made on one thread, decided on another and let go of on a third, which the system's own allocator
+/// answers with locks and with holes.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
+    let status = match cli::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             cli::report(&failure);
             ExitCode::from(failure.exit_status())
         }
-    }
+    };
+    telemetry::lines::end();
+    status
 }

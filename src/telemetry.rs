@@ -13,6 +13,7 @@ use tracing_subscriber::{
 mod bridge;
 pub mod figures;
 pub mod filter;
+pub mod lines;
 pub mod otlp;
 pub mod process;
 pub mod traces;
@@ -55,20 +56,24 @@ impl LogFormat {
 
 /// Starts logging for the daemon what `filter` lets through. The first call of a process counts.
 pub fn init(filter: &str, format: LogFormat) {
+    // Tests start several daemons in one process, where the first subscriber serves them all.
+    if tracing::dispatcher::has_been_set() {
+        return;
+    }
     // The configuration holds only filters that can be read; any other must not silence the daemon.
     let parsed = filter::parse(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let (parsed, switch) = reload::Layer::new(parsed);
-    let lines = fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(parsed);
     let outcome = if format.is_human() {
+        let lines = fmt::layer().with_writer(io::stderr);
         let lines = lines.with_ansi(io::stderr().is_terminal());
         registry.with(lines).try_init()
     } else {
-        let outcome = registry.with(lines.json().flatten_event(true)).try_init();
+        let lines = fmt::layer().json().flatten_event(true);
+        let outcome = registry.with(lines.with_writer(lines::begin())).try_init();
         LOGS_JSON.store(outcome.is_ok(), Ordering::Relaxed);
         outcome
     };
-    // Tests start several daemons in one process, where the first subscriber serves them all.
     if outcome.is_ok() {
         filter::keep(switch, filter);
     }

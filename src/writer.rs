@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
     time::Instant,
 };
@@ -191,7 +192,8 @@ enum Stage {
 }
 
 impl Writer {
-    /// The writer, and the thread's body, which runs until the writer is stopped or writing fails.
+    /// The writer, and the thread's body, which runs until the writer is stopped or writing fails. Call it
+    /// within the runtime whose tasks wait for answers.
     pub fn new(
         journal: Arc<dyn Journal>,
         view: Arc<View>,
@@ -205,7 +207,9 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(queue_limit);
         let settling = Arc::new(UnderWay::new(A_GROUP.into()));
         let behind = settling.clone();
-        let group_writer = GroupWriter::new(journal, view.clone(), feed, guard.clone(), behind);
+        let runtime = Handle::current();
+        let group_writer =
+            GroupWriter::new(journal, view.clone(), feed, guard.clone(), behind, runtime);
         let stopped = Arc::new(AtomicBool::new(false));
         let writer = Self {
             queue,

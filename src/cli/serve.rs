@@ -290,6 +290,7 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError
         told.send(()).ok();
         let name = either(&mut terminate, &mut interrupt).await;
         warn!(signal = name, "ended at once");
+        telemetry::lines::end();
         process::exit(1);
     });
     Ok(async {

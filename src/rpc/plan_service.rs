@@ -256,11 +256,18 @@ async fn take_requests(
             Ok(message)
         };
         let message = tokio::select! {
+            // While messages come, the others are only looked at below, which costs no lock.
+            biased;
             message = next => message,
             () = gate.stopping().cancelled() => Err(stopping()),
             refused = rights.withdrawn(&call) => Err(refused),
             // Nobody takes answers any more.
             () = steps.closed() => return,
+        };
+        let message = if gate.stopping().is_cancelled() {
+            Err(stopping())
+        } else {
+            message
         };
         let step = match message {
             Ok(None) => return,

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use metrics::Histogram;
 use prost::Message as _;
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{Answer, Guard, Hindrance, Job, Message, Moment, Prepared, Reply, Turn, WriteFailure};
 use crate::{
@@ -34,6 +34,8 @@ use crate::{
 const GROUP_REQUESTS_MAX: usize = 1_024;
 /// How many bytes of requests one group takes at most, which bounds what a sync has to carry.
 const GROUP_BYTES_MAX: usize = 4 << 20;
+/// How many answers one task gives: the others of a large group are given beside it.
+const ANSWERED_AT_ONCE: usize = 128;
 /// The term of a log that has one writer by its lock.
 const TERM: u64 = 0;
 
@@ -44,6 +46,7 @@ pub(super) struct GroupWriter {
     feed: Arc<Feed>,
     guard: Arc<Guard>,
     settling: Arc<UnderWay>,
+    runtime: Handle,
     head: u64,
     frontier: Frontier,
     last_recorded_at: Time,
@@ -70,6 +73,7 @@ impl GroupWriter {
         feed: Arc<Feed>,
         guard: Arc<Guard>,
         settling: Arc<UnderWay>,
+        runtime: Handle,
     ) -> Self {
         let (head, frontier) = (view.position(), view.frontier());
         let last_recorded_at = view.last_recorded_at().unwrap_or_default();
@@ -79,6 +83,7 @@ impl GroupWriter {
             feed,
             guard,
             settling,
+            runtime,
             head,
             frontier,
             last_recorded_at,
@@ -138,16 +143,10 @@ impl GroupWriter {
         jobs.retain(|job| !job.reply.is_closed());
         match self.settle(&mut jobs) {
             Ok(replies) => {
-                for (job, reply) in jobs.into_iter().zip(replies) {
-                    let Some(reply) = reply else {
-                        job.send_back();
-                        continue;
-                    };
-                    if let Some(turn) = &job.turn {
-                        turn.settle();
-                    }
-                    job.answer(reply);
-                }
+                let settled = jobs.iter().zip(&replies).filter(|(_, it)| it.is_some());
+                let turns = settled.filter_map(|(job, _)| job.turn.as_ref());
+                turns.for_each(Turn::settle);
+                self.answer(jobs.into_iter().zip(replies));
                 Ok(())
             }
             Err(error) => {
@@ -156,6 +155,25 @@ impl GroupWriter {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Has the runtime answer jobs. From this thread each answer would wake whoever waits for it by a system
+    /// call, and the next group would wait for all of them.
+    fn answer(&self, mut replies: impl Iterator<Item = (Job, Option<Reply>)>) {
+        loop {
+            let some: Vec<_> = replies.by_ref().take(ANSWERED_AT_ONCE).collect();
+            if some.is_empty() {
+                return;
+            }
+            self.runtime.spawn(async {
+                for (job, reply) in some {
+                    match reply {
+                        Some(reply) => job.answer(reply),
+                        None => job.send_back(),
+                    }
+                }
+            });
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use strata::proto::{
-    Commit, GetPlanRequest, ReadLogRequest, WatchRequest, WatchResponse,
+    GetPlanRequest, LogEntry, ReadLogRequest, WatchRequest, WatchResponse,
     history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
     read_log_request, watch_request, watch_response::Response,
 };
@@ -121,8 +121,8 @@ impl Contender for StrataServer {
         let head = self.server.head().await.map_err(told)?;
         let mut events = 0;
         let mut log = read_log(&self.server, self.prepared + 1, head).await?;
-        while let Some(commit) = log.next().await? {
-            events += commit.events.len() as u64;
+        while let Some(entry) = log.next().await? {
+            events += entry.decode_commit()?.events.len() as u64;
         }
         Ok(events)
     }
@@ -192,14 +192,18 @@ impl Watched for StrataServer {
 
 async fn read(server: &Server, first: u64, last: u64) -> Result<(), Failure> {
     let mut log = read_log(server, first, last).await?;
-    while log.next().await?.is_some() {}
+    while let Some(entry) = log.next().await? {
+        if entry.commit.is_empty() {
+            return Err(format!("there is nothing at {}", entry.position).into());
+        }
+    }
     Ok(())
 }
 
 /// The commits between two positions, each where it must be.
 struct Commits {
     messages: Streaming<strata::proto::ReadLogResponse>,
-    entries: std::vec::IntoIter<strata::proto::LogEntry>,
+    entries: std::vec::IntoIter<LogEntry>,
     position: u64,
     last: u64,
 }
@@ -219,14 +223,14 @@ async fn read_log(server: &Server, first: u64, last: u64) -> Result<Commits, Fai
 }
 
 impl Commits {
-    async fn next(&mut self) -> Result<Option<Commit>, Failure> {
+    async fn next(&mut self) -> Result<Option<LogEntry>, Failure> {
         loop {
             if let Some(entry) = self.entries.next() {
                 if entry.position != self.position + 1 {
                     return Err(format!("{} after {}", entry.position, self.position).into());
                 }
                 self.position += 1;
-                return Ok(Some(entry.decode_commit()?));
+                return Ok(Some(entry));
             }
             match self.messages.message().await? {
                 Some(message) => self.entries = message.entries.into_iter(),
