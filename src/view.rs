@@ -49,7 +49,7 @@ use self::{
     store::{Record, Store},
     tiles::Tiles,
 };
-pub use self::{load::index_entry, store::StoreError};
+pub use self::store::StoreError;
 
 /// How long the view's changes stay in memory only; the log has them, so this bounds what a start
 /// after a crash reads again.

@@ -25,7 +25,7 @@ use crate::{
     feed::Feed,
     journal::{Journal, Syncing, underway::UnderWay},
     proto::{self, LogEntry},
-    view::{View, ViewError, plans::Folded},
+    view::{View, ViewError, index::RequestKey, plans::Folded},
 };
 
 pub mod clock;
@@ -108,6 +108,8 @@ pub enum ExecuteError {
 /// A request that waits to be decided.
 struct Job {
     request: shape::CheckedRequest,
+    /// The key of its id.
+    key: RequestKey,
     /// About how many bytes its commit will have.
     bytes: usize,
     /// Who sent it, as far as the daemon knows.

@@ -26,6 +26,7 @@ pub use examine::{Examined, Read};
 
 mod cache;
 mod examine;
+mod pool;
 mod preflight;
 mod restore;
 
@@ -119,6 +120,7 @@ impl SledJournal {
         preflight::refuse_blobs(&path)?;
         let file = sync_all(home.dir(), &path)?;
         confirm_head(&db, head)?;
+        pool::keep_small(&db)?;
         Ok(Self {
             log_id: home.log_id(),
             recovered_mark: (mark.position > 0).then_some(mark),

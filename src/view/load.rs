@@ -253,8 +253,7 @@ impl View {
 }
 
 /// What the index keeps of a commit.
-#[must_use]
-pub fn index_entry(position: u64, commit: &proto::Commit) -> IndexEntry {
+pub(super) fn index_entry(position: u64, commit: &proto::Commit) -> IndexEntry {
     IndexEntry {
         position,
         first_revision: commit.first_revision,

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -59,6 +60,9 @@ const WAIT: Duration = Duration::from_secs(5);
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long the thread rests when a plan cannot be read.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long commits are let come together before they are taken in: waking for each costs the writer a processor.
+/// A search that is asked meanwhile takes them in itself.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How often making the index says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -386,6 +390,8 @@ impl View {
             if waiting.stopping {
                 return;
             }
+            drop(waiting);
+            thread::sleep(PAUSE);
         }
     }
 

@@ -7,7 +7,7 @@ use proto::event::Kind;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use super::{load::index_entry, *};
 
 mod ledger;
 mod tree;

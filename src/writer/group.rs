@@ -27,7 +27,7 @@ use crate::{
     journal::{Append, Journal, JournalError, underway::UnderWay},
     merkle::Frontier,
     proto::{self, LogEntry},
-    view::{Applied, View, ViewError, index::RequestKey, index_entry, ledger, plans::Folded},
+    view::{Applied, View, ViewError, index::IndexEntry, ledger, plans::Folded},
 };
 
 /// How many requests one group takes at most: more only makes the first of them wait longer.
@@ -127,7 +127,7 @@ impl GroupWriter {
                     break;
                 };
                 bytes += job.bytes;
-                jobs.push(*job);
+                jobs.push(job);
                 if jobs.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
                     next = queue.try_recv().ok();
                 }
@@ -138,7 +138,7 @@ impl GroupWriter {
     }
 
     /// Decides jobs in order, makes their commits durable, shows them and answers.
-    fn write(&mut self, mut jobs: Vec<Job>) -> Result<(), ViewError> {
+    fn write(&mut self, mut jobs: Vec<Box<Job>>) -> Result<(), ViewError> {
         // The caller has gone, and nothing is recorded yet: nobody misses it.
         jobs.retain(|job| !job.reply.is_closed());
         match self.settle(&mut jobs) {
@@ -160,7 +160,7 @@ impl GroupWriter {
 
     /// Has the runtime answer jobs. From this thread each answer would wake whoever waits for it by a system
     /// call, and the next group would wait for all of them.
-    fn answer(&self, mut replies: impl Iterator<Item = (Job, Option<Reply>)>) {
+    fn answer(&self, mut replies: impl Iterator<Item = (Box<Job>, Option<Reply>)>) {
         loop {
             let some: Vec<_> = replies.by_ref().take(ANSWERED_AT_ONCE).collect();
             if some.is_empty() {
@@ -179,7 +179,7 @@ impl GroupWriter {
 
     /// The replies to jobs, with all that they rest on durable and shown; nothing for those that
     /// must be made ready again.
-    fn settle(&mut self, jobs: &mut [Job]) -> Result<Vec<Option<Reply>>, ViewError> {
+    fn settle(&mut self, jobs: &mut [Box<Job>]) -> Result<Vec<Option<Reply>>, ViewError> {
         let settling = self.settling.clone();
         let _under_way = settling.begin();
         loop {
@@ -247,11 +247,10 @@ impl GroupWriter {
     fn reply(&mut self, group: &mut Group, job: &mut Job) -> Option<Reply> {
         let base = self.base(&group.ahead, job)?;
         let request = job.request.request();
-        let key = RequestKey::of(&request.request_id);
         if base
             .index
             .iter_from(job.searched_commits)
-            .any(|entry| entry.request == key)
+            .any(|entry| entry.request == job.key)
         {
             return None;
         }
@@ -362,7 +361,11 @@ impl GroupWriter {
         );
         let plan_id = decision.plan.plan_id.clone();
         let mut index = base.index.clone();
-        index.push(index_entry(position, &commit));
+        index.push(IndexEntry {
+            position,
+            first_revision: commit.first_revision,
+            request: job.key,
+        });
         let state = Arc::new(Folded {
             plan: Arc::new(decision.plan),
             index,

@@ -31,6 +31,8 @@ pub(super) struct Prepared {
 /// A request that can be queued.
 pub(super) struct Ready {
     request: CheckedRequest,
+    /// The key of its id.
+    key: RequestKey,
     folded: Option<Arc<Folded>>,
     searched_commits: usize,
     prepared: Option<Prepared>,
@@ -52,6 +54,7 @@ impl Ready {
     ) -> Box<Job> {
         let Self {
             request,
+            key,
             folded,
             searched_commits,
             prepared,
@@ -59,6 +62,7 @@ impl Ready {
         let bytes = request.request().encoded_len();
         Box::new(Job {
             request,
+            key,
             bytes,
             actor,
             folded,
@@ -79,12 +83,14 @@ pub(super) async fn make_ready(
     request: CheckedRequest,
     works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
+    let key = RequestKey::of(&request.request().request_id);
     let plan_id = &request.request().plan_id;
     let in_memory = view.in_memory(plan_id).map(|(folded, _)| folded);
     let exists = in_memory.is_some() || view.entry(plan_id).is_some();
     if !exists {
         let ready = Ready {
             request,
+            key,
             folded: None,
             searched_commits: 0,
             prepared: None,
@@ -93,13 +99,12 @@ pub(super) async fn make_ready(
     }
     if let Some(folded) = &in_memory
         && !request.amends()
-        && candidates(folded, &request.request().request_id)
-            .next()
-            .is_none()
+        && candidates(folded, key).next().is_none()
     {
         let searched_commits = folded.index.len();
         let ready = Ready {
             request,
+            key,
             folded: in_memory,
             searched_commits,
             prepared: None,
@@ -107,8 +112,9 @@ pub(super) async fn make_ready(
         return Ok(Outcome::Ready(Box::new(ready)));
     }
     let (view, guard) = (view.clone(), guard.clone());
-    let reading =
-        tokio::task::spawn_blocking(move || make_ready_blocking(&view, &guard, request, works_out));
+    let reading = tokio::task::spawn_blocking(move || {
+        make_ready_blocking(&view, &guard, request, key, works_out)
+    });
     match reading.await {
         Ok(outcome) => outcome,
         // The runtime is going down.
@@ -121,18 +127,20 @@ fn make_ready_blocking(
     view: &View,
     guard: &Guard,
     request: CheckedRequest,
+    key: RequestKey,
     works_out: bool,
 ) -> Result<Outcome, ExecuteError> {
     let Some((folded, _)) = view.load(&request.request().plan_id)? else {
         let ready = Ready {
             request,
+            key,
             folded: None,
             searched_commits: 0,
             prepared: None,
         };
         return Ok(Outcome::Ready(Box::new(ready)));
     };
-    let recorded: Vec<u64> = candidates(&folded, &request.request().request_id).collect();
+    let recorded: Vec<u64> = candidates(&folded, key).collect();
     for position in recorded {
         if let Some(answer) = replay(view, position, &request)? {
             return Ok(Outcome::Replay(answer));
@@ -146,6 +154,7 @@ fn make_ready_blocking(
     let searched_commits = folded.index.len();
     let ready = Ready {
         request,
+        key,
         folded: Some(folded),
         searched_commits,
         prepared,
@@ -153,9 +162,8 @@ fn make_ready_blocking(
     Ok(Outcome::Ready(Box::new(ready)))
 }
 
-/// The positions of the plan's commits whose request id may be this one.
-fn candidates<'a>(folded: &'a Folded, request_id: &str) -> impl Iterator<Item = u64> + use<'a> {
-    let key = RequestKey::of(request_id);
+/// The positions of the plan's commits whose request id may be that of this key.
+fn candidates(folded: &Folded, key: RequestKey) -> impl Iterator<Item = u64> {
     folded
         .index
         .iter_from(0)
