@@ -39,6 +39,7 @@ mod tiles;
 pub mod tree;
 pub mod wanted;
 
+pub use self::store::StoreError;
 use self::{
     directory::{Directory, DirectoryEntry},
     history::Histories,
@@ -49,7 +50,6 @@ use self::{
     store::{Record, Store},
     tiles::Tiles,
 };
-pub use self::store::StoreError;
 
 /// How long the view's changes stay in memory only; the log has them, so this bounds what a start
 /// after a crash reads again.

@@ -269,7 +269,7 @@ where
                 turn_away(&socket);
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.shake_hands(socket, address).await
+            self.shake_hands(socket, address, standing).await
         };
         let shaken = tokio::select! {
             shaken = beginning => shaken,
@@ -291,14 +291,16 @@ where
         &self,
         socket: TcpStream,
         address: SocketAddr,
+        standing: &Arc<Standing>,
     ) -> io::Result<(Wire, Peer)> {
+        let wire = |stream| Wire::new(stream, standing.clone());
         let Some(tls) = &self.tls else {
-            return Ok((Wire::new(Either::Left(socket)), Peer::plain(address)));
+            return Ok((wire(Either::Left(socket)), Peer::plain(address)));
         };
         let shaken = timeout(HANDSHAKE_TIME, tls.acceptor().accept(socket)).await;
         let stream = shaken.map_err(|_| io::ErrorKind::TimedOut)??;
         let peer = Peer::encrypted(address, stream.get_ref().1);
-        Ok((Wire::new(Either::Right(Box::new(stream))), peer))
+        Ok((wire(Either::Right(Box::new(stream))), peer))
     }
 
     /// Answers calls until the client leaves, has been idle for too long, or the daemon stops.

@@ -11,10 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
@@ -39,10 +36,11 @@ struct All {
 pub(super) struct Standing {
     number: u64,
     network: Network,
-    calls: watch::Sender<Calls>,
+    calls: Mutex<Calls>,
     /// What its client has yet to take.
     untaken: Arc<Untaken>,
     leave: CancellationToken,
+    gone: CancellationToken,
     all: Standings,
 }
 
@@ -58,7 +56,7 @@ struct Calls {
 
 /// A connection that was told to leave.
 #[derive(Debug)]
-pub(super) struct Leaving(watch::Receiver<Calls>);
+pub(super) struct Leaving(CancellationToken);
 
 /// A call under way, until it is dropped.
 #[derive(Debug)]
@@ -81,17 +79,18 @@ impl Standings {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.next += 1;
         let number = all.next;
-        let (calls, _) = watch::channel(Calls {
+        let calls = Calls {
             open: 0,
             were_any: false,
             changed_at: Instant::now(),
-        });
+        };
         let standing = Arc::new(Standing {
             number,
             network,
-            calls,
+            calls: Mutex::new(calls),
             untaken: all.untaken.of_connection(),
             leave: CancellationToken::new(),
+            gone: CancellationToken::new(),
             all: self.clone(),
         });
         all.connections.insert(number, Arc::downgrade(&standing));
@@ -116,21 +115,20 @@ impl Standings {
         let idle = standing
             .iter()
             .filter(|it| may_go(it) && !it.leave.is_cancelled());
-        let idle = idle.filter(|it| it.calls.borrow().open == 0);
+        let idle = idle.filter(|it| it.calls().open == 0);
         let most = idle.min_by_key(|it| {
-            let calls = it.calls.borrow();
+            let calls = it.calls();
             (calls.were_any, calls.changed_at)
         })?;
         most.leave.cancel();
-        Some(Leaving(most.calls.subscribe()))
+        Some(Leaving(most.gone.clone()))
     }
 }
 
 impl Leaving {
     /// Completes when it has gone.
-    pub(super) async fn gone(mut self) {
-        // Nothing is waited for but the end of the sender.
-        self.0.wait_for(|_| false).await.ok();
+    pub(super) async fn gone(self) {
+        self.0.cancelled().await;
     }
 }
 
@@ -142,27 +140,35 @@ impl Standing {
 
     /// Completes when it has had no call under way for so long.
     pub(super) async fn idle_for(&self, time: Duration) {
-        let mut calls = self.calls.subscribe();
         loop {
-            // It cannot end while the sender is borrowed.
-            calls.wait_for(|calls| calls.open == 0).await.ok();
-            if timeout(time, calls.wait_for(|calls| calls.open > 0))
-                .await
-                .is_err()
-            {
+            let Calls {
+                open, changed_at, ..
+            } = self.calls();
+            // Looked at again when it may have been long enough, and not at each call that begins or ends.
+            let next = if open > 0 {
+                Instant::now() + time
+            } else {
+                changed_at + time
+            };
+            if open == 0 && next <= Instant::now() {
                 return;
             }
+            sleep_until(next).await;
         }
+    }
+
+    /// How many calls it has under way.
+    pub(super) fn open_calls(&self) -> usize {
+        self.calls().open
     }
 
     /// A call of somebody who may keep the connection for it; whoever asks after health may not, for
     /// nobody knows who that is.
     pub(super) fn begin_call(self: &Arc<Self>, uses: bool) -> OpenCall {
         if uses {
-            self.calls.send_modify(|calls| {
+            self.change(|calls| {
                 calls.open += 1;
                 calls.were_any = true;
-                calls.changed_at = Instant::now();
             });
         }
         OpenCall {
@@ -170,22 +176,30 @@ impl Standing {
             uses,
         }
     }
+
+    fn calls(&self) -> Calls {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Calls)) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut calls);
+        calls.changed_at = Instant::now();
+    }
 }
 
 impl Drop for Standing {
     fn drop(&mut self) {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.connections.remove(&self.number);
+        self.gone.cancel();
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if self.uses {
-            self.standing.calls.send_modify(|calls| {
-                calls.open -= 1;
-                calls.changed_at = Instant::now();
-            });
+            self.standing.change(|calls| calls.open -= 1);
         }
     }
 }

@@ -1,9 +1,12 @@
-//! The bytes of a connection, with or without TLS, and whether anything has been said over it yet.
+//! The bytes of a connection, with or without TLS, and whether anything has been said over it yet. What is to
+//! be sent waits a moment while other calls of the connection are under way: a group of commits answers many of
+//! them at once, and what they send then goes out together.
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -14,8 +17,12 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use crate::gateway::standing::Standing;
+
 /// The preface of HTTP/2 has as many bytes, and the head of every request over HTTP/1.1 more.
 const PREFACE_BYTES: usize = 24;
+/// With so many calls under way, what is to be sent waits for what others have to send.
+const WAITS_FROM_CALLS: usize = 2;
 
 /// The bytes of a connection.
 pub(super) struct Wire {
@@ -23,17 +30,36 @@ pub(super) struct Wire {
     read_bytes: usize,
     said: Option<oneshot::Sender<()>>,
     spoken: Option<oneshot::Receiver<()>>,
+    standing: Arc<Standing>,
+    /// Whether what is to be sent has waited for its turn.
+    has_waited: bool,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Either<TcpStream, Box<TlsStream<TcpStream>>>) -> Self {
+    pub(super) fn new(
+        stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+        standing: Arc<Standing>,
+    ) -> Self {
         let (said, spoken) = oneshot::channel();
         Self {
             stream,
             read_bytes: 0,
             said: Some(said),
             spoken: Some(spoken),
+            standing,
+            has_waited: false,
         }
+    }
+
+    /// Lets the tasks that are ready now go first, once for all that is sent until the next flush: among them
+    /// are those that answer the other calls.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_waited || self.standing.open_calls() < WAITS_FROM_CALLS {
+            return Poll::Ready(());
+        }
+        self.has_waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Completes once enough was said to know which HTTP it is. To be asked once.
@@ -75,10 +101,12 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turn(context));
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.has_waited = false;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -91,6 +119,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turn(context));
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 
