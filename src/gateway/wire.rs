@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf},
     net::TcpStream,
     sync::oneshot,
 };
@@ -21,12 +21,15 @@ use crate::gateway::standing::Standing;
 
 /// The preface of HTTP/2 has as many bytes, and the head of every request over HTTP/1.1 more.
 const PREFACE_BYTES: usize = 24;
+/// What is sent at once: about thirty answers of writers, or one frame of a long message, which passes by.
+const SENT_BYTES: usize = 16 << 10;
 /// With so many calls under way, what is to be sent waits for what others have to send.
 const WAITS_FROM_CALLS: usize = 2;
 
 /// The bytes of a connection.
 pub(super) struct Wire {
-    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    /// HTTP/2 writes each message by itself that is not short.
+    stream: BufWriter<Either<TcpStream, Box<TlsStream<TcpStream>>>>,
     read_bytes: usize,
     said: Option<oneshot::Sender<()>>,
     spoken: Option<oneshot::Receiver<()>>,
@@ -42,7 +45,7 @@ impl Wire {
     ) -> Self {
         let (said, spoken) = oneshot::channel();
         Self {
-            stream,
+            stream: BufWriter::with_capacity(SENT_BYTES, stream),
             read_bytes: 0,
             said: Some(said),
             spoken: Some(spoken),
@@ -51,15 +54,17 @@ impl Wire {
         }
     }
 
-    /// Lets the tasks that are ready now go first, once for all that is sent until the next flush: among them
-    /// are those that answer the other calls.
+    /// Lets the tasks that are ready now go first, once: among them are those that answer the other calls.
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.has_waited || self.standing.open_calls() < WAITS_FROM_CALLS {
-            return Poll::Ready(());
+        let is_first = !std::mem::replace(&mut self.has_waited, true);
+        if is_first
+            && !self.stream.buffer().is_empty()
+            && self.standing.open_calls() >= WAITS_FROM_CALLS
+        {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        self.has_waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
+        Poll::Ready(())
     }
 
     /// Completes once enough was said to know which HTTP it is. To be asked once.
@@ -101,13 +106,14 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(context));
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_turn(context));
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.has_waited = false;
-        Pin::new(&mut self.stream).poll_flush(context)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,7 +125,6 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(context));
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 
