@@ -18,7 +18,7 @@ const PLAN_COMMITS: u64 = 200;
 #[derive(Clone)]
 pub(crate) struct Client {
     plans: PlanServiceClient<Channel>,
-    token: Option<String>,
+    token: String,
     /// How long after one call it makes the next; nothing: at once.
     every: Option<Duration>,
     /// Of so many calls one reads.
@@ -29,10 +29,10 @@ pub(crate) struct Client {
 
 impl Client {
     /// One that writes as fast as it is answered.
-    pub(crate) fn busy(channel: Channel) -> Self {
+    pub(crate) fn busy(channel: Channel, token: String) -> Self {
         Self {
             plans: PlanServiceClient::new(channel),
-            token: None,
+            token,
             every: None,
             reads_each: u64::MAX,
             is_stubborn: false,
@@ -42,11 +42,10 @@ impl Client {
     /// One of a principal that writes and reads a few times a second.
     pub(crate) fn modest(channel: Channel, token: String, every: Duration) -> Self {
         Self {
-            token: Some(token),
             every: Some(every),
             reads_each: 2,
             is_stubborn: true,
-            ..Self::busy(channel)
+            ..Self::busy(channel, token)
         }
     }
 
@@ -95,14 +94,17 @@ impl Client {
     }
 
     fn call<T>(&self, message: T) -> Result<Request<T>, Status> {
-        let mut call = Request::new(message);
-        if let Some(token) = &self.token {
-            let bearer = format!("Bearer {token}").parse();
-            let bearer = bearer.map_err(|_| Status::internal("the token is no header"))?;
-            call.metadata_mut().insert("authorization", bearer);
-        }
-        Ok(call)
+        call_of(&self.token, message)
     }
+}
+
+/// A call of whoever has a token.
+pub(crate) fn call_of<T>(token: &str, message: T) -> Result<Request<T>, Status> {
+    let mut call = Request::new(message);
+    let bearer = format!("Bearer {token}").parse();
+    let bearer = bearer.map_err(|_| Status::internal("the token is no header"))?;
+    call.metadata_mut().insert("authorization", bearer);
+    Ok(call)
 }
 
 /// Lets clients call side by side for a while.

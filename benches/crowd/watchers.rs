@@ -1,4 +1,4 @@
-//! Watchers who wait: each watches a plan in which nothing happens, while others write elsewhere.
+//! Watchers who wait: each shows a token and watches a plan in which nothing happens, while others write elsewhere.
 
 use std::{io::Write, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Failure,
-    daemon::Daemon,
+    daemon::{Daemon, token},
     good::{self, Client},
     seen::{self, Seen, megabytes},
 };
@@ -31,19 +31,28 @@ const SETTLING: Duration = Duration::from_secs(12);
 
 pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Failure> {
     let room = (count + 100).to_string();
-    let arguments = [
-        "--watches-at-once",
-        &room,
-        "--max-connections",
-        &room,
-        "--max-connections-per-address",
-        "0",
-    ];
-    let daemon = Daemon::start(|_| Ok(arguments.map(str::to_owned).to_vec())).await?;
+    let (mut writer, mut watcher) = (String::new(), String::new());
+    let daemon = Daemon::start(|dir| {
+        let access = dir.join("access.toml");
+        writer = token(&access, "writer")?;
+        watcher = token(&access, "watcher")?;
+        let arguments = [
+            "--access-file",
+            &access.display().to_string(),
+            "--watches-at-once",
+            &room,
+            "--max-connections",
+            &room,
+            "--max-connections-per-address",
+            "0",
+        ];
+        Ok(arguments.map(str::to_owned).to_vec())
+    })
+    .await?;
     let mut writers = Vec::new();
     for _ in 0..WRITERS_CONNECTIONS {
         let channel = daemon.connect().await?;
-        let client = || Client::busy(channel.clone());
+        let client = || Client::busy(channel.clone(), writer.clone());
         writers.extend(std::iter::repeat_with(client).take(WRITERS / WRITERS_CONNECTIONS));
     }
     good::call_for(&writers, WARM_UP).await?;
@@ -53,7 +62,7 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
     for _ in 0..ROUNDS {
         without.add(good::call_for(&writers, ROUND).await?);
         let before = daemon.memory()?.now;
-        let watching = watch(&daemon, count).await?;
+        let watching = watch(&daemon, &watcher, count).await?;
         tokio::time::sleep(SETTLING).await;
         let after = daemon.memory()?.now;
         grown.push(after.saturating_sub(before));
@@ -95,7 +104,7 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
 }
 
 /// Opens the watches, and reads what they are told until it is dropped.
-async fn watch(daemon: &Daemon, count: usize) -> Result<JoinSet<()>, Failure> {
+async fn watch(daemon: &Daemon, token: &str, count: usize) -> Result<JoinSet<()>, Failure> {
     let mut watching = JoinSet::new();
     let mut left = count;
     while left > 0 {
@@ -106,7 +115,10 @@ async fn watch(daemon: &Daemon, count: usize) -> Result<JoinSet<()>, Failure> {
                 start: Some(Start::FromNow(true)),
                 ..WatchRequest::default()
             };
-            let mut told = history.watch(request).await?.into_inner();
+            let mut told = history
+                .watch(good::call_of(token, request)?)
+                .await?
+                .into_inner();
             watching.spawn(async move { while let Ok(Some(_)) = told.message().await {} });
         }
         left -= left.min(WATCHES_A_CONNECTION);

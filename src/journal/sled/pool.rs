@@ -63,3 +63,50 @@ impl Wake for Sleep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, fs};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::journal::{
+        Journal as _,
+        sled::{SledJournal, SledOptions},
+    };
+
+    /// How often each thread of the pool has waited, by its id.
+    fn waits() -> HashMap<String, String> {
+        let tasks = fs::read_dir("/proc/self/task").expect("Linux shows threads");
+        let dirs = tasks.map(|task| task.expect("a thread").path());
+        let of_pool = dirs.filter_map(|dir| {
+            // Another test's thread may have ended.
+            let name = fs::read_to_string(dir.join("comm")).ok()?;
+            let status = fs::read_to_string(dir.join("status")).ok()?;
+            let mut lines = status.lines();
+            let count = lines.find(|it| it.starts_with("voluntary_ctxt_switches"))?;
+            let id = dir.file_name()?.to_str()?.to_owned();
+            name.starts_with("sled-io").then(|| (id, count.to_owned()))
+        });
+        of_pool.collect()
+    }
+
+    #[test]
+    fn a_group_of_commits_wakes_no_more_threads_of_the_engine_than_there_are_databases() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal =
+            SledJournal::open(dir.path(), SledOptions::default()).expect("the journal opens");
+        let before = waits();
+        assert_eq!(before.len(), THREADS);
+        for head in 0..50 {
+            let commit = Bytes::from_static(b"a commit");
+            journal.append(head, 0, &[commit]).expect("appended");
+        }
+        let after = waits();
+        let woken = before.iter().filter(|(id, count)| after[*id] != **count);
+        let woken = woken.count();
+        assert!((1..=KEPT).contains(&woken), "{woken} threads were woken");
+        journal.close().expect("closed");
+    }
+}
