@@ -159,13 +159,13 @@ impl World {
             return;
         }
         let recorded = self.events.iter().zip(1..).map(|(event, position)| {
-            Arc::new(Recorded {
+            Arc::new(Recorded::new(
                 position,
-                recorded_at: self.now,
-                actor: "anonymous".into(),
-                on_behalf_of: "".into(),
-                event: event.clone(),
-            })
+                self.now,
+                "anonymous".into(),
+                "".into(),
+                event.clone(),
+            ))
         });
         let plan_id = self.plan.plan_id.clone();
         let history = Arc::new(History::of(plan_id, recorded.collect()));

@@ -38,13 +38,13 @@ pub(crate) fn moment(kinds: impl IntoIterator<Item = Kind>) -> Moment {
 pub(crate) fn moment_of(events: Vec<Event>) -> Moment {
     let last = events.last().map_or(0, |event| event.revision);
     let recorded = events.into_iter().map(|event| {
-        Arc::new(Recorded {
-            position: event.revision,
-            recorded_at: event.occurred_at.unwrap_or_default().into(),
-            actor: "Ada".into(),
-            on_behalf_of: "".into(),
+        Arc::new(Recorded::new(
+            event.revision,
+            event.occurred_at.unwrap_or_default().into(),
+            "Ada".into(),
+            "".into(),
             event,
-        })
+        ))
     });
     let history = History::of("growth".into(), recorded.collect());
     let now = at(i64::try_from(last).unwrap_or(i64::MAX)).into();

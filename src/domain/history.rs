@@ -36,9 +36,48 @@ pub struct Recorded {
     pub on_behalf_of: Arc<str>,
     /// The event.
     pub event: proto::Event,
+    pub(in crate::domain) summary: Summary,
+}
+
+/// The summary of an event, made when it is first asked for: a review of a long plan tells of thousands. A copy
+/// makes its own, for its event may become another.
+#[derive(Debug, Default)]
+pub(in crate::domain) struct Summary(OnceLock<Box<str>>);
+
+impl Clone for Summary {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// It follows from the event.
+impl PartialEq for Summary {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Recorded {
+    /// An event of the commit at a position, which was recorded at a time by somebody who may have acted for
+    /// somebody else.
+    #[must_use]
+    pub fn new(
+        position: u64,
+        recorded_at: Time,
+        actor: Arc<str>,
+        on_behalf_of: Arc<str>,
+        event: proto::Event,
+    ) -> Self {
+        Self {
+            position,
+            recorded_at,
+            actor,
+            on_behalf_of,
+            event,
+            summary: Summary::default(),
+        }
+    }
+
     /// What other answers say of it.
     #[must_use]
     pub fn reference(&self, plan_id: &str) -> EventReference {
@@ -46,8 +85,15 @@ impl Recorded {
             plan_id: plan_id.to_owned(),
             revision: self.event.revision,
             r#type: event::type_name(&self.event).to_owned(),
-            summary: event::summary(&self.event),
+            summary: self.summary().to_owned(),
         }
+    }
+
+    /// The event in one line.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        let summary = &self.summary.0;
+        summary.get_or_init(|| event::summary(&self.event).into())
     }
 
     /// When the event occurred.

@@ -21,8 +21,8 @@ use crate::{
 const CACHE_BYTES: u64 = 64 << 20;
 /// What an event takes in memory for each byte of its encoding, by estimate.
 const BYTES_A_BYTE: usize = 2;
-/// What an event takes in memory besides, by estimate.
-const EVENT_OVERHEAD_BYTES: usize = 512;
+/// What an event takes in memory besides, its summary included, by estimate.
+const EVENT_OVERHEAD_BYTES: usize = 640;
 
 /// A history and how far it goes.
 #[derive(Clone)]
@@ -122,12 +122,13 @@ fn extend(events: &mut Vec<Arc<Recorded>>, position: u64, commit: proto::Commit)
     let (actor, on_behalf_of): (Arc<str>, Arc<str>) =
         (commit.actor.into(), commit.on_behalf_of.into());
     events.extend(commit.events.into_iter().map(|event| {
-        Arc::new(Recorded {
+        let (actor, on_behalf_of) = (actor.clone(), on_behalf_of.clone());
+        Arc::new(Recorded::new(
             position,
             recorded_at,
-            actor: actor.clone(),
-            on_behalf_of: on_behalf_of.clone(),
+            actor,
+            on_behalf_of,
             event,
-        })
+        ))
     }));
 }

@@ -138,6 +138,7 @@ impl GroupWriter {
     }
 
     /// Decides jobs in order, makes their commits durable, shows them and answers.
+    #[expect(clippy::vec_box, reason = "they come and go in boxes, and are large")]
     fn write(&mut self, mut jobs: Vec<Box<Job>>) -> Result<(), ViewError> {
         // The caller has gone, and nothing is recorded yet: nobody misses it.
         jobs.retain(|job| !job.reply.is_closed());

@@ -233,7 +233,7 @@ impl<'a, E> Walk<'a, E> {
             actor: recorded.actor.to_string(),
             on_behalf_of: recorded.on_behalf_of.to_string(),
             r#type: event::type_name(&recorded.event).to_owned(),
-            summary: event::summary(&recorded.event),
+            summary: recorded.summary().to_owned(),
             event: Some(recorded.event.clone()),
             corrected: seen
                 .holds

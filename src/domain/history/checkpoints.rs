@@ -108,13 +108,13 @@ mod tests {
     };
 
     fn recorded(event: Event) -> Arc<Recorded> {
-        Arc::new(Recorded {
-            position: event.revision,
-            recorded_at: crate::domain::value::Time::default(),
-            actor: "anonymous".into(),
-            on_behalf_of: "".into(),
+        Arc::new(Recorded::new(
+            event.revision,
+            crate::domain::value::Time::default(),
+            "anonymous".into(),
+            "".into(),
             event,
-        })
+        ))
     }
 
     /// Checkpointed in two steps.

@@ -19,13 +19,15 @@ use crate::{
 /// The history of `growth`: each event at its second, recorded at a thousand times its revision.
 fn history(events: impl IntoIterator<Item = Event>) -> Arc<History> {
     let recorded = |event: Event| {
-        Arc::new(Recorded {
-            position: event.revision,
-            recorded_at: second(1_000 * i64::try_from(event.revision).unwrap_or_default()),
-            actor: "anonymous".into(),
-            on_behalf_of: "Ada".into(),
+        let recorded_at = second(1_000 * i64::try_from(event.revision).unwrap_or_default());
+        let (actor, on_behalf_of) = ("anonymous".into(), "Ada".into());
+        Arc::new(Recorded::new(
+            event.revision,
+            recorded_at,
+            actor,
+            on_behalf_of,
             event,
-        })
+        ))
     };
     Arc::new(History::of(
         "growth".into(),

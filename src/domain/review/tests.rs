@@ -191,13 +191,13 @@ fn told(today: i64, story: impl IntoIterator<Item = (i64, Kind)>) -> Moment {
 /// The moment after events that were recorded when they occurred.
 fn moment(now: Time, events: impl IntoIterator<Item = Event>) -> Moment {
     let recorded = events.into_iter().map(|event| {
-        Arc::new(Recorded {
-            position: event.revision,
-            recorded_at: event.occurred_at.map(Into::into).unwrap_or_default(),
-            actor: "ada".into(),
-            on_behalf_of: "".into(),
+        Arc::new(Recorded::new(
+            event.revision,
+            event.occurred_at.map(Into::into).unwrap_or_default(),
+            "ada".into(),
+            "".into(),
             event,
-        })
+        ))
     });
     recorded_moment(now, recorded)
 }

@@ -23,13 +23,13 @@ fn moment(kinds: impl IntoIterator<Item = Kind>) -> Moment {
 
 fn of_events(events: Vec<Event>) -> Moment {
     let recorded = |event: Event| {
-        Arc::new(Recorded {
-            position: event.revision,
-            recorded_at: given::at(100).into(),
-            actor: "anonymous".into(),
-            on_behalf_of: "Ada".into(),
+        Arc::new(Recorded::new(
+            event.revision,
+            given::at(100).into(),
+            "anonymous".into(),
+            "Ada".into(),
             event,
-        })
+        ))
     };
     let history = History::of("growth".into(), events.into_iter().map(recorded).collect());
     let revision = history.events.len() as u64;

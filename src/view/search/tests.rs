@@ -330,13 +330,8 @@ impl Past {
 }
 
 fn recorded(event: proto::Event) -> Arc<Recorded> {
-    Arc::new(Recorded {
-        position: 0,
-        recorded_at: given::at(0).into(),
-        actor: "".into(),
-        on_behalf_of: "".into(),
-        event,
-    })
+    let recorded_at = given::at(0).into();
+    Arc::new(Recorded::new(0, recorded_at, "".into(), "".into(), event))
 }
 
 fn search(world: &World, query: &str, as_of: Option<u64>) -> Found {

@@ -38,16 +38,16 @@ pub(super) fn history(plan_id: &str, step: u64, told: Vec<Told>) -> History {
             revision,
             role: role.into(),
         });
-        Arc::new(Recorded {
-            position: step * revision,
-            recorded_at: Time::default(),
-            actor: "ada".into(),
-            on_behalf_of: "".into(),
-            event: Event {
+        Arc::new(Recorded::new(
+            step * revision,
+            Time::default(),
+            "ada".into(),
+            "".into(),
+            Event {
                 because: because.collect(),
                 ..given::event(revision, kind)
             },
-        })
+        ))
     };
     History::of(plan_id.into(), (1..).zip(told).map(event).collect())
 }

@@ -34,13 +34,9 @@ fn history() -> Arc<History> {
         plan = decision.plan;
         events.extend(decision.events);
     }
-    let recorded = events.into_iter().map(|event| Recorded {
-        position: event.revision,
-        recorded_at: IMPORTED,
-        actor: "".into(),
-        on_behalf_of: "".into(),
-        event,
-    });
+    let recorded = events
+        .into_iter()
+        .map(|event| Recorded::new(event.revision, IMPORTED, "".into(), "".into(), event));
     Arc::new(History::of(
         "smallpox-india".into(),
         recorded.map(Arc::new).collect(),
