@@ -124,18 +124,17 @@ pub fn standing(history: &[Arc<Recorded>]) -> Vec<Arc<Recorded>> {
     standing
 }
 
-/// Folds events that hold as [`standing`] says, some of those of a known history. What is known to
-/// amend them is noted also where the amendment is not among them, and ids of retracted things that
-/// occurred by `time` are used.
+/// Folds events that hold as [`standing`] says, some of those of a known history, on from the state
+/// after the first so many of them. What is known to amend them is noted also where the amendment is
+/// not among them, and ids of retracted things that occurred by `time` are used.
 #[must_use]
 pub fn fold_standing(
-    plan_id: Id,
-    events: &[Arc<Recorded>],
+    mut plan: Plan,
+    (events, folded): (&[Arc<Recorded>], usize),
     known: &[Arc<Recorded>],
     time: Time,
 ) -> Plan {
-    let mut plan = Plan::unborn(plan_id);
-    for recorded in events {
+    for recorded in events.get(folded..).unwrap_or_default() {
         evolve(&mut plan, &recorded.event);
     }
     let place = |revision| usize::try_from(revision).ok()?.checked_sub(1);

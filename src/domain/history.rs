@@ -20,6 +20,7 @@ mod checkpoints;
 mod grounds;
 #[cfg(test)]
 mod tests;
+
 /// How many events a list shows at most.
 const LAST_REFERENCES: usize = 16;
 
@@ -116,6 +117,8 @@ pub struct History {
     pub checkpoints: Checkpoints,
     /// All events as they hold at the end, when that was first asked.
     pub standing: OnceLock<Arc<[Arc<Recorded>]>>,
+    /// From when each of these counts, when that was first asked.
+    pub counted_from: OnceLock<Arc<[Time]>>,
 }
 
 impl History {
@@ -127,6 +130,7 @@ impl History {
             events,
             checkpoints: Checkpoints::default(),
             standing: OnceLock::new(),
+            counted_from: OnceLock::new(),
         }
     }
 
@@ -147,6 +151,16 @@ impl History {
             self.standing.get_or_init(standing).clone()
         } else {
             standing()
+        }
+    }
+
+    /// From when each of the events that stand at a revision counts. Shared like these.
+    fn counted_from(&self, revision: u64, standing: &[Arc<Recorded>]) -> Arc<[Time]> {
+        let counted = || grounds::counted_from(&self.plan_id, standing).into();
+        if self.until(revision).len() == self.events.len() {
+            self.counted_from.get_or_init(counted).clone()
+        } else {
+            counted()
         }
     }
 
@@ -207,19 +221,19 @@ impl Moment {
         time: Time,
         position: u64,
     ) -> Option<Self> {
-        let known = history.until(revision);
-        let mut events = evolve::standing(known);
-        let counted_from = grounds::counted_from(&history.plan_id, &events);
-        let mut counts = counted_from.iter().map(|from| *from <= time);
-        events.retain(|_| counts.next().unwrap_or(false));
+        let standing = history.standing(revision);
+        let counted_from = history.counted_from(revision, &standing);
+        let counts = standing.iter().zip(counted_from.iter());
+        let counts = counts.filter(|(_, from)| **from <= time);
+        let events: Arc<[_]> = counts.map(|(recorded, _)| recorded.clone()).collect();
         if events.is_empty() {
             return None;
         }
-        let plan = evolve::fold_standing(history.plan_id.clone(), &events, known, time);
+        let plan = history.fold_standing(revision, &events, time);
         let now = Self::now_of(&plan, time);
         Some(Self {
             plan: Arc::new(plan),
-            events: events.into(),
+            events,
             history,
             now,
             position,

@@ -5,7 +5,11 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{History, Recorded};
-use crate::domain::{evolve, plan::Plan, value::Id};
+use crate::domain::{
+    evolve,
+    plan::Plan,
+    value::{Id, Time},
+};
 
 /// How many events lie between two checkpoints: folding them takes about as long as copying what a
 /// checkpoint shares with others.
@@ -57,13 +61,32 @@ impl History {
     #[must_use]
     pub fn fold(&self, revision: u64) -> Plan {
         let events = self.until(revision).len();
-        let base = self.base(events);
-        let plan = base.map_or_else(
-            || Plan::unborn(self.plan_id.clone()),
-            |base| Plan::clone(&base.plan),
-        );
-        let tail = self.between(base.map_or(0, |base| base.events)..events);
+        let (plan, folded) = self.start(events);
+        let tail = self.between(folded..events);
         evolve::fold_on(plan, tail.iter().map(|recorded| &recorded.event))
+    }
+
+    /// The plan as of an occurred time: after events that stand at a revision, some of them. The first of
+    /// them are often the first of all, as they were recorded, and need not be folded again.
+    #[must_use]
+    pub(super) fn fold_standing(
+        &self,
+        revision: u64,
+        events: &[Arc<Recorded>],
+        time: Time,
+    ) -> Plan {
+        let as_recorded = events.iter().zip(&self.events);
+        let as_recorded = as_recorded.take_while(|(stands, recorded)| Arc::ptr_eq(stands, recorded));
+        let (base, folded) = self.start(as_recorded.count());
+        evolve::fold_standing(base, (events, folded), self.until(revision), time)
+    }
+
+    /// The state that a fold of the first so many events starts from, and how many of them it holds.
+    fn start(&self, events: usize) -> (Plan, usize) {
+        self.base(events).map_or_else(
+            || (Plan::unborn(self.plan_id.clone()), 0),
+            |base| (Plan::clone(&base.plan), base.events),
+        )
     }
 
     fn checkpoint(&mut self, events: usize) {
@@ -103,14 +126,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{decide::properties, given},
+        domain::{decide::properties, given, history::Moment},
         proto::{Event, event::Kind},
     };
 
     fn recorded(event: Event) -> Arc<Recorded> {
         Arc::new(Recorded::new(
             event.revision,
-            crate::domain::value::Time::default(),
+            Time::default(),
             "anonymous".into(),
             "".into(),
             event,
@@ -187,6 +210,23 @@ mod tests {
             history.checkpoint(checkpoint);
             prop_assert_eq!(placed(&history), [checkpoint]);
             prop_assert_eq!(history.fold(end), from_the_start(&history, end));
+        }
+
+        #[test]
+        fn an_occurred_time_is_the_same_from_a_checkpoint(
+            events in properties::recorded(),
+            (checkpoint, at) in any::<(prop::sample::Index, prop::sample::Index)>(),
+        ) {
+            prop_assume!(!events.is_empty());
+            let plain = history(events.clone(), 0);
+            let mut checkpointed = plain.clone();
+            checkpointed.checkpoint(checkpoint.index(events.len()) + 1);
+            prop_assert!(checkpointed.checkpoints.0.len() == 1);
+            let time = plain.events[at.index(events.len())].occurred_at();
+            let last = events.len() as u64;
+            let then = |history| Moment::at_occurred(Arc::new(history), last, time, last);
+            let (plain, checkpointed) = (then(plain), then(checkpointed));
+            prop_assert_eq!(plain.map(|it| it.plan), checkpointed.map(|it| it.plan));
         }
     }
 }
