@@ -62,24 +62,14 @@ impl GetPlanResponse {
     const POSITION: u32 = 2;
     const INSIDE_COMMIT: u32 = 3;
 
-    /// With a plan.
+    /// With an encoded [`Plan`].
     #[must_use]
-    pub fn of(plan: Plan, position: u64, inside_commit: bool) -> Self {
+    pub fn of_encoded(plan: Bytes, position: u64, inside_commit: bool) -> Self {
         Self {
-            plan: Some(plan),
+            plan: None,
             position,
             inside_commit,
-            encoded: None,
-        }
-    }
-
-    /// With an encoded [`Plan`], between commits.
-    #[must_use]
-    pub fn of_encoded(plan: Bytes, position: u64) -> Self {
-        Self {
             encoded: Some(plan),
-            position,
-            ..Self::default()
         }
     }
 }
@@ -183,7 +173,12 @@ mod tests {
             inside_commit in any::<bool>(),
         ) {
             let plan = Plan { revision, title, ..Plan::default() };
-            let answer = GetPlanResponse::of(plan.clone(), position, inside_commit);
+            let answer = GetPlanResponse {
+                plan: Some(plan.clone()),
+                position,
+                inside_commit,
+                encoded: None,
+            };
             let bytes = answer.encode_to_vec();
             prop_assert_eq!(bytes.len(), answer.encoded_len());
             prop_assert_eq!(&GetPlanResponse::decode(&*bytes).expect("it decodes"), &answer);
@@ -192,12 +187,15 @@ mod tests {
             let message = pool.get_message_by_name("strata.v1.GetPlanResponse").expect("it");
             let read = DynamicMessage::decode(message, &*bytes).expect("it decodes");
             prop_assert_eq!(read.unknown_fields().count(), 0);
-            prop_assert_eq!(read.encode_to_vec(), bytes);
+            prop_assert_eq!(&read.encode_to_vec(), &bytes);
 
-            let before = GetPlanResponse::of_encoded(plan.encode_to_vec().into(), position);
-            let between = GetPlanResponse::of(plan, position, false);
-            prop_assert_eq!(before.encoded_len(), between.encoded_len());
-            prop_assert_eq!(before.encode_to_vec(), between.encode_to_vec());
+            let before = GetPlanResponse::of_encoded(
+                plan.encode_to_vec().into(),
+                position,
+                inside_commit,
+            );
+            prop_assert_eq!(before.encoded_len(), answer.encoded_len());
+            prop_assert_eq!(before.encode_to_vec(), bytes);
         }
     }
 }

@@ -5,16 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prost::Message;
+use bytes::{Buf as _, BufMut as _};
+use http::uri::PathAndQuery;
+use prost::Message as _;
 use strata::proto::{
     AssessStrategyRequest, DiffPlanRequest, ExplainRequest, GetPlanRequest, GetReliabilityRequest,
     GetTacticStatsRequest, ListCommitmentsRequest, ListRevisionsRequest, Point, ReviewPlanRequest,
     SearchTacticsRequest, StrategyRevisionTarget, SuggestTacticRequest, SuggestionPolicy,
-    advice_service_client::AdviceServiceClient, explain_request::Target,
-    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient, point,
+    explain_request::Target, plan_service_client::PlanServiceClient, point,
 };
 use tonic::{
-    Response, Status,
+    Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Endpoint},
 };
 
@@ -66,21 +69,6 @@ pub(crate) enum Question {
     SearchTactics,
 }
 
-/// An answer: when it was there, and how large it is.
-struct Answer {
-    at: Instant,
-    bytes: usize,
-}
-
-/// The services that it is asked of.
-struct Services {
-    plans: PlanServiceClient<Channel>,
-    history: HistoryServiceClient<Channel>,
-    advice: AdviceServiceClient<Channel>,
-    /// A time at which the plan had some half of its events.
-    then: prost_types::Timestamp,
-}
-
 impl Question {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -108,34 +96,31 @@ impl Question {
         url: &str,
         time: Duration,
     ) -> Result<(Vec<Duration>, usize), Box<dyn Error>> {
-        let mut services = Services::connect(url).await?;
+        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
+        let then = half_time(channel.clone()).await?;
+        let (path, request) = self.asked(then);
+        let mut daemon = Grpc::new(channel);
         let until = Instant::now() + time;
         let (mut latencies, mut bytes) = (Vec::new(), 0);
         while Instant::now() < until {
             let asked = Instant::now();
-            let answer = tokio::time::timeout(PATIENCE, self.ask(&mut services)).await??;
-            latencies.push(answer.at - asked);
-            bytes = answer.bytes;
+            let answer = ask(&mut daemon, path, request.clone());
+            bytes = tokio::time::timeout(PATIENCE, answer).await??;
+            latencies.push(asked.elapsed());
         }
         Ok((latencies, bytes))
     }
 
-    async fn ask(self, services: &mut Services) -> Result<Answer, Status> {
+    /// The method and its request, encoded.
+    fn asked(self, then: prost_types::Timestamp) -> (&'static str, Vec<u8>) {
         let plan_id = PLAN.to_owned();
         let strategy_id = STRATEGY.to_owned();
         match self {
-            Self::GetPlan => services.get_plan(None).await,
-            Self::GetPlanAsOf => {
-                services
-                    .get_plan(Some(point::Point::Revision(EVENTS / 2)))
-                    .await
-            }
-            Self::GetPlanOccurred => {
-                let then = services.then;
-                services
-                    .get_plan(Some(point::Point::OccurredAt(then)))
-                    .await
-            }
+            Self::GetPlan => get_plan(None),
+            Self::GetPlanAsOf => get_plan(Some(revision(EVENTS / 2))),
+            Self::GetPlanOccurred => get_plan(Some(Point {
+                point: Some(point::Point::OccurredAt(then)),
+            })),
             Self::DiffPlan => {
                 let from = Some(revision(EVENTS - 100));
                 let asked = DiffPlanRequest {
@@ -143,7 +128,7 @@ impl Question {
                     from,
                     ..DiffPlanRequest::default()
                 };
-                services.history.diff_plan(asked).await.map(Answer::of)
+                ("HistoryService/DiffPlan", asked.encode_to_vec())
             }
             Self::ListRevisions => {
                 let asked = ListRevisionsRequest {
@@ -151,24 +136,24 @@ impl Question {
                     strategy_id,
                     ..Default::default()
                 };
-                services.history.list_revisions(asked).await.map(Answer::of)
+                ("HistoryService/ListRevisions", asked.encode_to_vec())
             }
             Self::ExplainRevision => {
                 let target = StrategyRevisionTarget {
                     strategy_id,
                     revision: 0,
                 };
-                services.explain(Target::StrategyRevision(target)).await
+                explain(Target::StrategyRevision(target))
             }
-            Self::ExplainTactic => services.explain(Target::Subject(TACTIC.into())).await,
-            Self::SuggestRanked => services.suggest(SuggestionPolicy::Ranked).await,
-            Self::SuggestRatio => services.suggest(SuggestionPolicy::Ratio).await,
+            Self::ExplainTactic => explain(Target::Subject(TACTIC.into())),
+            Self::SuggestRanked => suggest(SuggestionPolicy::Ranked),
+            Self::SuggestRatio => suggest(SuggestionPolicy::Ratio),
             Self::ReviewPlan => {
                 let asked = ReviewPlanRequest {
                     plan_id,
                     ..ReviewPlanRequest::default()
                 };
-                services.advice.review_plan(asked).await.map(Answer::of)
+                ("AdviceService/ReviewPlan", asked.encode_to_vec())
             }
             Self::AssessStrategy => {
                 let asked = AssessStrategyRequest {
@@ -176,98 +161,124 @@ impl Question {
                     strategy_id,
                     ..AssessStrategyRequest::default()
                 };
-                services.advice.assess_strategy(asked).await.map(Answer::of)
+                ("AdviceService/AssessStrategy", asked.encode_to_vec())
             }
             Self::TacticStats => {
                 let asked = GetTacticStatsRequest::default();
-                services
-                    .advice
-                    .get_tactic_stats(asked)
-                    .await
-                    .map(Answer::of)
+                ("AdviceService/GetTacticStats", asked.encode_to_vec())
             }
             Self::ListCommitments => {
                 let asked = ListCommitmentsRequest::default();
-                services
-                    .advice
-                    .list_commitments(asked)
-                    .await
-                    .map(Answer::of)
+                ("AdviceService/ListCommitments", asked.encode_to_vec())
             }
             Self::Reliability => {
                 let asked = GetReliabilityRequest::default();
-                services.advice.get_reliability(asked).await.map(Answer::of)
+                ("AdviceService/GetReliability", asked.encode_to_vec())
             }
             Self::SearchTactics => {
-                let query = "call companies".to_owned();
                 let asked = SearchTacticsRequest {
-                    query,
+                    query: "call companies".to_owned(),
                     ..SearchTacticsRequest::default()
                 };
-                services.advice.search_tactics(asked).await.map(Answer::of)
+                ("AdviceService/SearchTactics", asked.encode_to_vec())
             }
         }
     }
 }
 
-impl Services {
-    async fn connect(url: &str) -> Result<Self, Box<dyn Error>> {
-        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
-        let mut services = Self {
-            plans: PlanServiceClient::new(channel.clone()),
-            history: HistoryServiceClient::new(channel.clone()),
-            advice: AdviceServiceClient::new(channel),
-            then: prost_types::Timestamp::default(),
-        };
-        let asked = GetPlanRequest {
-            plan_id: PLAN.into(),
-            as_of: Some(revision(EVENTS / 2)),
-            ..GetPlanRequest::default()
-        };
-        let plan = services.plans.get_plan(asked).await?.into_inner().plan;
-        services.then = plan
-            .and_then(|plan| plan.last_occurred_at)
-            .ok_or("no time")?;
-        Ok(services)
+fn get_plan(as_of: Option<Point>) -> (&'static str, Vec<u8>) {
+    let asked = GetPlanRequest {
+        plan_id: PLAN.into(),
+        as_of,
+        ..GetPlanRequest::default()
+    };
+    ("PlanService/GetPlan", asked.encode_to_vec())
+}
+
+fn explain(target: Target) -> (&'static str, Vec<u8>) {
+    let asked = ExplainRequest {
+        plan_id: PLAN.into(),
+        target: Some(target),
+        ..ExplainRequest::default()
+    };
+    ("HistoryService/Explain", asked.encode_to_vec())
+}
+
+fn suggest(policy: SuggestionPolicy) -> (&'static str, Vec<u8>) {
+    let asked = SuggestTacticRequest {
+        plan_id: PLAN.into(),
+        strategy_id: STRATEGY.into(),
+        policy: policy.into(),
+        ..SuggestTacticRequest::default()
+    };
+    ("AdviceService/SuggestTactic", asked.encode_to_vec())
+}
+
+/// A time at which the plan had some half of its events.
+async fn half_time(channel: Channel) -> Result<prost_types::Timestamp, Box<dyn Error>> {
+    let asked = GetPlanRequest {
+        plan_id: PLAN.into(),
+        as_of: Some(revision(EVENTS / 2)),
+        ..GetPlanRequest::default()
+    };
+    let answer = PlanServiceClient::new(channel).get_plan(asked).await?;
+    let plan = answer.into_inner().plan;
+    let last = plan.and_then(|plan| plan.last_occurred_at);
+    last.ok_or_else(|| "no time".into())
+}
+
+/// Asks once, and says how many bytes the answer has when all of them are there. What a client makes of
+/// them is not the daemon's time, but would be taken from the same processors here.
+async fn ask(
+    daemon: &mut Grpc<Channel>,
+    path: &'static str,
+    request: Vec<u8>,
+) -> Result<usize, Status> {
+    let unready = |error: tonic::transport::Error| Status::unavailable(error.to_string());
+    daemon.ready().await.map_err(unready)?;
+    let path = PathAndQuery::try_from(format!("/strata.v1.{path}"))
+        .map_err(|error| Status::internal(error.to_string()))?;
+    let answer = daemon.unary(Request::new(request), path, AsBytes).await?;
+    Ok(answer.into_inner())
+}
+
+/// Messages that were encoded before, and of whose answers only the length is looked at.
+#[derive(Debug, Clone, Copy)]
+struct AsBytes;
+
+impl Codec for AsBytes {
+    type Encode = Vec<u8>;
+    type Decode = usize;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
     }
 
-    async fn get_plan(&mut self, point: Option<point::Point>) -> Result<Answer, Status> {
-        let asked = GetPlanRequest {
-            plan_id: PLAN.into(),
-            as_of: point.map(|point| Point { point: Some(point) }),
-            ..GetPlanRequest::default()
-        };
-        self.plans.get_plan(asked).await.map(Answer::of)
-    }
-
-    async fn explain(&mut self, target: Target) -> Result<Answer, Status> {
-        let asked = ExplainRequest {
-            plan_id: PLAN.into(),
-            target: Some(target),
-            ..ExplainRequest::default()
-        };
-        self.history.explain(asked).await.map(Answer::of)
-    }
-
-    async fn suggest(&mut self, policy: SuggestionPolicy) -> Result<Answer, Status> {
-        let asked = SuggestTacticRequest {
-            plan_id: PLAN.into(),
-            strategy_id: STRATEGY.into(),
-            policy: policy.into(),
-            ..SuggestTacticRequest::default()
-        };
-        self.advice.suggest_tactic(asked).await.map(Answer::of)
+    fn decoder(&mut self) -> Self {
+        *self
     }
 }
 
-impl Answer {
-    /// One that has just come, decoded.
-    fn of<T: Message>(answer: Response<T>) -> Self {
-        let at = Instant::now();
-        Self {
-            at,
-            bytes: answer.into_inner().encoded_len(),
-        }
+impl Encoder for AsBytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, request: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&request);
+        Ok(())
+    }
+}
+
+impl Decoder for AsBytes {
+    type Item = usize;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<usize>, Status> {
+        let bytes = buffer.remaining();
+        buffer.advance(bytes);
+        Ok(Some(bytes))
     }
 }
 

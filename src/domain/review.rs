@@ -98,7 +98,7 @@ impl<'a> Case<'a> {
             moment,
             plan,
             now: moment.now,
-            trail: Trail::of(&moment.events),
+            trail: Trail::of(plan, &moment.events),
             options,
         }
     }

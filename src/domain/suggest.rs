@@ -53,7 +53,21 @@ pub fn ranked(plan: &Plan, strategy_id: &str) -> Suggestion {
             tactic_id: tactic.tactic_id.clone(),
             followed: false,
         }
-    } else if options.iter().any(|tactic| tactic.open_attempt().is_some()) {
+    } else {
+        without_eligible(&options)
+    }
+}
+
+/// Whether these, all options of a strategy, leave nothing to try and nothing to wait for.
+#[must_use]
+pub fn is_exhausted(plan: &Plan, options: &[&Tactic]) -> bool {
+    !options.iter().any(|tactic| is_eligible(plan, tactic))
+        && without_eligible(options) == Suggestion::StrategyExhausted
+}
+
+/// What is suggested where no option is eligible.
+fn without_eligible(options: &[&Tactic]) -> Suggestion {
+    if options.iter().any(|tactic| tactic.open_attempt().is_some()) {
         Suggestion::Wait
     } else if !options.is_empty() && options.iter().all(|tactic| tactic.successes() > 0) {
         Suggestion::AllSucceeded

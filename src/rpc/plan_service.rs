@@ -141,7 +141,7 @@ impl PlanService for Plans {
                 PlanView::Basic => shown(view, &folded.plan, position, false),
                 PlanView::Unspecified | PlanView::Full => {
                     let plan = core.view.shown(&folded);
-                    Response::new(GetPlanResponse::of_encoded(plan, position))
+                    Response::new(GetPlanResponse::of_encoded(plan, position, false))
                 }
             });
         };
@@ -336,6 +336,7 @@ fn to_proto(status: &Status) -> tonic_types::pb::Status {
     })
 }
 
+/// Encoded where it was made: what is made on one thread and taken apart on another costs both.
 fn shown(
     view: PlanView,
     plan: &Plan,
@@ -346,7 +347,8 @@ fn shown(
         PlanView::Basic => show::basic(plan),
         PlanView::Unspecified | PlanView::Full => proto::Plan::from(plan),
     };
-    Response::new(GetPlanResponse::of(plan, position, inside_commit))
+    let plan = plan.encode_to_vec().into();
+    Response::new(GetPlanResponse::of_encoded(plan, position, inside_commit))
 }
 
 /// Which plans a list takes.

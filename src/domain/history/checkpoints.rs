@@ -76,7 +76,8 @@ impl History {
         time: Time,
     ) -> Plan {
         let as_recorded = events.iter().zip(&self.events);
-        let as_recorded = as_recorded.take_while(|(stands, recorded)| Arc::ptr_eq(stands, recorded));
+        let as_recorded =
+            as_recorded.take_while(|(stands, recorded)| Arc::ptr_eq(stands, recorded));
         let (base, folded) = self.start(as_recorded.count());
         evolve::fold_standing(base, (events, folded), self.until(revision), time)
     }

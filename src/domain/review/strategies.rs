@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        plan::{Strategy, StrategyState, Suggestion, Tactic},
-        suggest::{obstacles, ranked, speaking_for},
+        plan::{Strategy, StrategyState, Tactic},
+        suggest::{is_exhausted, obstacles, speaking_for},
         value::Subject,
         wording::{Gist, Hit, HitClass, SIMILAR_FROM, wording},
     },
@@ -158,7 +158,7 @@ fn single_option(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
 fn exhausted(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
     let id = &strategy.strategy_id;
     let options = case.options(id);
-    if options.is_empty() || ranked(case.plan, id) != Suggestion::StrategyExhausted {
+    if options.is_empty() || !is_exhausted(case.plan, options) {
         return None;
     }
     let (closed, them) = match options {

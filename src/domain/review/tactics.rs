@@ -1,7 +1,7 @@
 //! Findings about tactics and their attempts: who answers for them, when they end, and whether they
 //! were worth beginning.
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 
 use super::{
     Case, Draft,
@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
-    let promised = commitments_by_tactic(case);
+    let promised = commitments_of_tried(case);
     for tactic in case.plan.tactics.values() {
         if let Some(attempt) = tactic.open_attempt() {
             let commitments = promised.get(&*tactic.tactic_id);
@@ -36,14 +36,20 @@ fn subject(tactic: &Tactic) -> Subject {
     Subject::Tactic(tactic.tactic_id.clone())
 }
 
-fn commitments_by_tactic<'a>(case: &Case<'a>) -> HashMap<&'a str, Vec<&'a Commitment>> {
-    let mut promised: HashMap<_, Vec<_>> = HashMap::new();
+/// The commitments for the tactics that are being tried.
+fn commitments_of_tried<'a>(case: &Case<'a>) -> HashMap<&'a str, Vec<&'a Commitment>> {
+    let tactics = case.plan.tactics.values();
+    let tried = tactics.filter(|tactic| tactic.open_attempt().is_some());
+    let mut promised: HashMap<_, Vec<_>> = tried
+        .map(|tactic| (&*tactic.tactic_id, Vec::new()))
+        .collect();
+    if promised.is_empty() {
+        return promised;
+    }
     for commitment in case.plan.commitments.values() {
-        if let Some(tactic_id) = commitment.tactic_id.as_deref() {
-            promised
-                .entry(tactic_id)
-                .or_default()
-                .push(commitment.as_ref());
+        let tactic_id = commitment.tactic_id.as_deref();
+        if let Some(of_tactic) = tactic_id.and_then(|id| promised.get_mut(id)) {
+            of_tactic.push(commitment.as_ref());
         }
     }
     promised

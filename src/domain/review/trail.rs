@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{is_blank, roulette::Window};
 use crate::{
-    domain::{history::Recorded, value::Time},
+    domain::{history::Recorded, plan::Plan, value::Time},
     proto::{self, Failure, SuggestionVerdict, event::Kind},
 };
 
@@ -82,9 +82,13 @@ impl CommitmentTrail {
 }
 
 impl<'a> Trail<'a> {
-    /// Walks along the events as they hold, the first one first.
-    pub(super) fn of(events: &'a [Arc<Recorded>]) -> Self {
-        let mut trail = Self::default();
+    /// Walks along the events of a plan as they hold, the first one first.
+    pub(super) fn of(plan: &Plan, events: &'a [Arc<Recorded>]) -> Self {
+        let mut trail = Self {
+            tactics: HashMap::with_capacity(plan.tactics.len()),
+            commitments: HashMap::with_capacity(plan.commitments.len()),
+            ..Self::default()
+        };
         for recorded in events {
             if let Some(kind) = &recorded.event.kind {
                 trail.pass(kind, recorded.event.revision, recorded.occurred_at());
