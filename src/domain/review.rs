@@ -41,42 +41,57 @@ const NAMES_LISTED_MAX: usize = 5;
 /// The seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
 
-/// All findings, in the order of their codes, then of their subjects.
-#[must_use]
-pub fn review(moment: &Moment) -> Vec<proto::Finding> {
-    findings(moment, |_, _| true).collect()
+/// What is wrong with a plan by its events, whatever the time: what comes with time alone is held back
+/// until then. As long as nothing happens to the plan it holds.
+#[derive(Debug)]
+pub struct Review(Vec<Draft>);
+
+impl Review {
+    /// Of a plan as it is at a moment.
+    #[must_use]
+    pub fn of(moment: &Moment) -> Self {
+        Self(drafts(&Case::new(moment)))
+    }
+
+    /// The findings at a moment of the same plan and events that are wanted, in the order of their codes,
+    /// then of their subjects. Each is put into words only when it is taken.
+    pub fn findings<'a>(
+        &'a self,
+        moment: &'a Moment,
+        wanted: impl Fn(&Code, FindingLevel) -> bool + 'a,
+    ) -> impl Iterator<Item = proto::Finding> + 'a {
+        let drafts = self.0.iter().filter(move |draft| {
+            draft.from.is_none_or(|from| from <= moment.now) && wanted(draft.code, draft.level)
+        });
+        drafts.map(|draft| draft.finding(moment))
+    }
+
+    /// About how much memory it takes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.0.iter().map(Draft::weight_bytes).sum()
+    }
 }
 
-/// The findings that are wanted, in the same order. Each is put into words only when it is taken.
-pub fn findings(
-    moment: &Moment,
-    wanted: impl Fn(&Code, FindingLevel) -> bool,
-) -> impl Iterator<Item = proto::Finding> {
-    let mut drafts = drafts(moment);
-    drafts.retain(|draft| wanted(draft.code, draft.level));
-    drafts.into_iter().map(|draft| draft.finding(moment))
-}
-
-fn drafts(moment: &Moment) -> Vec<Draft> {
-    let case = Case::new(moment);
+fn drafts(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
-    objective::find(&case, &mut drafts);
-    strategies::find(&case, &mut drafts);
-    tactics::find(&case, &mut drafts);
-    drafts.extend(roulette::tactical_roulette(&case));
-    assumptions::find(&case, &mut drafts);
-    indicators::find(&case, &mut drafts);
-    commitments::find(&case, &mut drafts);
-    history::find(&case, &mut drafts);
+    objective::find(case, &mut drafts);
+    strategies::find(case, &mut drafts);
+    tactics::find(case, &mut drafts);
+    drafts.extend(roulette::tactical_roulette(case));
+    assumptions::find(case, &mut drafts);
+    indicators::find(case, &mut drafts);
+    commitments::find(case, &mut drafts);
+    history::find(case, &mut drafts);
     drafts.sort_by(|a, b| (a.code.name, &a.subject).cmp(&(b.code.name, &b.subject)));
     drafts
 }
 
-/// What findings are drawn from: the plan at the moment, and what a walk along its events says.
+/// What findings are drawn from: the plan, and what a walk along its events says. What time it is has no part
+/// in it.
 struct Case<'a> {
     moment: &'a Moment,
     plan: &'a Plan,
-    now: Time,
     trail: Trail<'a>,
     /// The tactics that are not retired, by their strategies.
     options: HashMap<&'a str, Vec<&'a Tactic>>,
@@ -97,7 +112,6 @@ impl<'a> Case<'a> {
         Self {
             moment,
             plan,
-            now: moment.now,
             trail: Trail::of(plan, &moment.events),
             options,
         }
@@ -120,11 +134,14 @@ impl<'a> Case<'a> {
 }
 
 /// A finding before it is put into words that clients read.
+#[derive(Debug)]
 struct Draft {
     code: &'static Code,
     level: FindingLevel,
     subject: Subject,
-    message: String,
+    message: Message,
+    /// The time that brings it about, where events alone do not.
+    from: Option<Time>,
     /// The revisions of the events behind it, ascending, each once.
     revisions: Vec<u64>,
     subjects: Vec<Subject>,
@@ -137,7 +154,7 @@ impl Draft {
         code: &'static Code,
         subject: Subject,
         revisions: impl IntoIterator<Item = u64>,
-        message: impl Into<String>,
+        message: impl Into<Message>,
     ) -> Self {
         let mut revisions: Vec<_> = revisions.into_iter().collect();
         revisions.sort_unstable();
@@ -147,10 +164,17 @@ impl Draft {
             level: code.level,
             subject,
             message: message.into(),
+            from: None,
             revisions,
             subjects: Vec::new(),
             hits: Vec::new(),
         }
+    }
+
+    /// It is one from this time on, if nothing happens until then.
+    fn from(mut self, time: Time) -> Self {
+        self.from = Some(time);
+        self
     }
 
     /// Says what a finding about the whole plan is about.
@@ -169,7 +193,7 @@ impl Draft {
             level: self.level.into(),
             subject: self.subject.to_string(),
             title: self.code.title.to_owned(),
-            message: self.message.clone(),
+            message: self.message.at(moment.now),
             events: shown.map(|recorded| recorded.reference(plan_id)).collect(),
             event_count: u32::try_from(behind.len()).unwrap_or(u32::MAX),
             subjects: self.subjects.iter().map(Subject::to_string).collect(),
@@ -177,6 +201,16 @@ impl Draft {
             hits: self.hits.clone(),
             rationale: self.code.rationale(),
         }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        let hits = self.hits.iter().map(|hit| hit.text.len() + hit.class.len());
+        size_of::<Self>()
+            + self.message.len()
+            + size_of_val(&*self.revisions)
+            + size_of_val(&*self.subjects)
+            + size_of_val(&*self.hits)
+            + hits.sum::<usize>()
     }
 
     /// The events behind it that count.
@@ -214,6 +248,38 @@ impl Draft {
             reason: accepted.reason.clone(),
             revision: accepted.revision,
         })
+    }
+}
+
+/// What a finding says.
+#[derive(Debug)]
+enum Message {
+    Text(String),
+    /// How long it has lasted stands between two texts.
+    Lasting(String, Time, String),
+}
+
+impl Message {
+    fn at(&self, now: Time) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Lasting(before, since, after) => {
+                format!("{before}{}{after}", days_between(*since, now))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Lasting(before, _, after) => before.len() + after.len(),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Message {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
     }
 }
 

@@ -103,9 +103,24 @@ pub(super) async fn ask_between<T: Send + 'static>(
     let core = core.clone();
     let answered = blocking(move || {
         let _turn = turn;
-        let at = |point| asked(&core, &folded, position, point);
-        let from = from.map(|point| at(Some(point))).transpose();
-        Ok(from.and_then(|from| answer(from, at(to)?)))
+        let between = || {
+            let Some(from) = from else {
+                return answer(None, asked(&core, &folded, position, to)?);
+            };
+            // Two states that were folded from one are the same memory where they are alike, and need not be
+            // compared there. The one that is at hand was folded by itself.
+            let history = core
+                .view
+                .history(&folded)
+                .map_err(|error| of_view(&error))?;
+            let folded = Arc::new(Folded {
+                plan: Arc::new(history.fold(folded.plan.revision)),
+                index: folded.index.clone(),
+            });
+            let at = |point| asked(&core, &folded, position, point);
+            answer(Some(at(Some(from))?), at(to)?)
+        };
+        Ok(between())
     });
     answered.await?
 }

@@ -1,69 +1,89 @@
-//! Plans as they are shown, encoded once for all who ask between two of their commits. A cache of its
-//! own, bounded in bytes, with a lock of its own: whoever reads a plan neither waits for the writer nor
-//! holds it up.
+//! What is made of plans once for all who ask between two of their commits: their views, encoded, and
+//! their reviews. Caches of their own, bounded in bytes, with locks of their own: whoever reads a plan
+//! neither waits for the writer nor holds it up.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use prost::Message as _;
 use quick_cache::{Weighter, unsync::Cache};
 
 use super::{View, plans::Folded};
-use crate::{domain::value::Id, proto};
+use crate::{
+    domain::{history::Moment, review::Review, value::Id},
+    proto,
+};
 
-/// How many bytes the encoded plans in memory may take: those that front ends have open.
+/// How many bytes the encoded plans in memory may take: those that front ends have open. Their reviews may
+/// take as many.
 const CACHE_BYTES: u64 = 16 << 20;
-/// What one takes besides, by estimate.
+/// What an entry takes besides, by estimate.
 const OVERHEAD_BYTES: usize = 128;
 
-/// A plan at a revision.
+/// What was made of a plan at a revision.
 #[derive(Clone)]
-struct Kept {
+struct Made<T> {
     revision: u64,
-    plan: Bytes,
+    value: T,
+    bytes: usize,
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Id, Kept> for ByBytes {
-    fn weight(&self, plan_id: &Id, kept: &Kept) -> u64 {
-        (kept.plan.len() + plan_id.len() + OVERHEAD_BYTES) as u64
+impl<T> Weighter<Id, Made<T>> for ByBytes {
+    fn weight(&self, plan_id: &Id, made: &Made<T>) -> u64 {
+        (made.bytes + plan_id.len() + OVERHEAD_BYTES) as u64
     }
 }
 
-/// The encoded plans in memory.
-pub(super) struct Shown(Mutex<Cache<Id, Kept, ByBytes>>);
+/// What was made of plans last.
+struct Latest<T>(Mutex<Cache<Id, Made<T>, ByBytes>>);
 
-impl Default for Shown {
+impl<T> Default for Latest<T> {
     fn default() -> Self {
         // The number of items only sizes the cache's tables.
         Self(Mutex::new(Cache::with_weighter(256, CACHE_BYTES, ByBytes)))
     }
 }
 
-impl Shown {
-    /// How much memory they take, and how much they may.
-    pub(super) fn bytes(&self) -> (u64, u64) {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (kept.weight(), CACHE_BYTES)
+impl<T: Clone> Latest<T> {
+    fn bytes(&self) -> u64 {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .weight()
     }
 
-    fn get(&self, plan_id: &Id, revision: u64) -> Option<Bytes> {
+    fn get(&self, plan_id: &Id, revision: u64) -> Option<T> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.get(plan_id).filter(|it| it.revision == revision)?;
-        Some(found.plan.clone())
+        Some(found.value.clone())
     }
 
-    fn keep(&self, plan_id: &Id, now: Kept) {
+    fn keep(&self, plan_id: &Id, made: Made<T>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Who asked before the last commit may come here after who asked behind it.
         if kept
             .get(plan_id)
-            .is_none_or(|it| it.revision < now.revision)
+            .is_none_or(|it| it.revision < made.revision)
         {
-            kept.insert(plan_id.clone(), now);
+            kept.insert(plan_id.clone(), made);
         }
+    }
+}
+
+/// What is in memory of it.
+#[derive(Default)]
+pub(super) struct Shown {
+    plans: Latest<Bytes>,
+    reviews: Latest<Arc<Review>>,
+}
+
+impl Shown {
+    /// How much memory it takes, and how much it may.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.plans.bytes() + self.reviews.bytes(), 2 * CACHE_BYTES)
     }
 }
 
@@ -72,16 +92,34 @@ impl View {
     #[must_use]
     pub fn shown(&self, folded: &Folded) -> Bytes {
         let (plan_id, revision) = (&folded.plan.plan_id, folded.plan.revision);
-        if let Some(plan) = self.shown.get(plan_id, revision) {
+        if let Some(plan) = self.shown.plans.get(plan_id, revision) {
             return plan;
         }
         let plan = Bytes::from(proto::Plan::from(&*folded.plan).encode_to_vec());
-        let kept = Kept {
+        let made = Made {
             revision,
-            plan: plan.clone(),
+            value: plan.clone(),
+            bytes: plan.len(),
         };
-        self.shown.keep(plan_id, kept);
+        self.shown.plans.keep(plan_id, made);
         plan
+    }
+
+    /// The review of a plan after its last commit: of a moment that holds all its events up to then.
+    #[must_use]
+    pub fn reviewed(&self, last: &Moment) -> Arc<Review> {
+        let (plan_id, revision) = (&last.plan.plan_id, last.plan.revision);
+        if let Some(review) = self.shown.reviews.get(plan_id, revision) {
+            return review;
+        }
+        let review = Arc::new(Review::of(last));
+        let made = Made {
+            revision,
+            value: review.clone(),
+            bytes: review.weight_bytes(),
+        };
+        self.shown.reviews.keep(plan_id, made);
+        review
     }
 }
 
@@ -91,32 +129,36 @@ mod tests {
 
     #[test]
     fn a_plan_that_moved_on_takes_the_place_of_what_was_shown_and_never_the_other_way_round() {
-        let shown = Shown::default();
+        let shown = Latest::default();
         let plan_id = Id::from("growth");
-        let at = |revision: u64| Kept {
+        let at = |revision: u64| Made {
             revision,
-            plan: Bytes::from(revision.to_string()),
+            value: revision,
+            bytes: 1,
         };
         shown.keep(&plan_id, at(2));
         shown.keep(&plan_id, at(1));
         assert_eq!(shown.get(&plan_id, 1), None);
-        assert_eq!(shown.get(&plan_id, 2), Some(Bytes::from("2")));
+        assert_eq!(shown.get(&plan_id, 2), Some(2));
         shown.keep(&plan_id, at(3));
         assert_eq!(shown.get(&plan_id, 2), None);
-        assert_eq!(shown.get(&plan_id, 3), Some(Bytes::from("3")));
+        assert_eq!(shown.get(&plan_id, 3), Some(3));
     }
 
     #[test]
     fn what_is_kept_stays_within_its_bound() {
         let shown = Shown::default();
         for number in 0..100_u64 {
-            let kept = Kept {
+            let made = Made {
                 revision: 1,
-                plan: Bytes::from(vec![0; 1 << 20]),
+                value: Bytes::new(),
+                bytes: 1 << 20,
             };
-            shown.keep(&Id::from(format!("plan-{number}").as_str()), kept);
+            shown
+                .plans
+                .keep(&Id::from(format!("plan-{number}").as_str()), made);
         }
         let (bytes, limit) = shown.bytes();
-        assert!(0 < bytes && bytes <= limit, "{bytes}");
+        assert!(0 < bytes && bytes <= limit / 2, "{bytes}");
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
     for (id, commitment) in &case.plan.commitments {
         if let Some(trail) = case.trail.commitments.get(&**id) {
             found.extend(silent_miss(commitment, trail));
-            found.extend(long_due(case, commitment, trail));
+            found.extend(long_due(commitment, trail));
             found.extend(serial_mover(commitment, trail));
         }
     }
@@ -64,9 +64,8 @@ fn silent_miss(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft
 
 /// The clock misses what falls due while it is on record; what was recorded when it was due already
 /// has only the review to speak up for it.
-fn long_due(case: &Case<'_>, commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
-    let is_due = commitment.is_open() && commitment.due < case.now;
-    if !is_due || !trail.late_misses.is_empty() {
+fn long_due(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {
+    if !commitment.is_open() || !trail.late_misses.is_empty() {
         return None;
     }
     let (id, who) = (&commitment.commitment_id, &commitment.assignee);
@@ -77,7 +76,8 @@ fn long_due(case: &Case<'_>, commitment: &Commitment, trail: &CommitmentTrail) -
     );
     let behind = trail.moves.last().copied();
     let behind = [commitment.made_revision].into_iter().chain(behind);
-    Some(Draft::new(&COM001, subject(commitment), behind, message))
+    let draft = Draft::new(&COM001, subject(commitment), behind, message);
+    Some(draft.from(commitment.due.next()))
 }
 
 fn serial_mover(commitment: &Commitment, trail: &CommitmentTrail) -> Option<Draft> {

@@ -1,9 +1,9 @@
 //! Findings about what is measured: whether anything is, and whether it still is.
 
 use super::{
-    Case, Draft,
+    Case, Draft, Message,
     codes::{IND001, IND002},
-    day, days_between,
+    day,
 };
 use crate::domain::{
     plan::Indicator,
@@ -40,24 +40,26 @@ fn stale(case: &Case<'_>, indicator: &Indicator) -> Option<Draft> {
         Some(measurement) => measurement.occurred_at,
         None => case.moment.event(indicator.defined_revision)?.occurred_at(),
     };
-    if cadence <= (0, 0) || silent_until(since, cadence) > case.now {
+    if cadence <= (0, 0) {
         return None;
     }
     let id = &indicator.indicator_id;
-    let message = format!(
-        "Indicator `{id}` {} on {}, {} ago, and that is two of its cadences or more: record a \
-         measurement with `record_measurement`, or retire it if nobody steers by it.",
-        match last {
-            Some(_) => "was last measured",
-            None => "was never measured since it was defined",
-        },
-        day(since),
-        days_between(since, case.now)
+    let said = match last {
+        Some(_) => "was last measured",
+        None => "was never measured since it was defined",
+    };
+    let message = Message::Lasting(
+        format!("Indicator `{id}` {said} on {}, ", day(since)),
+        since,
+        " ago, and that is two of its cadences or more: record a measurement with `record_measurement`, \
+         or retire it if nobody steers by it."
+            .into(),
     );
     let behind = last.map(|measurement| measurement.revision);
     let behind = behind.into_iter().chain([indicator.defined_revision]);
     let subject = Subject::Indicator(id.clone());
-    Some(Draft::new(&IND002, subject, behind, message))
+    let draft = Draft::new(&IND002, subject, behind, message);
+    Some(draft.from(silent_until(since, cadence)))
 }
 
 /// When so many cadences have passed.

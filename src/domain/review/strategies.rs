@@ -4,9 +4,9 @@
 use std::cell::LazyCell;
 
 use super::{
-    Case, DAY_SECONDS, Draft,
+    Case, DAY_SECONDS, Draft, Message,
     codes::{STR001, STR002, STR003, STR004, STR005, STR006, STR007, STR008, STR009, STR010},
-    counted, day, days_between, is_blank, listed,
+    counted, day, is_blank, listed,
 };
 use crate::{
     domain::{
@@ -118,19 +118,21 @@ fn no_tactics(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {
     let id = &strategy.strategy_id;
     let trail = case.trail.strategies.get(&**id)?;
     let waits_since = trail.short_since;
-    let is_due = waits_since.plus_seconds(NO_TACTICS_DAYS * DAY_SECONDS) <= case.now;
-    if !case.options(id).is_empty() || !is_due {
+    if !case.options(id).is_empty() {
         return None;
     }
-    let message = format!(
-        "Strategy `{id}` has had no tactic for {}, since {}: add one with `add_tactic`, or end the \
-         strategy.",
-        days_between(waits_since, case.now),
-        day(waits_since)
+    let message = Message::Lasting(
+        format!("Strategy `{id}` has had no tactic for "),
+        waits_since,
+        format!(
+            ", since {}: add one with `add_tactic`, or end the strategy.",
+            day(waits_since)
+        ),
     );
+    let due = waits_since.plus_seconds(NO_TACTICS_DAYS * DAY_SECONDS);
     let behind = trail.losses.iter().copied();
     let behind = behind.chain([strategy.adopted_revision]);
-    Some(Draft::new(&STR002, subject(strategy), behind, message))
+    Some(Draft::new(&STR002, subject(strategy), behind, message).from(due))
 }
 
 fn single_option(case: &Case<'_>, strategy: &Strategy) -> Option<Draft> {

@@ -4,9 +4,9 @@
 use foldhash::HashMap;
 
 use super::{
-    Case, Draft,
+    Case, Draft, Message,
     codes::{TAC002, TAC003, TAC004, TAC005, TAC006, TAC007},
-    day, days_between, is_blank, listed, times,
+    day, is_blank, listed, times,
     trail::TacticTrail,
 };
 use crate::domain::{
@@ -22,7 +22,7 @@ pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
             let commitments = commitments.map_or(&[][..], Vec::as_slice);
             found.extend(no_owner(tactic, attempt, commitments));
             found.extend(no_stop_rule(tactic, attempt));
-            found.extend(past_stop_rule(case, tactic, attempt));
+            found.extend(past_stop_rule(tactic, attempt));
         }
         found.extend(ungrouped(case, tactic));
         if let Some(trail) = case.trail.tactics.get(&*tactic.tactic_id) {
@@ -90,21 +90,21 @@ fn no_stop_rule(tactic: &Tactic, attempt: &Attempt) -> Option<Draft> {
     Some(Draft::new(&TAC003, subject(tactic), behind, message))
 }
 
-fn past_stop_rule(case: &Case<'_>, tactic: &Tactic, attempt: &Attempt) -> Option<Draft> {
+fn past_stop_rule(tactic: &Tactic, attempt: &Attempt) -> Option<Draft> {
     let by = attempt.stop_rule.as_ref()?.by?;
-    if by >= case.now {
-        return None;
-    }
     let id = &tactic.tactic_id;
-    let message = format!(
-        "Attempt {} of tactic `{id}` was to be looked at by {}, {} ago, and is still open: end it \
-         with `fail_tactic`, `succeed_tactic` or `stop_tactic`.",
-        attempt.attempt,
-        day(by),
-        days_between(by, case.now)
+    let message = Message::Lasting(
+        format!(
+            "Attempt {} of tactic `{id}` was to be looked at by {}, ",
+            attempt.attempt,
+            day(by)
+        ),
+        by,
+        " ago, and is still open: end it with `fail_tactic`, `succeed_tactic` or `stop_tactic`."
+            .into(),
     );
     let behind = [attempt.tried_revision];
-    Some(Draft::new(&TAC004, subject(tactic), behind, message))
+    Some(Draft::new(&TAC004, subject(tactic), behind, message).from(by.next()))
 }
 
 fn blind_repeat(tactic: &Tactic, trail: &TacticTrail<'_>) -> Option<Draft> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{DAY_SECONDS, review};
+use super::{DAY_SECONDS, Review};
 use crate::{
     domain::{
         event::type_name,
@@ -26,6 +26,12 @@ mod real;
 mod roulette;
 mod strategies;
 mod tactics;
+
+/// All findings at a moment.
+fn review(moment: &Moment) -> Vec<Finding> {
+    let review = Review::of(moment);
+    review.findings(moment, |_, _| true).collect()
+}
 
 /// What happens, and on which day.
 type Story = Vec<(i64, Kind)>;

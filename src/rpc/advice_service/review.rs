@@ -1,12 +1,14 @@
 //! `ReviewPlan`: what is wrong with a plan.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 use tonic::{Response, Status};
 
 use crate::{
     domain::review::{
+        Review,
         codes::{self, Code},
-        findings,
     },
     proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
     rpc::{as_of, call, gate::Caller, query::Checks, status::quoted},
@@ -31,14 +33,19 @@ pub(super) async fn answer(
     check.finish()?;
     let plan = caller.plan(&request.plan_id)?;
     let core = caller.core_at(request.min_position).await?;
-    let reviewed = as_of::ask(core, plan, point, move |_, asked| {
+    let reviewed = as_of::ask(core, plan, point, move |core, asked| {
+        // Many ask about the plan as it is, and every other moment is asked about once.
+        let review = match point {
+            None => core.view.reviewed(&asked.moment),
+            Some(_) => Arc::new(Review::of(&asked.moment)),
+        };
         let is_wanted = |code: &Code, level: FindingLevel| {
             // Nobody reads what is found for a caller who has gone.
             call::go_on().is_ok()
                 && level >= min_level
                 && (codes.is_empty() || codes.contains(&code))
         };
-        let (findings, truncated) = first(findings(&asked.moment, is_wanted));
+        let (findings, truncated) = first(review.findings(&asked.moment, is_wanted));
         Ok(ReviewPlanResponse {
             findings,
             reviewed_at: Some(asked.moment.now.into()),

@@ -7,7 +7,8 @@ use crate::{
         explain::{self, Elsewhere, Limits, Other, Target},
         history::Moment,
         permits::Permits,
-        review, sight,
+        review::{self, Review},
+        sight,
         value::{Id, Subject},
     },
     proto::{
@@ -145,7 +146,8 @@ fn explain(
 
 /// The finding of the review that is asked about.
 fn find(moment: &Moment, target: &FindingTarget) -> Result<Finding, Status> {
-    let of_code = review::findings(moment, |code, _| code.name == target.code);
+    let review = Review::of(moment);
+    let of_code = review.findings(moment, |code, _| code.name == target.code);
     let mut findings = of_code.filter(|finding| finding.subject == target.subject);
     findings.next().ok_or_else(|| {
         let FindingTarget { code, subject } = target;

@@ -185,7 +185,7 @@ pub static FIGURES: [Figure; 37] = [
         "strata_cache_bytes",
         &["cache"],
         Some(Unit::Bytes),
-        "About how much memory a cache takes: of plans, of histories, of plans as they are shown, of recent commits",
+        "About how much memory a cache takes: of plans, of histories, of plans and reviews as they are shown, of recent commits",
     ),
     gauge(
         "strata_cache_limit_bytes",

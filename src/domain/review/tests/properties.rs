@@ -25,6 +25,12 @@ fn exists(plan: &Plan, subject: &str) -> bool {
 fn check(moment: &Moment) -> Result<(), TestCaseError> {
     let found = review(moment);
     prop_assert_eq!(&found, &review(moment));
+    let drawn_before = Review::of(&Moment {
+        now: Time::default(),
+        ..moment.clone()
+    });
+    let later: Vec<_> = drawn_before.findings(moment, |_, _| true).collect();
+    prop_assert_eq!(&found, &later);
     let keys: Vec<_> = found.iter().map(|it| (&it.code, &it.subject)).collect();
     prop_assert!(keys.is_sorted(), "{:?}", keys);
     let distinct: BTreeSet<_> = keys.iter().collect();
