@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -115,10 +116,39 @@ pub struct History {
     pub events: Vec<Arc<Recorded>>,
     /// States to fold from, as many as were made.
     pub checkpoints: Checkpoints,
+    /// The first event that corrects or retracts one, when that was first asked. 0: there is none.
+    first_amendment: OnceLock<u64>,
     /// All events as they hold at the end, when that was first asked.
-    pub standing: OnceLock<Arc<[Arc<Recorded>]>>,
+    standing: OnceLock<Arc<[Arc<Recorded>]>>,
     /// From when each of these counts, when that was first asked.
-    pub counted_from: OnceLock<Arc<[Time]>>,
+    counted_from: OnceLock<Arc<[Time]>>,
+}
+
+/// Events of a plan as they hold: a corrected one with what corrects it in its place, a retracted one left out.
+/// Ascending by revision.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// The first so many of a history, none of which another one of them amends.
+    AsRecorded(Arc<History>, usize),
+    /// These, which may have holes.
+    Amended(Arc<[Arc<Recorded>]>),
+}
+
+impl Deref for Standing {
+    type Target = [Arc<Recorded>];
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::AsRecorded(history, count) => history.events.get(..*count).unwrap_or_default(),
+            Self::Amended(events) => events,
+        }
+    }
+}
+
+impl PartialEq for Standing {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
 }
 
 impl History {
@@ -129,6 +159,7 @@ impl History {
             plan_id,
             events,
             checkpoints: Checkpoints::default(),
+            first_amendment: OnceLock::new(),
             standing: OnceLock::new(),
             counted_from: OnceLock::new(),
         }
@@ -141,17 +172,25 @@ impl History {
         self.events.get(..end).unwrap_or(&self.events)
     }
 
-    /// The events up to and including a revision as they hold there. At the end of the history, which
-    /// most ask about, they are shared.
+    /// The events up to and including a revision as they hold there. Where none is amended, and at the end
+    /// of the history, which most ask about, they are shared.
     #[must_use]
-    pub fn standing(&self, revision: u64) -> Arc<[Arc<Recorded>]> {
+    pub fn standing(self: &Arc<Self>, revision: u64) -> Standing {
         let known = self.until(revision);
+        let first_amendment = *self.first_amendment.get_or_init(|| {
+            let mut events = self.events.iter().map(|recorded| &recorded.event);
+            let first = events.find(|event| evolve::is_amendment(event));
+            first.map_or(0, |event| event.revision)
+        });
+        if first_amendment == 0 || first_amendment > revision {
+            return Standing::AsRecorded(self.clone(), known.len());
+        }
         let standing = || evolve::standing(known).into();
-        if known.len() == self.events.len() {
+        Standing::Amended(if known.len() == self.events.len() {
             self.standing.get_or_init(standing).clone()
         } else {
             standing()
-        }
+        })
     }
 
     /// From when each of the events that stand at a revision counts. Shared like these.
@@ -167,7 +206,7 @@ impl History {
     /// The times at which events occurred, as far as they are known at a revision to be others than
     /// was recorded, by the revisions of the events.
     #[must_use]
-    pub fn corrected_times(&self, revision: u64) -> BTreeMap<u64, Time> {
+    pub fn corrected_times(self: &Arc<Self>, revision: u64) -> BTreeMap<u64, Time> {
         let standing = self.standing(revision);
         let corrected = standing.iter().filter(|holds| {
             let recorded = self.get(holds.event.revision);
@@ -191,9 +230,8 @@ impl History {
 pub struct Moment {
     /// The plan as it was.
     pub plan: Arc<Plan>,
-    /// The events that count at that moment, as they hold then: a corrected one with what corrects
-    /// it in its place, a retracted one left out. Ascending by revision, with holes.
-    pub events: Arc<[Arc<Recorded>]>,
+    /// The events that count at that moment, as they hold then.
+    pub events: Standing,
     /// All events as they were recorded, also those after the moment.
     pub history: Arc<History>,
     /// What counts as now.
@@ -223,9 +261,18 @@ impl Moment {
     ) -> Option<Self> {
         let standing = history.standing(revision);
         let counted_from = history.counted_from(revision, &standing);
-        let counts = standing.iter().zip(counted_from.iter());
-        let counts = counts.filter(|(_, from)| **from <= time);
-        let events: Arc<[_]> = counts.map(|(recorded, _)| recorded.clone()).collect();
+        let counts = |from: &Time| *from <= time;
+        let are_first = counted_from.is_sorted_by_key(|from| !counts(from));
+        let events = match standing {
+            Standing::AsRecorded(history, _) if are_first => {
+                Standing::AsRecorded(history, counted_from.partition_point(counts))
+            }
+            standing => {
+                let counts = standing.iter().zip(counted_from.iter());
+                let counts = counts.filter(|(_, from)| **from <= time);
+                Standing::Amended(counts.map(|(recorded, _)| recorded.clone()).collect())
+            }
+        };
         if events.is_empty() {
             return None;
         }

@@ -26,9 +26,9 @@ use crate::{
     domain::{given, value::Time},
     journal::fake::FakeJournal,
     proto::{
-        self, GetPlanRequest, ListEventsRequest, ListPlansRequest, PlanState, Point, event::Kind,
-        history_service_server::HistoryService, plan_service_server::PlanService, point,
-        read_log_request::Start as StartAt,
+        self, GetPlanRequest, GetPlanResponse, ListEventsRequest, ListPlansRequest, PlanState,
+        Point, event::Kind, history_service_server::HistoryService,
+        plan_service_server::PlanService, point, read_log_request::Start as StartAt,
     },
     writer::guard::Machine,
 };
@@ -130,7 +130,9 @@ impl World {
         let shown = Plans::new(self.gate.clone())
             .get_plan(by_anybody(request))
             .await?;
-        let shown = shown.into_inner();
+        // As a client has it.
+        let sent = shown.into_inner().encode_to_vec();
+        let shown = GetPlanResponse::decode(&*sent).expect("it decodes");
         Ok((shown.plan.expect("a plan").revision, shown.inside_commit))
     }
 

@@ -357,10 +357,7 @@ fn what_a_revision_was_because_of_is_named_with_its_role_also_in_other_plans() {
     ];
     let moment = of_events(events);
     let bakery = of_events(given::history([given::created(), given::strategy("x")])).history;
-    let bakery = Arc::new(History {
-        plan_id: "bakery".into(),
-        ..History::clone(&bakery)
-    });
+    let bakery = Arc::new(History::of("bakery".into(), bakery.events.clone()));
     let evolution = evolution(&moment, "s").expect("the plan has it");
     let shown = evolution.revision(1, |plan_id| {
         Ok::<_, Infallible>(match plan_id {
