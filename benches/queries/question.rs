@@ -24,7 +24,7 @@ use tonic::{
 use crate::plan::{EVENTS, PLAN};
 
 /// One after another in this order.
-pub(crate) const QUESTIONS: [Question; 15] = [
+pub(crate) const QUESTIONS: [Question; 16] = [
     Question::GetPlan,
     Question::GetPlanAsOf,
     Question::GetPlanOccurred,
@@ -35,6 +35,7 @@ pub(crate) const QUESTIONS: [Question; 15] = [
     Question::SuggestRanked,
     Question::SuggestRatio,
     Question::ReviewPlan,
+    Question::ReviewPlanAsOf,
     Question::AssessStrategy,
     Question::TacticStats,
     Question::ListCommitments,
@@ -62,6 +63,7 @@ pub(crate) enum Question {
     SuggestRanked,
     SuggestRatio,
     ReviewPlan,
+    ReviewPlanAsOf,
     AssessStrategy,
     TacticStats,
     ListCommitments,
@@ -82,6 +84,7 @@ impl Question {
             Self::SuggestRanked => "SuggestTactic RANKED",
             Self::SuggestRatio => "SuggestTactic RATIO",
             Self::ReviewPlan => "ReviewPlan",
+            Self::ReviewPlanAsOf => "ReviewPlan as of a revision",
             Self::AssessStrategy => "AssessStrategy",
             Self::TacticStats => "GetTacticStats",
             Self::ListCommitments => "ListCommitments",
@@ -148,13 +151,9 @@ impl Question {
             Self::ExplainTactic => explain(Target::Subject(TACTIC.into())),
             Self::SuggestRanked => suggest(SuggestionPolicy::Ranked),
             Self::SuggestRatio => suggest(SuggestionPolicy::Ratio),
-            Self::ReviewPlan => {
-                let asked = ReviewPlanRequest {
-                    plan_id,
-                    ..ReviewPlanRequest::default()
-                };
-                ("AdviceService/ReviewPlan", asked.encode_to_vec())
-            }
+            Self::ReviewPlan => review(None),
+            // Of nearly the whole plan, and not at hand.
+            Self::ReviewPlanAsOf => review(Some(revision(EVENTS - 1))),
             Self::AssessStrategy => {
                 let asked = AssessStrategyRequest {
                     plan_id,
@@ -193,6 +192,15 @@ fn get_plan(as_of: Option<Point>) -> (&'static str, Vec<u8>) {
         ..GetPlanRequest::default()
     };
     ("PlanService/GetPlan", asked.encode_to_vec())
+}
+
+fn review(as_of: Option<Point>) -> (&'static str, Vec<u8>) {
+    let asked = ReviewPlanRequest {
+        plan_id: PLAN.into(),
+        as_of,
+        ..ReviewPlanRequest::default()
+    };
+    ("AdviceService/ReviewPlan", asked.encode_to_vec())
 }
 
 fn explain(target: Target) -> (&'static str, Vec<u8>) {

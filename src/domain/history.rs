@@ -267,7 +267,7 @@ impl Moment {
             Standing::AsRecorded(history, _) if are_first => {
                 Standing::AsRecorded(history, counted_from.partition_point(counts))
             }
-            standing => {
+            Standing::AsRecorded(..) | Standing::Amended(_) => {
                 let counts = standing.iter().zip(counted_from.iter());
                 let counts = counts.filter(|(_, from)| **from <= time);
                 Standing::Amended(counts.map(|(recorded, _)| recorded.clone()).collect())

@@ -1,7 +1,7 @@
 //! State to the published views, one way only. Things are shown in the order in which they came to
 //! be, which is the order of the revisions that made them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use prost::Message as _;
 
@@ -70,6 +70,17 @@ fn view(plan: &Plan, detail: Detail) -> proto::Plan {
         archiving: archiving(&plan.lifecycle),
         notes: plan.notes,
     }
+}
+
+/// Things in the order of the revisions that made them. They are sorted before they are shown: their views are
+/// large.
+fn in_order<T>(
+    things: &BTreeMap<Id, Arc<T>>,
+    made: impl Fn(&T) -> u64,
+) -> impl Iterator<Item = &T> {
+    let mut ordered: Vec<&T> = things.values().map(AsRef::as_ref).collect();
+    ordered.sort_by_key(|thing| made(thing));
+    ordered.into_iter()
 }
 
 fn state(lifecycle: &Lifecycle) -> PlanState {

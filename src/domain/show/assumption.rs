@@ -1,19 +1,15 @@
 //! The views of assumptions and of the evidence about them.
 
-use super::Detail;
+use super::{Detail, in_order};
 use crate::{
     domain::plan::{Assumption, AssumptionState, Evidence, Plan},
     proto,
 };
 
 pub(super) fn all(plan: &Plan, detail: Detail) -> Vec<proto::Assumption> {
-    let mut shown: Vec<_> = plan
-        .assumptions
-        .values()
-        .map(|assumption| show(plan, assumption, detail))
-        .collect();
-    shown.sort_by_key(|assumption| assumption.stated_revision);
-    shown
+    let assumptions = in_order(&plan.assumptions, |it| it.stated_revision);
+    let shown = assumptions.map(|assumption| show(plan, assumption, detail));
+    shown.collect()
 }
 
 fn show(plan: &Plan, assumption: &Assumption, detail: Detail) -> proto::Assumption {

@@ -1,5 +1,6 @@
 //! The views of commitments.
 
+use super::in_order;
 use crate::{
     domain::{
         plan::{Closing, Commitment, CommitmentState, Plan},
@@ -9,13 +10,8 @@ use crate::{
 };
 
 pub(super) fn all(plan: &Plan) -> Vec<proto::Commitment> {
-    let mut shown: Vec<proto::Commitment> = plan
-        .commitments
-        .values()
-        .map(|commitment| commitment.as_ref().into())
-        .collect();
-    shown.sort_by_key(|commitment| commitment.made_revision);
-    shown
+    let commitments = in_order(&plan.commitments, |it| it.made_revision);
+    commitments.map(Into::into).collect()
 }
 
 impl From<&Commitment> for proto::Commitment {

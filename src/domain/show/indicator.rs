@@ -2,19 +2,15 @@
 
 use prost_types::Duration;
 
+use super::in_order;
 use crate::{
     domain::plan::{Indicator, IndicatorState, Measurement, Plan},
     proto,
 };
 
 pub(super) fn all(plan: &Plan) -> Vec<proto::Indicator> {
-    let mut shown: Vec<_> = plan
-        .indicators
-        .values()
-        .map(|indicator| show(indicator))
-        .collect();
-    shown.sort_by_key(|indicator| indicator.defined_revision);
-    shown
+    let indicators = in_order(&plan.indicators, |it| it.defined_revision);
+    indicators.map(show).collect()
 }
 
 fn show(indicator: &Indicator) -> proto::Indicator {

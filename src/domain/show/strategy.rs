@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::in_order;
 use crate::{
     domain::{
         plan::{Plan, Proposal, ProposalState, Strategy, StrategyState},
@@ -12,15 +13,12 @@ use crate::{
 
 pub(super) fn all(plan: &Plan) -> Vec<proto::Strategy> {
     let mut proposals = proposals_by_strategy(plan);
-    let mut strategies: Vec<&Strategy> = plan.strategies.values().map(AsRef::as_ref).collect();
-    strategies.sort_by_key(|strategy| strategy.adopted_revision);
-    strategies
-        .into_iter()
-        .map(|strategy| {
-            let proposals = proposals.remove(&strategy.strategy_id).unwrap_or_default();
-            show(strategy, proposals)
-        })
-        .collect()
+    let strategies = in_order(&plan.strategies, |it| it.adopted_revision);
+    let shown = strategies.map(|strategy| {
+        let proposals = proposals.remove(&strategy.strategy_id).unwrap_or_default();
+        show(strategy, proposals)
+    });
+    shown.collect()
 }
 
 /// The proposals to revise a strategy, in the order in which they were made.

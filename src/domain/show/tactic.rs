@@ -1,6 +1,6 @@
 //! The views of tactics and of the attempts of them.
 
-use super::{Detail, strategy::texts};
+use super::{Detail, in_order, strategy::texts};
 use crate::{
     domain::{
         plan::{Attempt, AttemptState, Ending, Plan, StopRule, Suggestion, Tactic},
@@ -10,13 +10,8 @@ use crate::{
 };
 
 pub(super) fn all(plan: &Plan, detail: Detail) -> Vec<proto::Tactic> {
-    let mut shown: Vec<_> = plan
-        .tactics
-        .values()
-        .map(|tactic| show(tactic, detail))
-        .collect();
-    shown.sort_by_key(|tactic| tactic.added_revision);
-    shown
+    let tactics = in_order(&plan.tactics, |it| it.added_revision);
+    tactics.map(|tactic| show(tactic, detail)).collect()
 }
 
 fn show(tactic: &Tactic, detail: Detail) -> proto::Tactic {
