@@ -2,7 +2,7 @@
 //! is told in the log, and the last one that was stays in force.
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -21,6 +21,9 @@ use tokio::sync::watch;
 /// How often it is looked whether a file changed. Its bytes are compared, for times and sizes may stay.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The longest file of certificates that is read: four times the list of a whole system.
+pub const CERTIFICATES_BYTES_MAX: u64 = 1 << 20;
+
 /// What anyone on the machine may write.
 const MODE_WRITABLE_BY_ALL: u32 = 0o002;
 
@@ -29,7 +32,7 @@ const MODE_WRITABLE_BY_ALL: u32 = 0o002;
 #[non_exhaustive]
 pub enum FileError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; see to the path and the rights of the file", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -190,25 +193,7 @@ impl<T> Follower<T> {
 
 impl<T> Reading<T> {
     fn bytes(&self) -> Result<Vec<u8>, FileError> {
-        let unreadable = |source| FileError::Unreadable {
-            path: self.path.clone(),
-            source,
-        };
-        let file = File::open(&self.path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        refuse_writable(&self.path, &metadata)?;
-        let mut bytes = Vec::new();
-        let longest = self.bytes_max + 1;
-        file.take(longest)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        if bytes.len() as u64 == longest {
-            return Err(FileError::TooLarge {
-                path: self.path.clone(),
-                bytes_max: self.bytes_max,
-            });
-        }
-        Ok(bytes)
+        read(&self.path, self.bytes_max)
     }
 
     fn value(&self, bytes: &[u8]) -> Result<T, FileError> {
@@ -219,14 +204,31 @@ impl<T> Reading<T> {
     }
 }
 
-/// Refuses a file by which anyone on the machine could let themselves in.
-pub fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
-    if metadata.mode() & MODE_WRITABLE_BY_ALL == 0 {
-        return Ok(());
-    }
-    Err(FileError::Writable {
+/// Reads a file that says who is let in, unless anyone on the machine could let themselves in by it.
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    let unreadable = |source| FileError::Unreadable {
         path: path.to_owned(),
-    })
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.mode() & MODE_WRITABLE_BY_ALL != 0 {
+        return Err(FileError::Writable {
+            path: path.to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    let longest = bytes_max + 1;
+    file.take(longest)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 == longest {
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+            bytes_max,
+        });
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

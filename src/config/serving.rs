@@ -182,7 +182,8 @@ pub(super) static KEYS: [Key; 11] = [
         form: Form::Text,
         meaning: "The authorities of client certificates, in PEM. Clients are asked for a certificate, \
                   and one that no such authority signed is refused. Which principal a certificate is \
-                  stands in the access file. Empty: clients are not asked.",
+                  stands in the access file. When the file changes, clients with certificates have to connect \
+                  again. Empty: clients are not asked.",
         expected: "nothing, or the path of a file",
         show: |config| value::path_text(config.serving.tls_client_ca_file.as_deref()),
         set: |config, text| {

@@ -32,7 +32,7 @@ use crate::gateway::{
     cut::{Cut, Tasks},
     peer::{Network, Peer},
     standing::{Held, Leaving, Standing, Standings},
-    tls::Tls,
+    tls::{Tls, Trust},
     wire::Wire,
 };
 
@@ -51,6 +51,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const LINGER_TIME: Duration = Duration::from_secs(1);
 /// The same where another waits for its place.
 const LEAVE_TIME: Duration = Duration::from_millis(100);
+/// How long calls may go on of a client whose certificate is no longer believed: a write ends, a watch does not.
+const DISTRUSTED_TIME: Duration = Duration::from_secs(2);
 /// How long a connection waits for the place of another of its address: one that was given a call while
 /// it was told to leave goes later, or not.
 const GONE_TIME: Duration = LEAVE_TIME.saturating_mul(10);
@@ -277,8 +279,8 @@ where
             () = self.close.cancelled() => return,
         };
         match shaken {
-            Ok((wire, peer)) => {
-                let answering = self.answer(wire, Arc::new(peer), standing);
+            Ok((wire, peer, trust)) => {
+                let answering = self.answer(wire, Arc::new(peer), trust, standing);
                 if Cut::unless_given_up(answering).await.is_none() {
                     tracing::debug!(peer = %address, "an answer over HTTP/1.1 was not taken");
                 }
@@ -292,19 +294,26 @@ where
         socket: TcpStream,
         address: SocketAddr,
         standing: &Arc<Standing>,
-    ) -> io::Result<(Wire, Peer)> {
+    ) -> io::Result<(Wire, Peer, Option<Trust>)> {
         let wire = |stream| Wire::new(stream, standing.clone());
         let Some(tls) = &self.tls else {
-            return Ok((wire(Either::Left(socket)), Peer::plain(address)));
+            return Ok((wire(Either::Left(socket)), Peer::plain(address), None));
         };
-        let shaken = timeout(HANDSHAKE_TIME, tls.acceptor().accept(socket)).await;
-        let stream = shaken.map_err(|_| io::ErrorKind::TimedOut)??;
+        let shaken = timeout(HANDSHAKE_TIME, tls.accept(socket)).await;
+        let (stream, trust) = shaken.map_err(|_| io::ErrorKind::TimedOut)??;
         let peer = Peer::encrypted(address, stream.get_ref().1);
-        Ok((wire(Either::Right(Box::new(stream))), peer))
+        Ok((wire(Either::Right(Box::new(stream))), peer, trust))
     }
 
-    /// Answers calls until the client leaves, has been idle for too long, or the daemon stops.
-    async fn answer(&self, mut wire: Wire, peer: Arc<Peer>, standing: &Arc<Standing>) {
+    /// Answers calls until the client leaves, has been idle for too long or is not trusted any more, or the
+    /// daemon stops.
+    async fn answer(
+        &self,
+        mut wire: Wire,
+        peer: Arc<Peer>,
+        mut trust: Option<Trust>,
+        standing: &Arc<Standing>,
+    ) {
         let address = peer.address;
         let spoken = wire.spoken();
         let (service, begin) = (self.service.clone(), standing.clone());
@@ -322,22 +331,43 @@ where
                 pending::<()>().await;
             }
         };
+        let distrusted = async {
+            match &mut trust {
+                Some(trust) => trust.ended().await,
+                None => pending().await,
+            }
+        };
         let failed = |error| tracing::debug!(peer = %address, %error, "a connection failed");
-        let linger = tokio::select! {
+        let (linger, at_most) = tokio::select! {
             ended = connection.as_mut() => return ended.unwrap_or_else(failed),
             () = silent => {
                 tracing::debug!(peer = %address, "a connection said nothing");
                 return;
             }
-            () = standing.idle_for(self.idle) => LINGER_TIME,
-            () = self.close.cancelled() => LINGER_TIME,
-            () = standing.told_to_leave() => LEAVE_TIME,
+            () = standing.idle_for(self.idle) => (LINGER_TIME, None),
+            () = self.close.cancelled() => (LINGER_TIME, None),
+            () = standing.told_to_leave() => (LEAVE_TIME, None),
+            () = distrusted => {
+                tracing::info!(
+                    peer = %address,
+                    "a connection is closed: its client's certificate has expired, or its authority is no \
+                     longer believed"
+                );
+                (LEAVE_TIME, Some(DISTRUSTED_TIME))
+            }
+        };
+        let overdue = async {
+            match at_most {
+                Some(time) => sleep(time).await,
+                None => pending().await,
+            }
         };
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended.unwrap_or_else(failed),
             // It was told; one that does not go is not waited for.
             () = standing.idle_for(linger) => {}
+            () = overdue => {}
         }
     }
 }

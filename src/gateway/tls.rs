@@ -2,7 +2,7 @@
 //! again when they change, so that a renewed certificate needs no restart.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -21,16 +21,21 @@ use rustls::{
     server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
 };
 use sha2::{Digest as _, Sha256};
-use tokio_rustls::TlsAcceptor;
+use tokio::{net::TcpStream, sync::watch, time::sleep};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::parse_x509_certificate;
 
-use crate::access::follow::{FileError, refuse_writable};
+use crate::access::follow::{self, CERTIFICATES_BYTES_MAX, FileError};
 
 /// What is offered in the handshake, the best first; gRPC-Web comes over HTTP/1.1 as well.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the end of a client's certificate is slept towards at a time: a clock that was set is noticed as
+/// soon.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A certificate that ends sooner is warned of.
 const EXPIRES_SOON: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -73,13 +78,23 @@ pub struct Tls {
     seen: Mutex<[u8; 32]>,
     /// Until when the certificate is good, in seconds since 1970; 0: it does not say.
     expires_at: AtomicI64,
+    /// The authorities of clients, as one hash: told to the connections that stand on them.
+    authorities: watch::Sender<[u8; 32]>,
+}
+
+/// For how long the certificate that a client showed is believed.
+#[derive(Debug)]
+pub(super) struct Trust {
+    authorities: watch::Receiver<[u8; 32]>,
+    /// In seconds since 1970.
+    until: i64,
 }
 
 /// Why the files of TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file cannot be read.
+    /// The key cannot be read.
     #[error("cannot read {}: {source}; see to the path and the rights of the file", path.display())]
     Read {
         /// The file.
@@ -103,9 +118,9 @@ pub enum TlsError {
         /// Who may read, write and execute it.
         mode: u32,
     },
-    /// Others can say whose certificates are believed.
+    /// A file of certificates is not to be had, or others can say what is in it.
     #[error(transparent)]
-    Writable(FileError),
+    File(#[from] FileError),
     /// A file is not what it should be.
     #[error("{} holds no {wanted} in PEM: put one there", path.display())]
     Missing {
@@ -166,6 +181,7 @@ impl Tls {
             config: ArcSwap::from(config),
             seen: Mutex::new(contents.digest()),
             expires_at: AtomicI64::new(expires_at),
+            authorities: watch::Sender::new(contents.authorities()),
             files,
         }))
     }
@@ -176,9 +192,22 @@ impl Tls {
         (seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    /// What the next handshake is made with.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+    /// Makes a handshake, and says for how long the client's certificate is believed, if it showed one.
+    pub(super) async fn accept(
+        &self,
+        socket: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Trust>)> {
+        // Before the files that this is made with: what changes from here on ends the trust.
+        let authorities = self.authorities.subscribe();
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let stream = acceptor.accept(socket).await?;
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let until = shown.iter().filter_map(expires_at).min();
+        let trust = (!shown.is_empty()).then(|| Trust {
+            authorities,
+            until: until.unwrap_or(i64::MAX),
+        });
+        Ok((stream, trust))
     }
 
     /// Reads the files whenever they change, for ever.
@@ -211,6 +240,9 @@ impl Tls {
         match contents.config(&self.files) {
             Ok(config) => {
                 self.config.store(config);
+                let authorities = contents.authorities();
+                self.authorities
+                    .send_if_modified(|known| std::mem::replace(known, authorities) != authorities);
                 tracing::info!("the files of TLS have changed: new connections use them");
                 let expires_at = contents.tell_of_expiry(&self.files).unwrap_or_default();
                 self.expires_at.store(expires_at, Ordering::Relaxed);
@@ -225,18 +257,38 @@ impl Tls {
     }
 }
 
+impl Trust {
+    /// Completes when the certificate has expired, or others are believed than those who gave it out.
+    pub(super) async fn ended(&mut self) {
+        let until = self.until;
+        let expired = async {
+            loop {
+                let left_seconds = until.saturating_sub(seconds_now());
+                let Ok(left @ 1..) = u64::try_from(left_seconds) else {
+                    return;
+                };
+                sleep(Duration::from_secs(left).min(CLOCK_INTERVAL)).await;
+            }
+        };
+        tokio::select! {
+            () = expired => {}
+            // With an error if the daemon stops, which ends it as well.
+            _ = self.authorities.changed() => {}
+        }
+    }
+}
+
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read = |path: &Path| fs::read(path).map_err(|source| unreadable(path, source));
-        let key = read_key(&files.key).map_err(|source| unreadable(&files.key, source))?;
+        let read = |path: &Path| follow::read(path, CERTIFICATES_BYTES_MAX);
+        let key = read_key(&files.key).map_err(|source| TlsError::Read {
+            path: files.key.clone(),
+            source,
+        })?;
         Ok(Self {
             certificate: read(&files.certificate)?,
             key: key.map_err(|exposed| exposed.of(&files.key))?,
-            client_ca: files
-                .client_ca
-                .as_deref()
-                .map(read_authorities)
-                .transpose()?,
+            client_ca: files.client_ca.as_deref().map(read).transpose()?,
         })
     }
 
@@ -249,6 +301,10 @@ impl Contents {
             digest.update(part);
         }
         digest.finalize().into()
+    }
+
+    fn authorities(&self) -> [u8; 32] {
+        Sha256::digest(self.client_ca.as_deref().unwrap_or_default()).into()
     }
 
     fn config(&self, files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
@@ -315,12 +371,7 @@ impl Contents {
             seconds: expires_at,
             nanos: 0,
         };
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-            });
-        let left_seconds = expires_at.saturating_sub(now);
+        let left_seconds = expires_at.saturating_sub(seconds_now());
         if left_seconds <= 0 {
             tracing::error!(%expiry, "the certificate has expired: clients refuse it; renew it");
         } else if left_seconds.unsigned_abs() < EXPIRES_SOON.as_secs() {
@@ -330,6 +381,13 @@ impl Contents {
         }
         Some(expires_at)
     }
+}
+
+fn seconds_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Why a key is not the daemon's alone.
@@ -364,24 +422,6 @@ fn read_key(path: &Path) -> io::Result<Result<Vec<u8>, Exposed>> {
     let mut key = Vec::new();
     file.read_to_end(&mut key)?;
     Ok(Ok(key))
-}
-
-/// Reads the authorities of clients, if not everyone can put one there.
-fn read_authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| unreadable(path, source);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    refuse_writable(path, &metadata).map_err(TlsError::Writable)?;
-    let mut authorities = Vec::new();
-    file.read_to_end(&mut authorities).map_err(unreadable)?;
-    Ok(authorities)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> TlsError {
-    TlsError::Read {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 /// Whether a file of an owner with a mode can be read or changed by nobody but a user and root.
@@ -422,7 +462,7 @@ fn expires_at(certificate: &CertificateDer<'_>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -456,18 +496,32 @@ mod tests {
     }
 
     #[test]
-    fn authorities_of_clients_that_everyone_may_write_are_not_taken() {
+    fn certificates_that_everyone_may_write_are_not_taken() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("ca.crt");
-        fs::write(&path, "an authority").expect("written");
-        let read_with = |mode| {
+        let file = |name: &str, mode| {
+            let path = dir.path().join(name);
+            fs::write(&path, name).expect("written");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its owner's");
-            read_authorities(&path)
+            path
         };
-        assert_eq!(read_with(0o644).expect("taken"), b"an authority");
-        let refused = read_with(0o646).expect_err("everyone may write it");
-        let words = format!("everyone on this machine may write {}", path.display());
-        assert!(refused.to_string().starts_with(&words), "{refused}");
+        let read_with = |certificate, client_ca| {
+            Contents::read(&TlsFiles {
+                certificate: file("tls.crt", certificate),
+                key: file("tls.key", 0o600),
+                client_ca: Some(file("ca.crt", client_ca)),
+                client_auth: ClientAuth::Optional,
+            })
+        };
+        assert!(read_with(0o644, 0o644).is_ok());
+        for (modes, name) in [((0o646, 0o644), "tls.crt"), ((0o644, 0o646), "ca.crt")] {
+            let refused = read_with(modes.0, modes.1).err().expect("not taken");
+            let refused = refused.to_string();
+            assert!(
+                refused.starts_with("everyone on this machine may write"),
+                "{refused}"
+            );
+            assert!(refused.contains(name), "{refused}");
+        }
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! Certificates for tests: authorities, the daemon's own, those of clients, and such as have expired.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -55,6 +61,14 @@ impl Authority {
     pub(crate) fn expired_client(&self, name: &str) -> Pair {
         let mut params = client(name);
         params.not_after = date_time_ymd(2001, 1, 1);
+        self.sign(&params)
+    }
+
+    /// The same, but it is good for so long only.
+    pub(crate) fn client_for(&self, name: &str, time: Duration) -> Pair {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let mut params = client(name);
+        params.not_after = date_time_ymd(1970, 1, 1) + since.expect("after 1970") + time;
         self.sign(&params)
     }
 

@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::{
@@ -15,8 +16,8 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use strata::proto::{
-    GetStatusRequest, admin_service_client::AdminServiceClient,
-    plan_service_client::PlanServiceClient,
+    GetStatusRequest, WatchRequest, WatchResponse, admin_service_client::AdminServiceClient,
+    history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
 };
 use tempfile::{TempDir, tempdir};
 use tokio::{
@@ -26,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 use tonic::{
-    Code,
+    Code, Streaming,
     transport::{Channel, ClientTlsConfig},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -338,6 +339,60 @@ async fn a_client_certificate_of_another_authority_or_from_the_past_is_refused()
         let known = authority.client(ANA).identity();
         assert!(answers(&daemon, &trusted.identity(known)).await);
     }
+}
+
+/// A watch of all plans over a connection of its own.
+async fn watch(daemon: &Daemon, tls: &ClientTlsConfig) -> Streaming<WatchResponse> {
+    let channel = daemon.connect(tls).await.expect("connected");
+    let mut history = HistoryServiceClient::new(channel);
+    let watching = history.watch(WatchRequest::default()).await;
+    watching.expect("it may watch").into_inner()
+}
+
+/// Until nothing more can come.
+async fn until_cut(watch: &mut Streaming<WatchResponse>) {
+    let ended = async { while let Ok(Some(_)) = watch.message().await {} };
+    assert!(timeout(PATIENCE, ended).await.is_ok(), "it still watches");
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_client_certificate_that_opened_it() {
+    let authority = Authority::new();
+    let (_dir, daemon) = mutual(&authority, "required").await;
+    let trusted = authority.trusted();
+    let soon = authority.client_for(ANA, Duration::from_secs(5)).identity();
+    let soon = trusted.clone().identity(soon);
+    let mut ends = watch(&daemon, &soon).await;
+    let later = trusted.identity(authority.client(ANA).identity());
+    let mut stays = watch(&daemon, &later).await;
+    until_cut(&mut ends).await;
+    assert!(!answers(&daemon, &soon).await, "it has expired");
+    let next = timeout(POLL_INTERVAL, async {
+        while stays.message().await.expect("it goes on").is_some() {}
+    });
+    assert!(next.await.is_err(), "the other watch ended as well");
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_the_authority_of_its_client_is_taken_back() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (dir, daemon) = mutual(&old, "required").await;
+    let of = |authority: &Authority| {
+        let client = authority.client(ANA).identity();
+        old.trusted().identity(client)
+    };
+    let mut of_old = watch(&daemon, &of(&old)).await;
+    let both = format!("{}{}", old.pem(), new.pem());
+    fs::write(dir.path().join("ca.crt"), both).expect("a file");
+    until_cut(&mut of_old).await;
+    // Whoever is still believed comes again.
+    let mut of_old = watch(&daemon, &of(&old)).await;
+    until_answered(&daemon, &of(&new)).await;
+
+    fs::write(dir.path().join("ca.crt"), new.pem()).expect("a file");
+    until_cut(&mut of_old).await;
+    assert!(!answers(&daemon, &of(&old)).await);
+    assert!(answers(&daemon, &of(&new)).await);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Who vouches for the place that keys are fetched from, where it is not one of the authorities that the
 //! world trusts. Read again for each fetch, so that a renewed one counts.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::access::follow::FileError;
+use crate::access::follow::{self, CERTIFICATES_BYTES_MAX, FileError};
 
 /// A file of authorities, in PEM.
 #[derive(Debug)]
@@ -24,10 +24,7 @@ impl Authorities {
     }
 
     fn read(&self) -> Result<Vec<Certificate<'static>>, FileError> {
-        let pem = fs::read(&self.0).map_err(|source| FileError::Unreadable {
-            path: self.0.clone(),
-            source,
-        })?;
+        let pem = follow::read(&self.0, CERTIFICATES_BYTES_MAX)?;
         let found: Vec<_> = parse_pem(&pem)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -41,5 +38,26 @@ impl Authorities {
             });
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn authorities_that_everyone_may_write_vouch_for_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("ca.pem");
+        let authority = rcgen::generate_simple_self_signed(Vec::new()).expect("a certificate");
+        fs::write(&path, authority.cert.pem()).expect("written");
+        let check_with = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its owner's");
+            Authorities(path.clone()).check()
+        };
+        assert!(check_with(0o644).is_ok());
+        assert!(matches!(check_with(0o646), Err(FileError::Writable { .. })));
     }
 }
