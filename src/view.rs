@@ -137,7 +137,7 @@ pub struct ViewStats {
     pub cached_bytes: u64,
     /// About how many bytes the histories in memory take, and how many they may.
     pub histories_bytes: (u64, u64),
-    /// How many bytes the encoded plans in memory take, and how many they may.
+    /// How many bytes the encoded plans and the reviews in memory take, and how many they may.
     pub shown_bytes: (u64, u64),
     /// How many commits searches do not find yet.
     pub search_lag: u64,
@@ -178,7 +178,7 @@ pub struct View {
     contradiction: Mutex<Option<String>>,
     /// What was read of plans' pasts.
     histories: Histories,
-    /// What was shown of plans, encoded.
+    /// What was shown of plans, encoded, and their reviews.
     shown: Shown,
     /// What was tried before, by its words.
     search: Search,

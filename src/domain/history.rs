@@ -108,7 +108,7 @@ impl Recorded {
 }
 
 /// A plan's events as they were recorded, from revision 1 without holes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct History {
     /// The plan.
     pub plan_id: Id,
@@ -131,7 +131,7 @@ pub enum Standing {
     /// The first so many of a history, none of which another one of them amends.
     AsRecorded(Arc<History>, usize),
     /// These, which may have holes.
-    Amended(Arc<[Arc<Recorded>]>),
+    Listed(Arc<[Arc<Recorded>]>),
 }
 
 impl Deref for Standing {
@@ -140,7 +140,7 @@ impl Deref for Standing {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::AsRecorded(history, count) => history.events.get(..*count).unwrap_or_default(),
-            Self::Amended(events) => events,
+            Self::Listed(events) => events,
         }
     }
 }
@@ -186,7 +186,7 @@ impl History {
             return Standing::AsRecorded(self.clone(), known.len());
         }
         let standing = || evolve::standing(known).into();
-        Standing::Amended(if known.len() == self.events.len() {
+        Standing::Listed(if known.len() == self.events.len() {
             self.standing.get_or_init(standing).clone()
         } else {
             standing()
@@ -267,10 +267,10 @@ impl Moment {
             Standing::AsRecorded(history, _) if are_first => {
                 Standing::AsRecorded(history, counted_from.partition_point(counts))
             }
-            Standing::AsRecorded(..) | Standing::Amended(_) => {
+            Standing::AsRecorded(..) | Standing::Listed(_) => {
                 let counts = standing.iter().zip(counted_from.iter());
                 let counts = counts.filter(|(_, from)| **from <= time);
-                Standing::Amended(counts.map(|(recorded, _)| recorded.clone()).collect())
+                Standing::Listed(counts.map(|(recorded, _)| recorded.clone()).collect())
             }
         };
         if events.is_empty() {

@@ -32,7 +32,7 @@ const NANOS_A_SECOND: i128 = 1_000_000_000;
 pub struct Evolution<'a> {
     moment: &'a Moment,
     /// What is known of the plan's events, once something asks for it.
-    known: OnceCell<Known<'a>>,
+    known: OnceCell<Known>,
     spans: Vec<Span<'a>>,
     proposals: Vec<proto::Proposal>,
 }
@@ -170,7 +170,7 @@ impl Evolution<'_> {
         history: impl Fn(&str) -> Result<Other, E>,
     ) -> Result<Vec<CitedEvent>, E> {
         let own = &self.moment.plan.plan_id;
-        let mut others: HashMap<&str, Cited<'_>> = HashMap::new();
+        let mut others: HashMap<&str, Cited> = HashMap::new();
         let mut cited = Vec::new();
         for cause in &made.event.because {
             let is_own = cause.plan_id.is_empty() || cause.plan_id == **own;
@@ -184,7 +184,7 @@ impl Evolution<'_> {
                 };
                 others.insert(&cause.plan_id, cited);
             }
-            let reference = |known: &Known<'_>| {
+            let reference = |known: &Known| {
                 let seen = known.event(cause.revision)?;
                 Some(seen.reference(known.plan_id()))
             };
@@ -211,10 +211,10 @@ impl Evolution<'_> {
 }
 
 /// Another plan of which an event is cited.
-enum Cited<'a> {
+enum Cited {
     Absent,
     Hidden,
-    Known(Known<'a>),
+    Known(Known),
 }
 
 /// The time between two points; nothing if the second is not later.

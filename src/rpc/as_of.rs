@@ -46,7 +46,14 @@ pub(super) async fn ask<T: Send + 'static>(
     let core = core.clone();
     let answered = blocking(move || {
         let _turn = turn;
-        Ok(asked(&core, &folded, position, as_of).and_then(|asked| answer(&core, asked)))
+        let answer = || {
+            let history = core
+                .view
+                .history(&folded)
+                .map_err(|error| of_view(&error))?;
+            answer(&core, asked(&core, &folded, &history, position, as_of)?)
+        };
+        Ok(answer())
     });
     answered.await?
 }
@@ -104,21 +111,22 @@ pub(super) async fn ask_between<T: Send + 'static>(
     let answered = blocking(move || {
         let _turn = turn;
         let between = || {
-            let Some(from) = from else {
-                return answer(None, asked(&core, &folded, position, to)?);
-            };
-            // Two states that were folded from one are the same memory where they are alike, and need not be
-            // compared there. The one that is at hand was folded by itself.
             let history = core
                 .view
                 .history(&folded)
                 .map_err(|error| of_view(&error))?;
-            let folded = Arc::new(Folded {
-                plan: Arc::new(history.fold(folded.plan.revision)),
-                index: folded.index.clone(),
-            });
-            let at = |point| asked(&core, &folded, position, point);
-            answer(Some(at(Some(from))?), at(to)?)
+            let at = |point| asked(&core, &folded, &history, position, point);
+            let from = from.map(|point| at(Some(point))).transpose()?;
+            let mut to = at(to)?;
+            // Two states that were folded from one are the same memory where they are alike, and need not be
+            // compared there. The one that is at hand was folded by itself.
+            if from.is_some()
+                && Arc::ptr_eq(&to.moment.plan, &folded.plan)
+                && let Some(plan) = history.fold_from_checkpoint(folded.plan.revision)
+            {
+                to.moment.plan = Arc::new(plan);
+            }
+            answer(from, to)
         };
         Ok(between())
     });
@@ -127,35 +135,35 @@ pub(super) async fn ask_between<T: Send + 'static>(
 
 fn asked(
     core: &Core,
-    folded: &Arc<Folded>,
+    folded: &Folded,
+    history: &Arc<History>,
     head: u64,
     as_of: Option<Point>,
 ) -> Result<Asked, Status> {
-    let history = core.view.history(folded).map_err(|error| of_view(&error))?;
     let last = folded.plan.revision;
     let (moment, inside_commit) = match as_of {
         None => {
             let now = core.guard.now();
-            let moment = Moment::of(folded.plan.clone(), history, now, head);
+            let moment = Moment::of(folded.plan.clone(), history.clone(), now, head);
             (moment, false)
         }
         Some(Point::OccurredAt(time)) => {
             let time = past(core, time.into())?;
-            let moment = Moment::at_occurred(history, last, time, head);
+            let moment = Moment::at_occurred(history.clone(), last, time, head);
             let moment = moment.ok_or_else(|| status::no_plan_then(&folded.plan.plan_id))?;
             (moment, false)
         }
         Some(point) => {
-            let place = place(core, folded, &history, point, head)?;
+            let place = place(core, folded, history, point, head)?;
             let Place {
                 revision,
                 now,
                 bound,
             } = place;
             let moment = if revision == last {
-                Moment::of(folded.plan.clone(), history, now, bound)
+                Moment::of(folded.plan.clone(), history.clone(), now, bound)
             } else {
-                Moment::at_revision(history, revision, now, bound)
+                Moment::at_revision(history.clone(), revision, now, bound)
             };
             (moment, is_inside_commit(folded, revision))
         }

@@ -58,7 +58,7 @@ pub struct Look {
     pub plans_bytes: (u64, u64),
     /// What the histories in memory take, and what they may.
     pub histories_bytes: (u64, u64),
-    /// What the encoded plans in memory take, and what they may.
+    /// What the encoded plans and the reviews in memory take, and what they may.
     pub shown_bytes: (u64, u64),
     /// What the recent commits take, and what they may.
     pub recent_commits_bytes: (u64, u64),

@@ -73,7 +73,7 @@ impl<T: Clone> Latest<T> {
     }
 }
 
-/// What is in memory of it.
+/// The views and reviews in memory.
 #[derive(Default)]
 pub(super) struct Shown {
     plans: Latest<Bytes>,

@@ -1,22 +1,21 @@
 //! What is known of a plan's events at a moment: as they were recorded, as they hold, and what
 //! corrected or retracted them. What is not known yet is not there.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
-        evolve,
-        history::{History, Moment, Recorded},
+        history::{History, Moment, Recorded, Standing},
         value::Id,
     },
     proto::{self, EventReference, event::Kind},
 };
 
 /// The events of a plan that are known.
-pub(in crate::domain) struct Known<'a> {
+pub(in crate::domain) struct Known {
     history: Arc<History>,
     /// As they hold, ascending by revision; retracted ones are left out.
-    holds: Cow<'a, [Arc<Recorded>]>,
+    holds: Standing,
     /// The last revision that can be known.
     until: u64,
     /// The corrections and retractions of events, in order, by the revision of what they amend.
@@ -34,9 +33,9 @@ pub(in crate::domain) struct Seen<'a> {
     pub(in crate::domain) amendments: &'a [u64],
 }
 
-impl<'a> Known<'a> {
+impl Known {
     /// The plan of a moment, as it is known then.
-    pub(in crate::domain) fn of(moment: &'a Moment) -> Self {
+    pub(in crate::domain) fn of(moment: &Moment) -> Self {
         let until = moment.plan.revision;
         let is_recorded = |it: &&Arc<Recorded>| it.position <= moment.position;
         let mut amendments = BTreeMap::<u64, Vec<u64>>::new();
@@ -57,7 +56,7 @@ impl<'a> Known<'a> {
         }
         Self {
             history: moment.history.clone(),
-            holds: Cow::Borrowed(&moment.events),
+            holds: moment.events.clone(),
             until,
             amendments,
         }
@@ -67,7 +66,7 @@ impl<'a> Known<'a> {
     pub(in crate::domain) fn up_to(history: Arc<History>, position: u64) -> Self {
         let recorded = history.events.partition_point(|it| it.position <= position);
         let until = recorded as u64;
-        let holds = evolve::standing(history.until(until));
+        let holds = history.standing(until);
         let mut amendments = BTreeMap::<u64, Vec<u64>>::new();
         for recorded in history.until(until) {
             if let Some((amended, _)) = amendment(&recorded.event) {
@@ -77,7 +76,7 @@ impl<'a> Known<'a> {
         }
         Self {
             history,
-            holds: Cow::Owned(holds),
+            holds,
             until,
             amendments,
         }

@@ -30,21 +30,21 @@ pub(super) struct Plans<'a, E> {
     elsewhere: &'a Elsewhere<'a, E>,
     /// Up to which position of the log other plans are known.
     position: u64,
-    met: HashMap<Id, Met<'a>>,
+    met: HashMap<Id, Met>,
     /// Whether a step would have led into one plan too many.
     is_full: bool,
 }
 
 /// A plan that was met.
-enum Met<'a> {
+enum Met {
     Absent,
     Hidden,
-    Told(Box<Indexed<'a>>),
+    Told(Box<Indexed>),
 }
 
 /// A plan and what its events are to each other.
-struct Indexed<'a> {
-    known: Known<'a>,
+struct Indexed {
+    known: Known,
     /// The revisions that events cite, ascending, each with one that cites it.
     cited_by: OnceCell<Vec<(u64, Place)>>,
     /// The events that made revisions of strategies: of each strategy in order.
@@ -165,14 +165,14 @@ impl<'a, E> Plans<'a, E> {
         None
     }
 
-    fn indexed(&self, place: &Place) -> Option<&Indexed<'a>> {
+    fn indexed(&self, place: &Place) -> Option<&Indexed> {
         match self.met.get(&place.plan_id)? {
             Met::Told(indexed) => Some(indexed),
             Met::Absent | Met::Hidden => None,
         }
     }
 
-    fn citing(&self, known: &Known<'_>) -> Vec<(u64, Place)> {
+    fn citing(&self, known: &Known) -> Vec<(u64, Place)> {
         let own = known.plan_id();
         let mut cited_by = Vec::new();
         for seen in known.events() {
@@ -195,8 +195,8 @@ impl<'a, E> Plans<'a, E> {
     }
 }
 
-impl<'a> Indexed<'a> {
-    fn new(known: Known<'a>) -> Self {
+impl Indexed {
+    fn new(known: Known) -> Self {
         Self {
             known,
             cited_by: OnceCell::new(),

@@ -66,6 +66,13 @@ impl History {
         evolve::fold_on(plan, tail.iter().map(|recorded| &recorded.event))
     }
 
+    /// The same, where there is a checkpoint to start from: it shares its memory with what else was.
+    #[must_use]
+    pub fn fold_from_checkpoint(&self, revision: u64) -> Option<Plan> {
+        self.base(self.until(revision).len())?;
+        Some(self.fold(revision))
+    }
+
     /// The plan as of an occurred time: after events that stand at a revision, some of them. The first of
     /// them are often the first of all, as they were recorded, and need not be folded again.
     #[must_use]
