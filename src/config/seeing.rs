@@ -47,8 +47,7 @@ pub(super) static KEYS: [Key; 5] = [
         flag: "call-log",
         value_name: "WHICH",
         form: Form::Text,
-        // Who watches over a daemon reads its log, and not the record of every plan. What is only read
-        // is far more, and who may read it is settled before.
+        // Who asked is in no other record, so that is kept unless somebody decides otherwise.
         meaning: "Which calls have a line in the log, with who called, for which plan, how it ended \
                   and how long it took: none; refused, which are those that were refused or failed, \
                   and what operators change or take; writes, which are those that record as well; \
@@ -144,7 +143,7 @@ fn endpoint(text: &str) -> Result<String, String> {
 impl Default for Seeing {
     fn default() -> Self {
         Self {
-            call_log: CallLog::Writes,
+            call_log: CallLog::All,
             slow_call_milliseconds: 1_000,
             otlp_endpoint: String::new(),
             otlp_ca_file: None,

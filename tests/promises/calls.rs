@@ -70,7 +70,7 @@ async fn set_filter(
 }
 
 #[tokio::test]
-async fn by_itself_the_log_tells_who_recorded_or_was_refused_and_never_what_calls_are_about() {
+async fn by_itself_the_log_tells_of_every_call_and_never_what_calls_are_about() {
     let (_dir, daemon) = with_plans().await;
     execute(&daemon, request("growth", "well", note(SECRET))).await;
     let unknown = request("nowhere", "refused", note(SECRET));
@@ -96,6 +96,8 @@ async fn by_itself_the_log_tells_who_recorded_or_was_refused_and_never_what_call
         assert_eq!(recorded[field], expected, "{recorded}");
     }
     line(&daemon, |line| line["rpc"] == "SetLogFilter").await;
+    let read = line(&daemon, |line| line["rpc"] == "GetPlan").await;
+    assert_eq!(read["plan"], "growth", "{read}");
     let line = line(&daemon, |line| line["request_id"] == "refused").await;
     for (field, expected) in [
         ("caller", "anonymous"),
@@ -114,8 +116,6 @@ async fn by_itself_the_log_tells_who_recorded_or_was_refused_and_never_what_call
         line["milliseconds"].as_f64().is_some_and(|it| it > 0.0),
         "{line}"
     );
-    let all = lines(&daemon);
-    assert!(all.iter().all(|line| line["rpc"] != "GetPlan"), "{all:?}");
     assert!(!daemon.log().contains(SECRET));
     daemon.stop().await;
 }
@@ -159,7 +159,7 @@ async fn all_calls_can_be_told_of_and_a_stream_with_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_stream_of_requests_is_told_with_the_plans_that_it_named() {
+async fn of_writes_a_stream_is_told_with_the_plans_that_it_named_and_what_was_read_is_not() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start_with(dir.path(), &["--call-log", "writes"]).await;
     let requests = ["a", "b", "a", "c", "d", "e", "f"].map(|plan_id| ExecuteStreamRequest {
@@ -169,9 +169,16 @@ async fn a_stream_of_requests_is_told_with_the_plans_that_it_named() {
     let answers = plans.execute_stream(tokio_stream::iter(requests)).await;
     let mut answers = answers.expect("streamed").into_inner();
     while answers.message().await.expect("goes on").is_some() {}
-    let line = line(&daemon, |line| line["rpc"] == "ExecuteStream").await;
-    assert_eq!(line["plan"], "a, b, c, d and 2 more", "{line}");
-    assert_eq!(line["code"], "OK", "{line}");
+    let streamed = line(&daemon, |line| line["rpc"] == "ExecuteStream").await;
+    assert_eq!(streamed["plan"], "a, b, c, d and 2 more", "{streamed}");
+    assert_eq!(streamed["code"], "OK", "{streamed}");
+    // What was only read has none, unless it was refused.
+    get_plan(&daemon, "a").await;
+    let unknown = request("nowhere", "refused", note("Nothing"));
+    refused(daemon.plans().execute(unknown).await);
+    line(&daemon, |line| line["plan"] == "nowhere").await;
+    let all = lines(&daemon);
+    assert!(all.iter().all(|line| line["rpc"] != "GetPlan"), "{all:?}");
     daemon.stop().await;
 }
 

@@ -284,8 +284,7 @@ fn is_answered(came: Came, rpc: Rpc, what: &str) {
     if let Err(status) = came {
         let is_lapse = matches!(rpc, Rpc::Execute | Rpc::ExecuteStream) && what.contains("lapse");
         let is_of_the_plan = is_lapse && status.code() == Code::NotFound;
-        let is_to_come = rpc == Rpc::SetLogFilter && status.code() == Code::Unimplemented;
-        assert!(is_of_the_plan || is_to_come, "{what}: {status:?}");
+        assert!(is_of_the_plan, "{what}: {status:?}");
     }
 }
 

@@ -70,9 +70,11 @@ async function open(browser, origin) {
       await page.getByLabel("Title").fill(title);
       await page.getByRole("button", { name: "Create" }).click();
     },
-    async note(planId, text) {
+    async note(planId, text, { expectedRevision = "", requestId = "" } = {}) {
       await page.getByLabel("Plan", { exact: true }).and(page.getByRole("textbox")).fill(planId);
       await page.getByLabel("Note").fill(text);
+      await page.getByLabel("Expected revision").fill(expectedRevision);
+      await page.getByLabel("Request id").fill(requestId);
       await page.getByRole("button", { name: "Keep" }).click();
     },
     async load(file) {
@@ -133,9 +135,15 @@ async function planner(browser) {
     await tab.load(STRATA_HISTORY);
     await shows(tab.answer, "0 recorded, 40 replayed");
   });
-  await check("a plan is shown with its strategy", async () => {
+  const shown = tab.page.getByRole("region", { name: "Plan" });
+  await check("a plan is shown with the revisions of its strategy and what was promised", async () => {
     await tab.page.getByRole("button", { name: "smallpox-india" }).click();
-    await shows(tab.page.getByRole("region", { name: "Plan" }), "stop-transmission, revision 3");
+    await shows(shown, "stop-transmission, revision 3", "zero-in-two-seasons: missed");
+    assert.equal(await shown.getByRole("button", { name: /stop-transmission/ }).count(), 3);
+  });
+  await check("asked why, it names the events that forced a revision", async () => {
+    await shown.getByRole("button", { name: "Why revision 2 of stop-transmission?" }).click();
+    await shows(shown, "revision 11:", "revision 19:");
   });
   await check("a plan that is begun in one tab is seen in another", async () => {
     const other = await open(browser, STRATA_ORIGIN);
@@ -157,13 +165,36 @@ async function planner(browser) {
   await check("a refusal says what it is about", async () => {
     await tab.create("garden", "Again");
     await shows(tab.alert, "AlreadyExists PLAN_EXISTS", "plan_id: garden");
+    await tab.note("nowhere", "Nothing");
+    await shows(tab.alert, "NotFound PLAN_NOT_FOUND", "plan_id: nowhere");
+  });
+  return tab;
+}
+
+async function race(tab) {
+  await tab.create("race", "Be first");
+  await tab.note("race", "Somebody was quicker");
+  await shows(tab.answer, "race is at revision 2, recorded at 43");
+  await check("who is late is told the current revision", async () => {
+    await tab.note("race", "Late", { expectedRevision: "1", requestId: "late" });
+    await shows(tab.alert, "Aborted REVISION_CONFLICT", "current_revision: 2");
+  });
+  await check("sent again with that revision it is recorded, and once more it is answered", async () => {
+    await tab.note("race", "Late", { expectedRevision: "2", requestId: "late" });
+    await shows(tab.answer, "race is at revision 3, recorded at 44");
+    await tab.note("race", "Late", { expectedRevision: "2", requestId: "late" });
+    await shows(tab.answer, "race is at revision 3, answered again at 44");
+  });
+  await check("an id is good for one request", async () => {
+    await tab.note("race", "Another", { requestId: "late" });
+    await shows(tab.alert, "AlreadyExists REQUEST_ID_REUSED");
   });
   return tab;
 }
 
 async function restart(tab) {
   await check("a watch says where it stands, also when nothing happens", async () => {
-    await shows(tab.watching, "live, all up to 41 at");
+    await shows(tab.watching, "live, all up to 44 at");
   });
   await check("the daemon is restarted, and what was sent meanwhile is recorded once", async () => {
     const restarted = promisify(execFile)("sh", ["-c", STRATA_RESTART]);
@@ -176,8 +207,8 @@ async function restart(tab) {
     await shows(tab.watching, "live");
     await tab.note("garden", "In the shade");
     await shows(tab.row("garden"), "3");
-    await tab.commits.nth(42).waitFor();
-    assert.deepEqual(await tab.positions(), upTo(43));
+    await tab.commits.nth(45).waitFor();
+    assert.deepEqual(await tab.positions(), upTo(46));
   });
   assert.equal((await tab.alert.textContent()).trim(), "");
 }
@@ -196,7 +227,7 @@ async function whoCalls(browser) {
     await tab.connect(STRATA_READER_TOKEN);
     await shows(tab.watching, "live");
     await shows(tab.row("garden"), "Grow tomatoes");
-    await tab.commits.nth(42).waitFor();
+    await tab.commits.nth(45).waitFor();
   });
   await check("a reader may not write", async () => {
     await tab.note("garden", "Not mine to say");
@@ -221,7 +252,7 @@ const launch = (...flags) =>
 const browser = await launch(`--ignore-certificate-errors-spki-list=${key}`);
 const wary = await launch();
 try {
-  await restart(await planner(browser));
+  await restart(await race(await planner(browser)));
   await whoCalls(browser);
   await check("a page of another origin is kept out", async () => {
     const tab = await open(browser, `http://localhost:${elsewhere.address().port}`);
@@ -234,7 +265,7 @@ try {
     const tab = await open(browser, STRATA_ORIGIN);
     await tab.connect(STRATA_READER_TOKEN);
     await shows(tab.watching, "live");
-    assert.deepEqual(await tab.positions(), upTo(43));
+    assert.deepEqual(await tab.positions(), upTo(46));
   });
 } finally {
   await Promise.all([browser.close(), wary.close()]);

@@ -1,12 +1,13 @@
 // Looks at the page as a person would, in Chromium without a window, and tells what it shows:
-// `node look.mjs PAGE DAEMON CA_FILE TOKEN_FILE SCREENSHOT`.
+// `node look.mjs PAGE DAEMON CA_FILE TOKEN_FILE SCREENSHOT [COUNT]`. With a count it waits for as many commits,
+// and tells the last of them.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:tls";
 import { chromium } from "playwright-core";
 
-const [page, daemon, caFile, tokenFile, screenshot] = process.argv.slice(2);
+const [page, daemon, caFile, tokenFile, screenshot, count] = process.argv.slice(2);
 const executablePath = ["chromium", "google-chrome", "chromium-browser"]
   .map((name) => `/usr/bin/${name}`)
   .find(existsSync);
@@ -35,7 +36,8 @@ try {
   await rows.first().waitFor();
   for (const row of await rows.all()) console.log((await row.getByRole("cell").allInnerTexts()).join("  "));
   const commits = tab.getByRole("list", { name: "Commits" }).getByRole("listitem");
-  console.log(`${await commits.count()} commits`);
+  console.log(`live, ${await commits.count()} commits`);
+  if (count) console.log(await commits.nth(Number(count) - 1).innerText());
   await tab.screenshot({ path: screenshot });
 } finally {
   await browser.close();

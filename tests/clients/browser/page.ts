@@ -2,8 +2,9 @@
 
 import { create, fromJsonString, type MessageInitShape } from "@bufbuild/protobuf";
 import { CommandSchema } from "./generated/strata/v1/commands_pb";
+import { ExplainedSide, type StrategyRevision } from "./generated/strata/v1/history_service_pb";
 import type { LogEntry } from "./generated/strata/v1/log_pb";
-import { PlanState, type Plan } from "./generated/strata/v1/plan_pb";
+import { CommitmentState, PlanState, type Commitment } from "./generated/strata/v1/plan_pb";
 import { ExecuteRequestSchema, type PlanSummary } from "./generated/strata/v1/plan_service_pb";
 import { connect, record, refusal, watch, type Daemon } from "./strata";
 
@@ -32,9 +33,17 @@ onSubmit("create", (typed) =>
   send(typed("planId"), { case: "createPlan", value: { title: typed("title") } }),
 );
 
-onSubmit("note", (typed) =>
-  send(typed("planId"), { case: "recordNote", value: { subject: "plan", text: typed("text") } }),
-);
+onSubmit("note", (typed) => {
+  const revision = typed("expectedRevision");
+  return send(
+    typed("planId"),
+    { case: "recordNote", value: { subject: "plan", text: typed("text") } },
+    {
+      expectedRevision: revision === "" ? undefined : BigInt(revision),
+      requestId: typed("requestId"),
+    },
+  );
+});
 
 onSubmit("load", async (_, file) => {
   const lines = (await file("file").text()).trim().split("\n");
@@ -46,10 +55,15 @@ onSubmit("load", async (_, file) => {
   answer.textContent = `${lines.length - replayed} recorded, ${replayed} replayed`;
 });
 
-async function send(planId: string, kind: MessageInitShape<typeof CommandSchema>["kind"]) {
-  const request = create(ExecuteRequestSchema, { planId, commands: [{ kind }] });
-  const recorded = await record(connected(), request);
-  answer.textContent = `${planId} is at revision ${recorded.revision}`;
+async function send(
+  planId: string,
+  kind: MessageInitShape<typeof CommandSchema>["kind"],
+  conditions: { expectedRevision?: bigint; requestId?: string } = {},
+) {
+  const request = create(ExecuteRequestSchema, { planId, commands: [{ kind }], ...conditions });
+  const { position, revision, replayed } = await record(connected(), request);
+  const how = replayed ? "answered again" : "recorded";
+  answer.textContent = `${planId} is at revision ${revision}, ${how} at ${position}`;
 }
 
 /** Shows the commits as they come, and the plans as they are after them, until the session ends. */
@@ -101,23 +115,61 @@ function planRow(summary: PlanSummary): HTMLElement {
   const open = make("button", summary.planId);
   open.onclick = () =>
     attempt(async () => {
-      const shown = await connected().plans.getPlan({ planId: summary.planId });
-      if (shown.plan) plan.replaceChildren(...planDetails(shown.plan));
+      plan.replaceChildren(...(await planDetails(connected(), summary.planId)));
     });
   const { title, state, revision } = summary;
   const cells = [open, title, PlanState[state].toLowerCase(), String(revision)];
   return make("tr", ...cells.map((cell) => make("td", cell)));
 }
 
-function planDetails(shown: Plan): HTMLElement[] {
-  const strategies = shown.strategies.map(({ strategyId, revision, intent }) =>
-    make("li", `${strategyId}, revision ${revision}: ${intent}`),
+/** A plan with its strategies as they were from revision to revision, and what was promised for it. */
+async function planDetails(from: Daemon, planId: string): Promise<HTMLElement[]> {
+  const [{ plan: shown }, promised] = await Promise.all([
+    from.plans.getPlan({ planId }),
+    from.advice.listCommitments({ planIds: [planId] }),
+  ]);
+  if (!shown) return [];
+  const strategies = shown.strategies.map(async (strategy) => {
+    const { strategyId } = strategy;
+    const { revisions } = await from.history.listRevisions({ planId, strategyId });
+    const items = revisions.map((it) => revisionItem(from, planId, strategyId, it));
+    const now = `${strategyId}, revision ${strategy.revision}: ${strategy.intent}`;
+    return make("li", now, make("ol", ...items));
+  });
+  const commitments = promised.commitments.flatMap(({ commitment }) =>
+    commitment ? [make("li", `${commitment.commitmentId}: ${stateOf(commitment)}`)] : [],
   );
   return [
     make("h2", shown.title),
     make("p", shown.objective?.statement ?? "no objective yet"),
-    make("ul", ...strategies),
+    make("ul", ...(await Promise.all(strategies))),
+    make("h3", "Promised"),
+    make("ul", ...commitments),
   ];
+}
+
+function stateOf({ state, assignee }: Commitment): string {
+  return `${CommitmentState[state].toLowerCase()}, by ${assignee}`;
+}
+
+/** A revision of a strategy; asked why, with the events that led to it. */
+function revisionItem(
+  from: Daemon,
+  planId: string,
+  strategyId: string,
+  { revision, intent }: StrategyRevision,
+): HTMLElement {
+  const why = make("button", `Why revision ${revision} of ${strategyId}?`);
+  const item = make("li", intent, " ", why);
+  why.onclick = () =>
+    attempt(async () => {
+      const target = { case: "strategyRevision" as const, value: { strategyId, revision } };
+      const { events } = await from.history.explain({ planId, target });
+      const causes = events.filter(({ side }) => side === ExplainedSide.CAUSE);
+      const told = causes.map((event) => make("li", `revision ${event.revision}: ${event.summary}`));
+      why.replaceWith(make("ul", ...told));
+    });
+  return item;
 }
 
 function commitItem({ position, commit }: LogEntry): HTMLElement {

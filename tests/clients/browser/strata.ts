@@ -11,6 +11,7 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "./generated/google/rpc/error_details_pb";
+import { AdviceService } from "./generated/strata/v1/advice_service_pb";
 import { HistoryService, type WatchRequestSchema } from "./generated/strata/v1/history_service_pb";
 import type { LogEntry } from "./generated/strata/v1/log_pb";
 import {
@@ -28,6 +29,7 @@ const PAUSE_MS_MAX = 5_000;
 export interface Daemon {
   plans: Client<typeof PlanService>;
   history: Client<typeof HistoryService>;
+  advice: Client<typeof AdviceService>;
 }
 
 /** The services at an address, for who has the token; without one, for nobody in particular. */
@@ -44,6 +46,7 @@ export function connect(baseUrl: string, token: string): Daemon {
   return {
     plans: createClient(PlanService, transport),
     history: createClient(HistoryService, transport),
+    advice: createClient(AdviceService, transport),
   };
 }
 
