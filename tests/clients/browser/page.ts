@@ -61,9 +61,9 @@ async function send(
   conditions: { expectedRevision?: bigint; requestId?: string } = {},
 ) {
   const request = create(ExecuteRequestSchema, { planId, commands: [{ kind }], ...conditions });
-  const { position, revision, replayed } = await record(connected(), request);
+  const { entry, revision, replayed } = await record(connected(), request);
   const how = replayed ? "answered again" : "recorded";
-  answer.textContent = `${planId} is at revision ${revision}, ${how} at ${position}`;
+  answer.textContent = `${planId} is at revision ${revision}, ${how} at ${entry?.position}`;
 }
 
 /** Shows the commits as they come, and the plans as they are after them, until the session ends. */
