@@ -55,6 +55,21 @@ impl<T: Clone> Latest<T> {
             .weight()
     }
 
+    /// What was made of a plan at a revision; made now if it is not in memory, with how many bytes it takes.
+    fn get_or_make(&self, plan_id: &Id, revision: u64, make: impl FnOnce() -> (T, usize)) -> T {
+        if let Some(value) = self.get(plan_id, revision) {
+            return value;
+        }
+        let (value, bytes) = make();
+        let latest = Made {
+            revision,
+            value: value.clone(),
+            bytes,
+        };
+        self.keep(plan_id, latest);
+        value
+    }
+
     fn get(&self, plan_id: &Id, revision: u64) -> Option<T> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.get(plan_id).filter(|it| it.revision == revision)?;
@@ -91,35 +106,25 @@ impl View {
     /// The whole plan as an encoded [`proto::Plan`].
     #[must_use]
     pub fn shown(&self, folded: &Folded) -> Bytes {
-        let (plan_id, revision) = (&folded.plan.plan_id, folded.plan.revision);
-        if let Some(plan) = self.shown.plans.get(plan_id, revision) {
-            return plan;
-        }
-        let plan = Bytes::from(proto::Plan::from(&*folded.plan).encode_to_vec());
-        let made = Made {
-            revision,
-            value: plan.clone(),
-            bytes: plan.len(),
-        };
-        self.shown.plans.keep(plan_id, made);
-        plan
+        let Folded { plan, .. } = folded;
+        let plans = &self.shown.plans;
+        plans.get_or_make(&plan.plan_id, plan.revision, || {
+            let encoded = Bytes::from(proto::Plan::from(&**plan).encode_to_vec());
+            let bytes = encoded.len();
+            (encoded, bytes)
+        })
     }
 
     /// The review of a plan after its last commit: of a moment that holds all its events up to then.
     #[must_use]
     pub fn reviewed(&self, last: &Moment) -> Arc<Review> {
-        let (plan_id, revision) = (&last.plan.plan_id, last.plan.revision);
-        if let Some(review) = self.shown.reviews.get(plan_id, revision) {
-            return review;
-        }
-        let review = Arc::new(Review::of(last));
-        let made = Made {
-            revision,
-            value: review.clone(),
-            bytes: review.weight_bytes(),
-        };
-        self.shown.reviews.keep(plan_id, made);
-        review
+        let Moment { plan, .. } = last;
+        let reviews = &self.shown.reviews;
+        reviews.get_or_make(&plan.plan_id, plan.revision, || {
+            let review = Arc::new(Review::of(last));
+            let bytes = review.weight_bytes();
+            (review, bytes)
+        })
     }
 }
 
