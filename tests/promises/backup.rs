@@ -351,7 +351,8 @@ async fn a_backup_ends_when_the_daemon_stops_and_does_not_hold_it_up() {
     assert_eq!(run.status, 1, "{}", run.out);
     assert!(run.error.contains("UNAVAILABLE"), "{}", run.error);
     assert!(names_in(kept.path()).is_empty());
-    assert!(stopping.await.expect("stopped").success());
+    let (status, log) = stopping.await.expect("stopped");
+    assert!(status.success(), "{log}");
 }
 
 /// A daemon with several times what waits between it and a client that does not read: the 2 MiB that

@@ -116,8 +116,7 @@ async fn by_itself_the_log_tells_of_every_call_and_never_what_calls_are_about() 
         line["milliseconds"].as_f64().is_some_and(|it| it > 0.0),
         "{line}"
     );
-    assert!(!daemon.log().contains(SECRET));
-    daemon.stop().await;
+    assert!(!daemon.stop().await.contains(SECRET));
 }
 
 #[tokio::test]
@@ -234,8 +233,7 @@ async fn a_slow_call_says_where_its_time_went() {
     for phase in ["ready ", "place ", "queue ", "decide ", "sync "] {
         assert!(went_to.contains(phase), "{went_to}");
     }
-    assert!(!daemon.log().contains("words words"));
-    daemon.stop().await;
+    assert!(!daemon.stop().await.contains("words words"));
 }
 
 #[tokio::test]
@@ -290,7 +288,7 @@ async fn no_filter_hides_who_set_it_or_the_next() {
     }
     let hiding = "strata::operators[{caller}]=off";
     refused(set_filter(&daemon, hiding, None).await);
-    let log = daemon.log();
+    let log = daemon.stop().await;
     let lines = log.lines().map(serde_json::from_str);
     let changes: Vec<_> = lines
         .map(|line: Result<Value, _>| line.expect("a line of JSON"))
@@ -301,7 +299,6 @@ async fn no_filter_hides_who_set_it_or_the_next() {
     assert!(changes.iter().all(|it| it["caller"] == "anonymous"));
     let before: Vec<_> = changes.iter().map(|it| &it["previous"]).collect();
     assert_eq!(before, ["info", "off", "strata=off", "error"]);
-    daemon.stop().await;
 }
 
 #[tokio::test]

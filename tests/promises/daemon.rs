@@ -214,15 +214,10 @@ impl Daemon {
         self.child.id()
     }
 
-    /// What it has logged.
+    /// What it has logged so far. Its lines are written by a thread of its own: what it said of a call may come
+    /// after the answer, so wait for a line, or take what it had said when it stopped.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
-    }
-
-    /// What it has logged, to be asked for when it has ended.
-    pub(crate) fn log_so_far(&self) -> impl Fn() -> String + use<> {
-        let log = self.log.clone();
-        move || log.lock().expect("the log").clone()
     }
 
     /// A client of its `PlanService`.
@@ -273,47 +268,42 @@ impl Daemon {
         status.expect("a status").into_inner().head_position
     }
 
-    /// Kills it without a chance to clean up.
-    pub(crate) fn kill(mut self) {
+    /// Kills it without a chance to clean up, and returns what it had said.
+    pub(crate) fn kill(mut self) -> String {
         self.child.kill().expect("killed");
         self.child.wait().expect("reaped");
+        let listener = self.listener.take().expect("nobody else waits");
+        listener.join().expect("heard to the end");
+        self.log()
     }
 
-    /// Tells it to stop by a signal (`TERM` or `INT`) and returns how it ended.
-    pub(crate) async fn stop_by(self, signal: &str) -> ExitStatus {
+    /// Tells it to stop by a signal (`TERM` or `INT`) and returns how it ended, and all that it said.
+    pub(crate) async fn stop_by(self, signal: &str) -> (ExitStatus, String) {
         self.signal(signal);
         self.ended().await
     }
 
-    /// Waits until it ends by itself and returns how.
-    pub(crate) async fn ended(mut self) -> ExitStatus {
+    /// Waits until it ends by itself and returns how, and all that it said.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let mut child = std::mem::replace(&mut self.child, placeholder());
-        let ended = tokio::task::spawn_blocking(move || child.wait().expect("reaped"));
-        tokio::time::timeout(PATIENCE, ended)
+        let listener = self.listener.take().expect("nobody else waits");
+        let ended = tokio::task::spawn_blocking(move || {
+            let status = child.wait().expect("reaped");
+            listener.join().expect("heard to the end");
+            status
+        });
+        let status = tokio::time::timeout(PATIENCE, ended)
             .await
             .expect("stopped in time")
-            .expect("waited")
+            .expect("waited");
+        (status, self.log())
     }
 
-    /// The same, with all that it said to the end.
-    #[cfg(feature = "ci")]
-    pub(crate) async fn ended_saying(mut self) -> (ExitStatus, String) {
-        let (listener, log) = (self.listener.take(), self.log_so_far());
-        let status = self.ended().await;
-        let listener = listener.expect("nobody else waits");
-        listener.join().expect("heard to the end");
-        (status, log())
-    }
-
-    /// Tells it to stop and expects that it does so well.
-    pub(crate) async fn stop(self) {
-        let log = self.log.clone();
-        let status = self.stop_by("TERM").await;
-        assert!(
-            status.success(),
-            "{status}; it said:\n{}",
-            log.lock().expect("the log")
-        );
+    /// Tells it to stop, expects that it does so well, and returns all that it said.
+    pub(crate) async fn stop(self) -> String {
+        let (status, log) = self.stop_by("TERM").await;
+        assert!(status.success(), "{status}; it said:\n{log}");
+        log
     }
 
     /// Sends a signal.

@@ -100,7 +100,8 @@ async fn systemd_hears_that_it_starts_serves_lives_and_stops() {
     daemon.signal("TERM");
     let until_stop = manager.until("STOPPING=1");
     assert!(!says(&until_stop, "READY=1"), "{until_stop:?}");
-    assert!(daemon.ended().await.success());
+    let (status, log) = daemon.ended().await;
+    assert!(status.success(), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

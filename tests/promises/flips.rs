@@ -234,7 +234,7 @@ impl Base {
             match ending {
                 Ending::Stopped => daemon.stop().await,
                 Ending::Killed => daemon.kill(),
-            }
+            };
         }
         assert_sound(&log);
         let files = files_of(dir.path());
@@ -281,13 +281,12 @@ impl Base {
             "{place}"
         );
         assert_eq!(self.assert_log(&daemon, &place).await, lost, "{place}");
-        let said = daemon.log();
-        assert_worded(&said, &place);
-        if lost.is_empty() {
-            daemon.stop().await;
+        let said = if lost.is_empty() {
+            daemon.stop().await
         } else {
-            daemon.kill();
-        }
+            daemon.kill()
+        };
+        assert_worded(&said, &place);
         if !lost.is_empty() {
             Outcome::DataLoss
         } else if MADE_AGAIN.iter().any(|words| said.contains(words)) {

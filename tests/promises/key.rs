@@ -61,9 +61,8 @@ async fn a_log_has_one_key_that_only_its_owner_may_read() {
     // And its secret is in nothing that is said.
     let secret = secret(dir.path());
     let secret = secret.trim_end().splitn(5, '+').last().expect("parts");
-    assert!(!daemon.log().contains(secret));
+    assert!(!daemon.stop().await.contains(secret));
     assert!(!shown.contains(secret));
-    daemon.stop().await;
 }
 
 #[tokio::test]
@@ -106,12 +105,11 @@ async fn another_key_is_put_in_the_place_of_one_only_when_that_is_said() {
     fs::remove_file(dir.path().join("signing-key")).expect("removed");
     // Then a start makes a new one, and says so, for the log has commits.
     let daemon = Daemon::start(dir.path()).await;
-    let log = daemon.log();
+    let log = daemon.stop().await;
     assert!(
         log.contains("WARN") && log.contains("made a new one"),
         "{log}"
     );
-    daemon.stop().await;
     let new = well(key(dir.path(), &[]));
     assert_ne!(new, old);
     let run = key(dir.path(), &["restore", file]);

@@ -222,8 +222,8 @@ async fn loss_of_one_high_water_mark_is_told_and_made_good() {
         let said = "one of its two marks cannot be read";
         assert!(verified.out.contains(said), "{verified:?}");
         let daemon = Daemon::start(&data).await;
-        told += usize::from(daemon.log().contains("one of the two high-water marks"));
-        daemon.stop().await;
+        let log = daemon.stop().await;
+        told += usize::from(log.contains("one of the two high-water marks"));
         let verified = stratad(&["verify", text(&data)]);
         assert_eq!(verified.status, 0, "{verified:?}");
     }

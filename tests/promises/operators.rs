@@ -76,9 +76,8 @@ async fn why_a_client_is_refused_is_logged_for_those_who_ask() {
         let stray = request("none", "1", note("to nothing"));
         let refused = daemon.plans().execute(stray).await;
         assert_eq!(refused.expect_err("no plan").code(), Code::NotFound);
-        let log = daemon.log_so_far();
-        daemon.stop().await;
-        assert_eq!(log().contains("PLAN_NOT_FOUND"), said, "{}", log());
+        let log = daemon.stop().await;
+        assert_eq!(log.contains("PLAN_NOT_FOUND"), said, "{log}");
     }
 }
 

@@ -58,8 +58,8 @@ async fn calls_under_way_end_before_the_daemon_does() {
                 }
             }
         }
-        let status = daemon.ended().await;
-        assert!(status.success(), "SIG{signal}: {status}");
+        let (status, log) = daemon.ended().await;
+        assert!(status.success(), "SIG{signal}: {status}; it said:\n{log}");
         eprintln!(
             "SIG{signal}: {} recorded, {refused} refused",
             recorded.len()
@@ -196,8 +196,8 @@ async fn while_it_recovers_a_daemon_says_so_and_can_be_stopped() {
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");
             assert_eq!(reason(&status).as_deref(), Some("STARTING"), "{status:?}");
         }
-        assert!(!daemon.log().contains("\"serving\""), "{}", daemon.log());
-        assert_stops_promptly(daemon, signal).await;
+        let log = assert_stops_promptly(daemon, signal).await;
+        assert!(!log.contains("\"serving\""), "{log}");
     }
     let daemon = recovering(dir.path()).await;
     assert_eq!(health_of(&daemon, "").await, ServingStatus::NotServing);
@@ -211,9 +211,7 @@ async fn while_it_recovers_a_daemon_says_so_and_can_be_stopped() {
 async fn assert_stops_promptly(daemon: Daemon, signal: &str) -> String {
     let told = Instant::now();
     daemon.signal(signal);
-    let log = daemon.log_so_far();
-    let status = daemon.ended().await;
-    let log = log();
+    let (status, log) = daemon.ended().await;
     assert!(status.success(), "SIG{signal}: {status}; it said:\n{log}");
     let took = told.elapsed();
     assert!(took < PROMPT, "SIG{signal}: {took:?}; it said:\n{log}");

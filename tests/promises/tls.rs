@@ -262,7 +262,8 @@ async fn what_is_not_whole_is_logged_once_and_the_old_certificate_stays() {
     let renewed = Authority::new();
     renewed.server().write(dir.path());
     until_answered(&daemon, &renewed.trusted()).await;
-    assert_eq!(daemon.log().matches(staying).count(), 3, "{}", daemon.log());
+    let log = daemon.stop().await;
+    assert_eq!(log.matches(staying).count(), 3, "{log}");
 }
 
 fn set_mode(path: &Path, mode: u32) {

@@ -274,20 +274,19 @@ async fn a_collector_that_is_away_holds_up_nothing_and_is_told_of_once() {
         "1000000",
     ];
     let daemon = Daemon::start_with(dir.path(), &arguments).await;
-    let log = daemon.log_so_far();
-    let said = || log().matches("the collector does not take").count();
+    let refusal = "the collector does not take";
     execute(&daemon, request("growth", "0", create_plan())).await;
     let waiting_since = Instant::now();
-    while said() == 0 {
-        assert!(waiting_since.elapsed() < PATIENCE, "{}", log());
+    while !daemon.log().contains(refusal) {
+        assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     for id in 1..200 {
         execute(&daemon, request("growth", &id.to_string(), note("on"))).await;
     }
-    daemon.stop().await;
-    assert_eq!(said(), 1, "{}", log());
-    assert!(!log().contains("opentelemetry"), "{}", log());
+    let log = daemon.stop().await;
+    assert_eq!(log.matches(refusal).count(), 1, "{log}");
+    assert!(!log.contains("opentelemetry"), "{log}");
 }
 
 /// A daemon that traces every call for a collector on this machine, which it trusts by a file, or
@@ -318,15 +317,14 @@ async fn a_collector_over_tls_gets_traces_and_figures_with_a_credential_that_no_
     fs::write(&ca_file, authority.pem()).expect("written");
     let daemon = tracing_over_tls(&dir.path().join("data"), address, Some(&ca_file)).await;
     execute(&daemon, request("growth", "1", create_plan())).await;
-    let log = daemon.log_so_far();
-    daemon.stop().await;
+    let log = daemon.stop().await;
     serving.abort();
 
     let received = collector.0.lock().expect("what was received");
     assert!(received.spans.iter().any(|span| span.name == "Execute"));
     assert!(!received.metrics.is_empty());
     assert_eq!(received.credential.as_deref(), Some(CREDENTIAL));
-    assert!(!log().contains("swordfish"), "{}", log());
+    assert!(!log.contains("swordfish"), "{log}");
 }
 
 #[tokio::test]
@@ -338,9 +336,8 @@ async fn a_collector_with_a_certificate_that_nobody_vouches_for_gets_nothing() {
     for (name, ca_file) in [("one", None), ("two", Some(other.as_path()))] {
         let daemon = tracing_over_tls(&dir.path().join(name), address, ca_file).await;
         execute(&daemon, request("growth", "1", create_plan())).await;
-        let log = daemon.log_so_far();
-        daemon.stop().await;
-        assert!(log().contains("the collector does not take"), "{}", log());
+        let log = daemon.stop().await;
+        assert!(log.contains("the collector does not take"), "{log}");
     }
     serving.abort();
     let received = collector.0.lock().expect("what was received");

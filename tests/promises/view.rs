@@ -113,7 +113,6 @@ async fn a_view_from_earlier_is_brought_up_to_the_log() {
         dir, mut answered, ..
     } = history;
     let daemon = Daemon::start(dir.path()).await;
-    assert!(!daemon.log().contains(HAS_READ), "{}", daemon.log());
     let commands = [note("later"), retract(3), note("and later"), create_plan()];
     for (number, command) in commands.into_iter().enumerate() {
         let plan_id = if number == 3 { "newcomer" } else { "long" };
@@ -129,7 +128,8 @@ async fn a_view_from_earlier_is_brought_up_to_the_log() {
         dir,
         answered,
     };
-    daemon.stop().await;
+    let log = daemon.stop().await;
+    assert!(!log.contains(HAS_READ), "{log}");
     let log = later
         .assert_answers_as_before(|dir| {
             fs::remove_dir_all(dir.join("view")).expect("deleted");
@@ -144,22 +144,20 @@ async fn a_view_from_earlier_is_brought_up_to_the_log() {
 async fn a_start_reads_only_what_is_new() {
     let history = history().await;
     let daemon = Daemon::start(history.dir.path()).await;
-    assert_eq!(commits_read(&daemon.log()), None, "after a clean stop");
     let command = note("the last words");
     daemon
         .plans()
         .execute(request("long", "last-words", command))
         .await
         .expect("recorded");
-    daemon.kill();
+    assert_eq!(commits_read(&daemon.kill()), None, "after a clean stop");
 
     let daemon = Daemon::start(history.dir.path()).await;
-    let read = commits_read(&daemon.log()).unwrap_or_default();
+    let read = commits_read(&daemon.stop().await).unwrap_or_default();
     assert!(
         read <= 1,
         "{read} commits were read for the one that may be new"
     );
-    daemon.stop().await;
 }
 
 #[tokio::test]
@@ -215,9 +213,7 @@ impl History {
         );
         let next = request("long", "after-the-damage", note("it goes on"));
         daemon.plans().execute(next).await.expect("recorded");
-        let log = daemon.log();
-        daemon.stop().await;
-        log
+        daemon.stop().await
     }
 }
 

@@ -131,10 +131,9 @@ async fn a_clock_that_leaps_is_not_recorded_by_until_it_is_right_or_confirmed() 
     execute(&daemon, request("growth", "next-day", note("a note"))).await;
     let next_day = last_recorded_at(&daemon).await;
     assert!(next_day.seconds >= before.seconds + DAY_SECONDS - 60);
-    let log = daemon.log_so_far();
-    daemon.stop().await;
-    assert_eq!(log().matches("the clock leapt").count(), 3, "{}", log());
-    assert!(log().contains("it had been a day behind"), "{}", log());
+    let log = daemon.stop().await;
+    assert_eq!(log.matches("the clock leapt").count(), 3, "{log}");
+    assert!(log.contains("it had been a day behind"), "{log}");
 }
 
 #[tokio::test]

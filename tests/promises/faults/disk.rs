@@ -213,11 +213,10 @@ async fn below_the_reserve_writes_are_refused_and_resume_when_there_is_room() {
             }
         }
     }
-    let log = daemon.log_so_far();
-    daemon.stop().await;
-    let lines = |text| log().matches(text).count();
-    assert_eq!(lines("less room than is kept in reserve"), 2, "{}", log());
-    assert_eq!(lines("has room again"), 2, "{}", log());
+    let log = daemon.stop().await;
+    let lines = |text| log.matches(text).count();
+    assert_eq!(lines("less room than is kept in reserve"), 2, "{log}");
+    assert_eq!(lines("has room again"), 2, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,7 @@ async fn endure(fault: &Fault, tally: &mut Tally) -> (TempDir, Arc<Ledger>) {
         Err(said) => said,
         Ok(daemon) => {
             ledger.write_until_refused(&daemon, "fault", 10).await;
-            let (status, said) = daemon.ended_saying().await;
+            let (status, said) = daemon.ended().await;
             assert_eq!(status.code(), Some(1), "{}: {said}", fault.call);
             said
         }

@@ -135,10 +135,9 @@ async fn keys_from_whom_no_trusted_authority_vouches_for_let_nobody_in() {
     for (name, ca_file) in [("one", None), ("two", Some(other.as_path()))] {
         let daemon = daemon_of(&issuer, &dir.path().join(name), ca_file).await;
         assert!(!lets_in(&daemon, &Signer::first().token_of_its_own(), "first").await);
-        let log = daemon.log();
+        let log = daemon.stop().await;
         assert!(log.contains("cannot fetch the keys"), "{log}");
         assert!(log.contains("invalid peer certificate"), "{log}");
-        daemon.stop().await;
     }
     issuer.serving.abort();
 }
