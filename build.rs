@@ -32,6 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".strata.v1.GetPlanResponse",
             "crate::proto::GetPlanResponse",
         )
+        // And reviews, whose findings are encoded as they are drawn.
+        .extern_path(
+            ".strata.v1.ReviewPlanResponse",
+            "crate::proto::ReviewPlanResponse",
+        )
         .extern_path(".google.rpc", "::tonic_types::pb")
         .compile_fds(descriptors)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The published language in Rust: what `build.rs` makes of `proto/strata/v1`, and the two messages
+//! The published language in Rust: what `build.rs` makes of `proto/strata/v1`, and the three messages
 //! that are written by hand because they carry bytes that were encoded before.
 
 use bytes::{Buf, BufMut, Bytes};
@@ -40,6 +40,38 @@ impl LogEntry {
     /// Decodes the commit.
     pub fn decode_commit(&self) -> Result<Commit, prost::DecodeError> {
         Commit::decode(self.commit.clone())
+    }
+}
+
+/// `strata.v1.ReviewPlanResponse` with its findings still encoded: on the wire both are the same, and none of the
+/// hundreds has to be kept whole until the last one is drawn.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ReviewPlanResponse {
+    /// The encoded [`Finding`]s, in the order of their codes, then of their subjects.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub findings: Vec<Bytes>,
+    /// What the review took for now.
+    #[prost(message, optional, tag = "2")]
+    pub reviewed_at: Option<prost_types::Timestamp>,
+    /// The plan's revision at that point.
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    /// The position of the log that the answer reflects.
+    #[prost(uint64, tag = "4")]
+    pub position: u64,
+    /// Whether the point named lies inside a commit, whose later events are not shown.
+    #[prost(bool, tag = "5")]
+    pub inside_commit: bool,
+    /// Whether there are more findings than are shown.
+    #[prost(bool, tag = "6")]
+    pub truncated: bool,
+}
+
+impl ReviewPlanResponse {
+    /// Decodes the findings.
+    pub fn decode_findings(&self) -> Result<Vec<Finding>, prost::DecodeError> {
+        let findings = self.findings.iter().cloned();
+        findings.map(Finding::decode).collect()
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a crowd costs: the daemon's memory for each of 10,000 watchers who wait, and what writers feel
 //! of them; and what good clients feel of 1,000 bad ones who send nothing, a little, garbage, calls
 //! they take back, wrong tokens, signed ones of unknown keys, or far more calls than they may, who hold
-//! watches of health, or open connections from one address. The real binary on a real disk, with
-//! and without the crowd in the same run. `cargo bench --bench crowd` takes about two minutes; behind
-//! `--` the words `watchers` and `bad` choose one part, and a number says how large the crowd is.
+//! watches of health, or open connections from one address; and what becomes of more questions than can be
+//! answered. The real binary on a real disk, with and without the crowd in the same run. `cargo bench --bench crowd`
+//! takes about three minutes; behind `--` the words `watchers`, `bad` and `overload` choose one part, and a number
+//! says how large the crowd is.
 
 use std::{
     env,
@@ -14,6 +15,7 @@ use std::{
 mod bad;
 mod daemon;
 mod good;
+mod overload;
 #[path = "../speed/process.rs"]
 mod process;
 mod seen;
@@ -26,6 +28,8 @@ mod writing;
 const WATCHERS: usize = 10_000;
 /// How many bad clients.
 const BAD: usize = 1_000;
+/// How many who ask at once.
+const ASKING: usize = 1_000;
 
 /// What may go wrong.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -48,6 +52,9 @@ async fn main() -> Result<(), Failure> {
     }
     if is_chosen("bad") {
         bad::measure(&mut out, count.unwrap_or(BAD)).await?;
+    }
+    if is_chosen("overload") {
+        overload::measure(&mut out, count.unwrap_or(ASKING)).await?;
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ impl World {
             let until = usize::try_from(revision).expect("few events");
             let expected = fold(self.plan.plan_id.clone(), &self.events[..until]);
             assert_eq!(*moment.plan, expected);
-            for finding in Review::of(&moment).findings(&moment, |_, _| true) {
+            for finding in Review::of(&moment).findings(&moment, |_, _, _| true) {
                 assert!(!finding.code.is_empty() && !finding.message.is_empty());
             }
             let shown = show::basic(&moment.plan);
@@ -192,7 +192,7 @@ impl World {
             if let Some(moment) = then {
                 assert!(moment.plan.revision <= self.plan.revision);
                 let review = Review::of(&moment);
-                review.findings(&moment, |_, _| true).for_each(drop);
+                review.findings(&moment, |_, _, _| true).for_each(drop);
             }
             assert!(!event::summary(event).is_empty());
             assert!(!event::type_name(event).is_empty());

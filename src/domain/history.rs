@@ -11,7 +11,7 @@ use std::{
 use super::{
     event, evolve,
     plan::{Lifecycle, Plan},
-    value::{Id, Time},
+    value::{Id, Memo, Time},
 };
 use crate::proto::{self, EventReference};
 
@@ -38,25 +38,8 @@ pub struct Recorded {
     pub on_behalf_of: Arc<str>,
     /// The event.
     pub event: proto::Event,
-    pub(in crate::domain) summary: Summary,
-}
-
-/// The summary of an event, made when it is first asked for: a review of a long plan tells of thousands. A copy
-/// makes its own, for its event may become another.
-#[derive(Debug, Default)]
-pub(in crate::domain) struct Summary(OnceLock<Box<str>>);
-
-impl Clone for Summary {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-/// It follows from the event.
-impl PartialEq for Summary {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
+    /// A review of a long plan tells of thousands.
+    pub(in crate::domain) summary: Memo<Box<str>>,
 }
 
 impl Recorded {
@@ -76,7 +59,7 @@ impl Recorded {
             actor,
             on_behalf_of,
             event,
-            summary: Summary::default(),
+            summary: Memo::default(),
         }
     }
 
@@ -94,8 +77,8 @@ impl Recorded {
     /// The event in one line.
     #[must_use]
     pub fn summary(&self) -> &str {
-        let summary = &self.summary.0;
-        summary.get_or_init(|| event::summary(&self.event).into())
+        let summary = || event::summary(&self.event).into();
+        self.summary.get_or_make(summary)
     }
 
     /// When the event occurred.

@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Id, Time};
+use super::{
+    value::{Id, Memo, Time},
+    wording::Wording,
+};
 
 mod questions;
 
@@ -269,6 +272,9 @@ pub struct Choice {
     pub assumption_ids: Vec<Id>,
     /// The indicators it is judged by.
     pub indicator_ids: Vec<Id>,
+    /// What the words of the intent say: each review looks at them.
+    #[serde(skip)]
+    pub(in crate::domain) wording: Memo<Wording>,
 }
 
 /// Whether a strategy is being followed.

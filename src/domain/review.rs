@@ -58,10 +58,11 @@ impl Review {
     pub fn findings<'a>(
         &'a self,
         moment: &'a Moment,
-        wanted: impl Fn(&Code, FindingLevel) -> bool + 'a,
+        wanted: impl Fn(&Code, FindingLevel, &Subject) -> bool + 'a,
     ) -> impl Iterator<Item = proto::Finding> + 'a {
         let drafts = self.0.iter().filter(move |draft| {
-            draft.from.is_none_or(|from| from <= moment.now) && wanted(draft.code, draft.level)
+            draft.from.is_none_or(|from| from <= moment.now)
+                && wanted(draft.code, draft.level, &draft.subject)
         });
         drafts.map(|draft| draft.finding(moment))
     }

@@ -1,6 +1,11 @@
 //! The small values of the domain: ids, points in time and subjects, checked once and cheap to copy.
 
-use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +128,37 @@ impl From<Time> for prost_types::Timestamp {
             seconds: time.seconds,
             nanos: time.nanos,
         }
+    }
+}
+
+/// What follows from the rest of a value, made when it is first asked for. A copy makes its own, for it may become
+/// another value.
+#[derive(Debug)]
+pub(in crate::domain) struct Memo<T>(OnceLock<T>);
+
+impl<T> Memo<T> {
+    /// It, made now if nobody has asked before.
+    pub(in crate::domain) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+        self.0.get_or_init(make)
+    }
+}
+
+impl<T> Default for Memo<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T> Clone for Memo<T> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// What follows from equal values is equal.
+impl<T> PartialEq for Memo<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 

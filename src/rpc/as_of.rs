@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::{
         history::{History, Moment},
+        review::Review,
         value::Time,
     },
     proto::{self, point::Point},
@@ -31,6 +32,19 @@ pub(super) struct Asked {
     pub position: u64,
     /// Whether the moment lies inside a commit.
     pub inside_commit: bool,
+    /// Whether the moment holds all that was recorded.
+    is_last: bool,
+}
+
+impl Asked {
+    /// What is wrong with the plan. Many ask about its last commit, and about every other moment somebody once.
+    pub(super) fn review(&self, core: &Core) -> Arc<Review> {
+        if self.is_last {
+            core.view.reviewed(&self.moment)
+        } else {
+            Arc::new(Review::of(&self.moment))
+        }
+    }
 }
 
 /// Answers a question about a plan at a moment. The answer is worked out on a thread that may block:
@@ -141,17 +155,17 @@ fn asked(
     as_of: Option<Point>,
 ) -> Result<Asked, Status> {
     let last = folded.plan.revision;
-    let (moment, inside_commit) = match as_of {
+    let (moment, inside_commit, is_last) = match as_of {
         None => {
             let now = core.guard.now();
             let moment = Moment::of(folded.plan.clone(), history.clone(), now, head);
-            (moment, false)
+            (moment, false, true)
         }
         Some(Point::OccurredAt(time)) => {
             let time = past(core, time.into())?;
             let moment = Moment::at_occurred(history.clone(), last, time, head);
             let moment = moment.ok_or_else(|| status::no_plan_then(&folded.plan.plan_id))?;
-            (moment, false)
+            (moment, false, false)
         }
         Some(point) => {
             let place = place(core, folded, history, point, head)?;
@@ -160,18 +174,20 @@ fn asked(
                 now,
                 bound,
             } = place;
-            let moment = if revision == last {
+            let is_last = revision == last;
+            let moment = if is_last {
                 Moment::of(folded.plan.clone(), history.clone(), now, bound)
             } else {
                 Moment::at_revision(history.clone(), revision, now, bound)
             };
-            (moment, is_inside_commit(folded, revision))
+            (moment, is_inside_commit(folded, revision), is_last)
         }
     };
     Ok(Asked {
         moment,
         position: head,
         inside_commit,
+        is_last,
     })
 }
 

@@ -55,7 +55,8 @@ async fn findings(daemon: &Daemon, plan_id: &str, at: u64) -> Vec<Finding> {
         ..ReviewPlanRequest::default()
     };
     let answer = daemon.advice().review_plan(asked).await;
-    answer.expect("answered").into_inner().findings
+    let answer = answer.expect("answered").into_inner();
+    answer.decode_findings().expect("findings")
 }
 
 /// Code and subject of each finding, but for that of the late record: every import has it.

@@ -275,6 +275,7 @@ fn changes_something(
         will_not,
         assumption_ids,
         indicator_ids,
+        wording: _,
     } = &revised.choice;
     let same = *intent == command.intent
         && *diagnosis == command.diagnosis

@@ -6,7 +6,7 @@ use super::{Stamp, tactic};
 use crate::{
     domain::{
         plan::{Choice, Plan, Proposal, ProposalState, Strategy, StrategyState},
-        value::Id,
+        value::{Id, Memo},
     },
     proto,
 };
@@ -19,6 +19,7 @@ pub(super) fn adopted(plan: &mut Plan, adopted: &proto::StrategyAdopted, at: Sta
         will_not: adopted.will_not.clone(),
         assumption_ids: ids(&adopted.assumption_ids),
         indicator_ids: ids(&adopted.indicator_ids),
+        wording: Memo::default(),
     };
     begin(
         plan,
@@ -72,6 +73,7 @@ pub(super) fn revised(plan: &mut Plan, revised: &proto::StrategyRevised, at: Sta
         will_not: revised.will_not.clone(),
         assumption_ids: ids(&revised.assumption_ids),
         indicator_ids: ids(&revised.indicator_ids),
+        wording: Memo::default(),
     };
     strategy.reason.clone_from(&revised.reason);
     strategy.unprompted = revised.unprompted;

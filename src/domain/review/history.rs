@@ -1,8 +1,6 @@
 //! Findings about the record itself: whether it was kept in time, says what was expected, and stays
 //! readable.
 
-use std::sync::Arc;
-
 use super::{
     Case, DAY_SECONDS, Draft,
     codes::{HIS001, HIS002, HIS003},
@@ -27,14 +25,7 @@ pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
 }
 
 fn late_record(case: &Case<'_>) -> Option<Draft> {
-    let is_late = |recorded: &&Arc<Recorded>| {
-        let latest = recorded.occurred_at().plus_seconds(LATE_DAYS * DAY_SECONDS);
-        recorded.event.occurred_at.is_some()
-            && recorded.recorded_at > latest
-            && !is_lapse(&recorded.event)
-    };
-    let late = case.moment.events.iter().filter(is_late);
-    let late: Vec<_> = late.map(|recorded| recorded.event.revision).collect();
+    let late = &case.trail.recorded_late;
     if late.is_empty() {
         return None;
     }
@@ -46,7 +37,16 @@ fn late_record(case: &Case<'_>) -> Option<Draft> {
             more => format!("{more} events were"),
         }
     );
+    let late = late.iter().copied();
     Some(Draft::new(&HIS001, Subject::Plan, late, message))
+}
+
+/// Whether an event was recorded more than a week after it had occurred.
+pub(super) fn is_late(recorded: &Recorded) -> bool {
+    let latest = recorded.occurred_at().plus_seconds(LATE_DAYS * DAY_SECONDS);
+    recorded.event.occurred_at.is_some()
+        && recorded.recorded_at > latest
+        && !is_lapse(&recorded.event)
 }
 
 /// The daemon's own record that a due date passed in silence: nobody could have made it sooner.

@@ -61,12 +61,13 @@ fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
     strategy: &Strategy,
     gists: &LazyCell<Gists<'a>, F>,
 ) -> Option<Draft> {
-    let said = wording(&strategy.choice.intent);
+    let choice = &strategy.choice;
+    let said = choice.wording.get_or_make(|| wording(&choice.intent));
     if !said.reads_as_tactic {
         return None;
     }
     let id = &strategy.strategy_id;
-    let intent = Gist::of(&strategy.choice.intent);
+    let intent = Gist::of(&choice.intent);
     let repeated = gists
         .iter()
         .find(|(_, statement)| intent.similarity(statement) >= SIMILAR_FROM);
@@ -88,11 +89,11 @@ fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
     if repeated.is_some() {
         draft.level = FindingLevel::Warn;
     }
-    draft.hits = said.hits.into_iter().map(shown).collect();
+    draft.hits = said.hits.iter().map(shown).collect();
     Some(draft)
 }
 
-fn shown(hit: Hit) -> proto::WordingHit {
+fn shown(hit: &Hit) -> proto::WordingHit {
     let class = match hit.class {
         HitClass::Frame => "frame",
         HitClass::ActionVerb => "action_verb",
@@ -106,7 +107,7 @@ fn shown(hit: Hit) -> proto::WordingHit {
         HitClass::Position => "position",
     };
     proto::WordingHit {
-        text: hit.text,
+        text: hit.text.clone(),
         class: class.to_owned(),
         weight: hit.weight,
         start: u32::try_from(hit.start).unwrap_or(u32::MAX),

@@ -30,7 +30,7 @@ mod tactics;
 /// All findings at a moment.
 fn review(moment: &Moment) -> Vec<Finding> {
     let review = Review::of(moment);
-    review.findings(moment, |_, _| true).collect()
+    review.findings(moment, |_, _, _| true).collect()
 }
 
 /// What happens, and on which day.

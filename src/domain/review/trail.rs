@@ -23,6 +23,8 @@ pub(super) struct Trail<'a> {
     pub(super) retired_indicators: Vec<u64>,
     /// What was tried and failed since the strategies last changed.
     pub(super) window: Window<'a>,
+    /// The events that were recorded long after they had occurred.
+    pub(super) recorded_late: Vec<u64>,
 }
 
 /// What happened to a strategy.
@@ -90,6 +92,9 @@ impl<'a> Trail<'a> {
             ..Self::default()
         };
         for recorded in events {
+            if super::history::is_late(recorded) {
+                trail.recorded_late.push(recorded.event.revision);
+            }
             if let Some(kind) = &recorded.event.kind {
                 trail.pass(kind, recorded.event.revision, recorded.occurred_at());
             }

@@ -34,6 +34,7 @@ pub(super) async fn answer(
             moment,
             position,
             inside_commit,
+            ..
         } = asked;
         let strategy_id = strategy_id.as_deref();
         let assessments = assess::assess(&moment, strategy_id).ok_or_else(|| {

@@ -1,14 +1,13 @@
 //! `ReviewPlan`: what is wrong with a plan.
 
-use std::sync::Arc;
-
+use bytes::{Bytes, BytesMut};
 use prost::Message as _;
 use tonic::{Response, Status};
 
 use crate::{
-    domain::review::{
-        Review,
-        codes::{self, Code},
+    domain::{
+        review::codes::{self, Code},
+        value::Subject,
     },
     proto::{Finding, FindingLevel, ReviewPlanRequest, ReviewPlanResponse},
     rpc::{as_of, call, gate::Caller, query::Checks, status::quoted},
@@ -20,6 +19,9 @@ const FINDINGS_MAX: usize = 1_000;
 
 /// What the findings of an answer take at most, so that it stays below what clients accept.
 const FINDINGS_BYTES_MAX: usize = 3 << 20;
+
+/// How much memory is taken at once for encoded findings.
+const BLOCK_BYTES: usize = 64 << 10;
 
 pub(super) async fn answer(
     caller: &Caller<'_>,
@@ -34,12 +36,8 @@ pub(super) async fn answer(
     let plan = caller.plan(&request.plan_id)?;
     let core = caller.core_at(request.min_position).await?;
     let reviewed = as_of::ask(core, plan, point, move |core, asked| {
-        // Many ask about the plan as it is, and every other moment is asked about once.
-        let review = match point {
-            None => core.view.reviewed(&asked.moment),
-            Some(_) => Arc::new(Review::of(&asked.moment)),
-        };
-        let is_wanted = |code: &Code, level: FindingLevel| {
+        let review = asked.review(core);
+        let is_wanted = |code: &Code, level: FindingLevel, _: &Subject| {
             // Nobody reads what is found for a caller who has gone.
             call::go_on().is_ok()
                 && level >= min_level
@@ -58,15 +56,21 @@ pub(super) async fn answer(
     Ok(Response::new(reviewed.await?))
 }
 
-/// As many findings as an answer holds, and whether there are more.
-fn first(findings: impl Iterator<Item = Finding>) -> (Vec<Finding>, bool) {
+/// As many findings as an answer holds, each encoded before the next one is drawn, and whether there are more.
+fn first(findings: impl Iterator<Item = Finding>) -> (Vec<Bytes>, bool) {
     let (mut held, mut bytes) = (Vec::new(), 0);
+    let mut encoded = BytesMut::new();
     for finding in findings {
-        bytes += finding.encoded_len();
+        let length = finding.encoded_len();
+        bytes += length;
         if held.len() == FINDINGS_MAX || bytes > FINDINGS_BYTES_MAX {
             return (held, true);
         }
-        held.push(finding);
+        if encoded.capacity() < length {
+            encoded = BytesMut::with_capacity(BLOCK_BYTES.max(length));
+        }
+        finding.encode_raw(&mut encoded);
+        held.push(encoded.split().freeze());
     }
     (held, false)
 }

@@ -86,6 +86,7 @@ fn suggested(
         moment,
         position,
         inside_commit,
+        ..
     } = asked;
     let suggestions = advice::suggest(&moment, strategy_id, policy, elsewhere);
     let mut response = SuggestTacticResponse {

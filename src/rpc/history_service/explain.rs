@@ -7,12 +7,16 @@ use crate::{
         explain::{self, Elsewhere, Limits, Other, Target},
         history::Moment,
         permits::Permits,
-        review::{self, Review},
+        review::{
+            Review,
+            codes::{self, Code},
+        },
         sight,
         value::{Id, Subject},
     },
     proto::{
-        ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingTarget, explain_request,
+        ErrorReason, ExplainRequest, ExplainResponse, Finding, FindingLevel, FindingTarget,
+        explain_request,
     },
     rpc::{
         Core, as_of, call,
@@ -74,7 +78,7 @@ pub(super) async fn answer(
         let Some(target) = target else {
             return Err(status::malformed_field("target", "required"));
         };
-        let mut answer = explain(core, &permits, &at.moment, target, limits)?;
+        let mut answer = explain(core, &permits, &at, target, limits)?;
         answer.position = at.position;
         answer.inside_commit = at.inside_commit;
         Ok(answer)
@@ -97,10 +101,11 @@ pub(super) fn told_of(core: &Core, permits: &Permits, plan_id: &str) -> Result<O
 fn explain(
     core: &Core,
     permits: &Permits,
-    moment: &Moment,
+    at: &as_of::Asked,
     asked: Asked,
     limits: Limits,
 ) -> Result<ExplainResponse, Status> {
+    let moment = &at.moment;
     let (roots, line_of_sight, finding) = match asked {
         Asked::Target(target) => {
             let roots = explain::roots(moment, &target).ok_or_else(|| missing(&target))?;
@@ -111,7 +116,7 @@ fn explain(
             (roots, line_of_sight, None)
         }
         Asked::Finding(target) => {
-            let finding = find(moment, &target)?;
+            let finding = find(&at.review(core), moment, &target)?;
             let own = finding.events.iter();
             let own = own.filter(|event| *event.plan_id == *moment.plan.plan_id);
             let mut roots: Vec<u64> = own.map(|event| event.revision).collect();
@@ -145,11 +150,11 @@ fn explain(
 }
 
 /// The finding of the review that is asked about.
-fn find(moment: &Moment, target: &FindingTarget) -> Result<Finding, Status> {
-    let review = Review::of(moment);
-    let of_code = review.findings(moment, |code, _| code.name == target.code);
-    let mut findings = of_code.filter(|finding| finding.subject == target.subject);
-    findings.next().ok_or_else(|| {
+fn find(review: &Review, moment: &Moment, target: &FindingTarget) -> Result<Finding, Status> {
+    let is_meant = |code: &Code, _: FindingLevel, subject: &Subject| {
+        code.name == target.code && subject.to_string() == target.subject
+    };
+    review.findings(moment, is_meant).next().ok_or_else(|| {
         let FindingTarget { code, subject } = target;
         with_metadata(
             ErrorReason::SubjectNotFound,
@@ -198,7 +203,7 @@ fn target(check: &mut Checks, asked: Option<explain_request::Target>) -> Option<
             Some(Asked::Target(Target::Subject(subject)))
         }
         Some(explain_request::Target::Finding(it)) => {
-            if review::codes::code(&it.code).is_none() {
+            if codes::code(&it.code).is_none() {
                 let wrong = format!(
                     "a code of the review, such as TAC001; found {}",
                     quoted(&it.code)

@@ -29,7 +29,7 @@ fn check(moment: &Moment) -> Result<(), TestCaseError> {
         now: Time::default(),
         ..moment.clone()
     });
-    let later: Vec<_> = drawn_before.findings(moment, |_, _| true).collect();
+    let later: Vec<_> = drawn_before.findings(moment, |_, _, _| true).collect();
     prop_assert_eq!(&found, &later);
     let keys: Vec<_> = found.iter().map(|it| (&it.code, &it.subject)).collect();
     prop_assert!(keys.is_sorted(), "{:?}", keys);

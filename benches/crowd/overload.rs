@@ -1,0 +1,158 @@
+//! More questions than can be answered: what becomes of those that are answered, of those that are sent away, and of
+//! good clients who ask nothing that takes long.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use strata::proto::{
+    GetPlanRequest, Point, plan_service_client::PlanServiceClient, point::Point as At,
+};
+use tokio::task::JoinSet;
+use tonic::{Code, transport::Channel};
+
+use crate::{
+    Failure,
+    daemon::{Daemon, token},
+    good::{self, Client, call_of},
+    seen::{self, Seen},
+    writing,
+};
+
+/// How many good clients there are, and how often each calls.
+const GOOD: usize = 16;
+const EVERY: Duration = Duration::from_millis(10);
+/// How many principals ask, each over a connection of its own.
+const ASKING: usize = 16;
+/// How many ask at once where all can be answered.
+const FEW: usize = 4;
+/// The revision of the long plan, whose past is asked for.
+const REVISION: u64 = 5_000;
+/// How long each part is measured, and how long it goes on before.
+const ROUND: Duration = Duration::from_secs(10);
+const WARM_UP: Duration = Duration::from_secs(4);
+
+const PLAN: &str = "long";
+
+pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Failure> {
+    let (mut good_tokens, mut asking_tokens) = (Vec::new(), Vec::new());
+    let daemon = Daemon::start(|dir| {
+        let access = dir.join("access.toml");
+        for number in 0..GOOD {
+            good_tokens.push(token(&access, &format!("good-{number}"))?);
+        }
+        for number in 0..ASKING {
+            asking_tokens.push(token(&access, &format!("asking-{number}"))?);
+        }
+        let arguments = ["--access-file", &access.display().to_string()];
+        Ok(arguments.map(str::to_owned).to_vec())
+    })
+    .await?;
+    let mut good = Vec::new();
+    for token in good_tokens {
+        good.push(Client::modest(daemon.connect().await?, token, EVERY));
+    }
+    let mut asking = Vec::new();
+    for token in asking_tokens {
+        asking.push(Asker::new(daemon.connect().await?, token));
+    }
+    let author = asking.first().ok_or("nobody asks")?;
+    author.write().await?;
+
+    let alone = good::call_for(&good, ROUND).await?;
+    let (beside_few, few) = beside(&good, &asking, FEW).await?;
+    let (beside_many, many) = beside(&good, &asking, count).await?;
+    daemon.stop()?;
+
+    writeln!(out, "{}", seen::head(&format!("{GOOD} good clients")))?;
+    for (name, mut seen) in [
+        ("alone".to_owned(), alone),
+        (format!("while {FEW} ask"), beside_few),
+        (format!("while {count} ask"), beside_many),
+    ] {
+        writeln!(out, "{name:<40} {}", seen.shown())?;
+    }
+    writeln!(out, "{}", seen::head("questions, failed: sent away"))?;
+    for (name, mut seen) in [(FEW, few), (count, many)] {
+        writeln!(out, "{:<40} {}", format!("{name} ask"), seen.shown())?;
+    }
+    Ok(())
+}
+
+/// What good clients and some who ask see side by side.
+async fn beside(good: &[Client], asking: &[Asker], count: usize) -> Result<(Seen, Seen), Failure> {
+    let until = Instant::now() + WARM_UP + ROUND;
+    let mut questions = JoinSet::new();
+    for asker in asking.iter().cycle().take(count) {
+        questions.spawn(asker.clone().ask_until(until));
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let seen = good::call_for(good, ROUND).await?;
+    let mut asked = Seen::default();
+    while let Some(ended) = questions.join_next().await {
+        asked.join(ended??);
+    }
+    Ok((seen, asked))
+}
+
+/// Somebody who asks for the long plan as it was, again and again.
+#[derive(Clone)]
+struct Asker {
+    plans: PlanServiceClient<Channel>,
+    token: String,
+}
+
+impl Asker {
+    fn new(channel: Channel, token: String) -> Self {
+        Self {
+            plans: PlanServiceClient::new(channel),
+            token,
+        }
+    }
+
+    /// Writes the long plan.
+    async fn write(&self) -> Result<(), Failure> {
+        let mut plans = self.plans.clone();
+        for revision in 0..REVISION {
+            let call = call_of(&self.token, writing::request(PLAN, revision))?;
+            plans.execute(call).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks, waits for the answer, and asks again at once also when it was sent away. What was asked before the others
+    /// were there does not count.
+    async fn ask_until(mut self, until: Instant) -> Result<Seen, Failure> {
+        let mut seen = Seen {
+            took: ROUND,
+            ..Seen::default()
+        };
+        loop {
+            let asked = Instant::now();
+            if asked >= until {
+                return Ok(seen);
+            }
+            let question = call_of(
+                &self.token,
+                GetPlanRequest {
+                    plan_id: PLAN.to_owned(),
+                    as_of: Some(Point {
+                        point: Some(At::Revision(REVISION - 1)),
+                    }),
+                    ..GetPlanRequest::default()
+                },
+            )?;
+            let answer = self.plans.get_plan(question).await;
+            let counts = asked + ROUND >= until;
+            match answer {
+                Ok(_) if counts => seen.latencies.push(asked.elapsed()),
+                Err(refused) if refused.code() != Code::ResourceExhausted => {
+                    return Err(refused.into());
+                }
+                Err(_) if counts => seen.failed += 1,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
