@@ -7,10 +7,12 @@ use std::{
 };
 
 use strata::proto::{
-    GetPlanRequest, Point, plan_service_client::PlanServiceClient, point::Point as At,
+    AddTactic, Command, Point, ReviewPlanRequest, advice_service_client::AdviceServiceClient,
+    command::Kind, plan_service_client::PlanServiceClient, point::Point as At,
 };
 use tokio::task::JoinSet;
-use tonic::{Code, transport::Channel};
+use tonic::{Status, transport::Channel};
+use tonic_types::StatusExt as _;
 
 use crate::{
     Failure,
@@ -27,8 +29,10 @@ const EVERY: Duration = Duration::from_millis(10);
 const ASKING: usize = 16;
 /// How many ask at once where all can be answered.
 const FEW: usize = 4;
-/// The revision of the long plan, whose past is asked for.
-const REVISION: u64 = 5_000;
+/// How many events the long plan has, whose past is reviewed.
+const EVENTS: u64 = 5_000;
+/// How many of them add a tactic, of which a review says that it serves no strategy.
+const TACTICS: u64 = 490;
 /// How long each part is measured, and how long it goes on before.
 const ROUND: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(4);
@@ -96,34 +100,48 @@ async fn beside(good: &[Client], asking: &[Asker], count: usize) -> Result<(Seen
     Ok((seen, asked))
 }
 
-/// Somebody who asks for the long plan as it was, again and again.
+/// How long somebody should wait who was sent away; what else went wrong is none of that.
+fn wait_told(refused: &Status) -> Result<Duration, Failure> {
+    let told = refused.get_details_retry_info();
+    let wait = told.and_then(|it| it.retry_delay);
+    wait.ok_or_else(|| refused.to_string().into())
+}
+
+/// Somebody who asks what was wrong with the long plan before its last event, again and again.
 #[derive(Clone)]
 struct Asker {
-    plans: PlanServiceClient<Channel>,
+    channel: Channel,
     token: String,
 }
 
 impl Asker {
     fn new(channel: Channel, token: String) -> Self {
-        Self {
-            plans: PlanServiceClient::new(channel),
-            token,
-        }
+        Self { channel, token }
     }
 
     /// Writes the long plan.
     async fn write(&self) -> Result<(), Failure> {
-        let mut plans = self.plans.clone();
-        for revision in 0..REVISION {
-            let call = call_of(&self.token, writing::request(PLAN, revision))?;
-            plans.execute(call).await?;
+        let mut plans = PlanServiceClient::new(self.channel.clone());
+        for revision in 0..EVENTS {
+            let mut request = writing::request(PLAN, revision);
+            if (1..=TACTICS).contains(&revision) {
+                request.commands = vec![Command {
+                    kind: Some(Kind::AddTactic(AddTactic {
+                        tactic_id: format!("tactic-{revision}"),
+                        statement: format!("Visit customer {revision}"),
+                        ..AddTactic::default()
+                    })),
+                }];
+            }
+            plans.execute(call_of(&self.token, request)?).await?;
         }
         Ok(())
     }
 
-    /// Asks, waits for the answer, and asks again at once also when it was sent away. What was asked before the others
-    /// were there does not count.
-    async fn ask_until(mut self, until: Instant) -> Result<Seen, Failure> {
+    /// Asks, waits for the answer and asks again; when it is sent away, after as long as it is told. What was asked
+    /// before the others were there does not count.
+    async fn ask_until(self, until: Instant) -> Result<Seen, Failure> {
+        let mut advice = AdviceServiceClient::new(self.channel);
         let mut seen = Seen {
             took: ROUND,
             ..Seen::default()
@@ -135,23 +153,23 @@ impl Asker {
             }
             let question = call_of(
                 &self.token,
-                GetPlanRequest {
+                ReviewPlanRequest {
                     plan_id: PLAN.to_owned(),
                     as_of: Some(Point {
-                        point: Some(At::Revision(REVISION - 1)),
+                        point: Some(At::Revision(EVENTS - 1)),
                     }),
-                    ..GetPlanRequest::default()
+                    ..ReviewPlanRequest::default()
                 },
             )?;
-            let answer = self.plans.get_plan(question).await;
+            let answer = advice.review_plan(question).await;
             let counts = asked + ROUND >= until;
             match answer {
                 Ok(_) if counts => seen.latencies.push(asked.elapsed()),
-                Err(refused) if refused.code() != Code::ResourceExhausted => {
-                    return Err(refused.into());
+                Ok(_) => {}
+                Err(refused) => {
+                    seen.failed += u64::from(counts);
+                    tokio::time::sleep(wait_told(&refused)?).await;
                 }
-                Err(_) if counts => seen.failed += 1,
-                Ok(_) | Err(_) => {}
             }
         }
     }

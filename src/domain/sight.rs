@@ -198,7 +198,7 @@ impl<'a> Chain<'a> {
         gaps.extend(assumptions.filter_map(|assumption| refuted(assumption)));
         match &self.plan.objective {
             None => gaps.push("The plan has no objective.".to_owned()),
-            Some(objective) if objective.measure.is_empty() || objective.target.is_none() => {
+            Some(objective) if !objective.says_how_much() => {
                 gaps.push(
                     "The objective does not say what is to be measured, or how much of it."
                         .to_owned(),

@@ -59,7 +59,7 @@ pub(super) fn with_metadata(
 /// how often there was too much to do in the metrics.
 fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetails) -> Status {
     let message = message.into();
-    if is_of_limits(reason) {
+    if OF_LIMITS.contains(&reason) {
         metrics::counter!("strata_calls_refused_total", "reason" => name(reason)).increment(1);
     }
     tracing::debug!(reason = name(reason), %message, "refused");
@@ -67,17 +67,19 @@ fn refusal(reason: ErrorReason, message: impl Into<String>, details: ErrorDetail
     Status::with_error_details(code(reason), message, details)
 }
 
-/// Whether it says that there was too much to do, of one caller or of all.
-const fn is_of_limits(reason: ErrorReason) -> bool {
-    matches!(
-        reason,
-        ErrorReason::RateLimit
-            | ErrorReason::ConcurrencyLimit
-            | ErrorReason::WatchLimit
-            | ErrorReason::Overloaded
-            | ErrorReason::QueueFull
-            | ErrorReason::TimedOut
-    )
+/// Those that say that there was too much to do, of one caller or of all.
+const OF_LIMITS: [ErrorReason; 6] = [
+    ErrorReason::RateLimit,
+    ErrorReason::ConcurrencyLimit,
+    ErrorReason::WatchLimit,
+    ErrorReason::Overloaded,
+    ErrorReason::QueueFull,
+    ErrorReason::TimedOut,
+];
+
+/// The names of the reasons that are counted in `strata_calls_refused_total`.
+pub fn counted_reasons() -> impl Iterator<Item = &'static str> {
+    OF_LIMITS.into_iter().map(name)
 }
 
 /// What the request alone shows wrong, all of it as far as a header has room.

@@ -5,7 +5,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    num::NonZero,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -14,9 +16,8 @@ use tonic::Status;
 
 use super::{call::Call, status, stopping};
 
-/// How many questions are worked out at a time: each may hold a long history and its answer in memory,
-/// and more of them than processors only take these from each other and from the writer.
-const TURNS: usize = 8;
+/// How many questions are worked out at a time at least, so that one that waits for a disk does not hold up all.
+const TURNS_MIN: usize = 2;
 /// How long a call waits for a turn, in a line that was empty not long before.
 const CALM_WAIT: Duration = Duration::from_secs(2);
 /// How long it waits in a line that has stood for as long as that.
@@ -24,7 +25,14 @@ const BUSY_WAIT: Duration = Duration::from_millis(100);
 /// How many calls of one caller wait at most.
 const LINE_MAX: usize = 1_024;
 
-static ALL: LazyLock<Arc<Turns>> = LazyLock::new(|| Turns::new(TURNS));
+static ALL: LazyLock<Arc<Turns>> = LazyLock::new(|| Turns::new(turns()));
+
+/// How many questions are worked out at a time: as many as there are processors. More only take these from each
+/// other, from the writer and from calls that take no turn, and each may hold a long history and its answer in memory.
+fn turns() -> usize {
+    let processors = thread::available_parallelism().map_or(TURNS_MIN, NonZero::get);
+    processors.max(TURNS_MIN)
+}
 
 /// The right to work something out, given to the next one when it is dropped.
 pub(super) struct Turn(Option<Arc<Turns>>);

@@ -12,6 +12,7 @@ use metrics_util::layers::FanoutBuilder;
 use opentelemetry::metrics::Meter;
 
 use super::bridge::Bridge;
+use crate::rpc::status::counted_reasons;
 
 mod table;
 
@@ -128,13 +129,7 @@ fn describe() {
     for reason in ["DISK_RESERVE", "CLOCK_LEAPT"] {
         counter!("strata_writes_refused_total", "reason" => reason).absolute(0);
     }
-    for reason in [
-        "RATE_LIMIT",
-        "CONCURRENCY_LIMIT",
-        "WATCH_LIMIT",
-        "OVERLOADED",
-        "TIMED_OUT",
-    ] {
+    for reason in counted_reasons() {
         counter!("strata_calls_refused_total", "reason" => reason).absolute(0);
     }
     counter!("strata_calls_abandoned_total").absolute(0);

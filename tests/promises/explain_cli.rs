@@ -84,6 +84,9 @@ async fn a_tree_tells_each_event_once_and_where_it_belongs() {
         cut.ends_with("or raise --max-depth or --max-events.\n"),
         "{cut}"
     );
+    let asked = [PLAN, "20", "--max-depth", "1", "--format", "dot"];
+    let drawn = explained(&daemon, &asked);
+    assert!(drawn.contains("label=\"There is more"), "{drawn}");
 }
 
 #[tokio::test]

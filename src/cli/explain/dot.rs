@@ -48,6 +48,9 @@ pub(super) fn of(graph: &Graph<'_>) -> String {
         let (role, style) = (quoted(role), style(link.role()));
         lines.push(format!("  {earlier} -> {later} [label={role}, {style}];"));
     }
+    if let Some(more) = graph.more() {
+        lines.push(format!("  labelloc=b; label={};", quoted(more)));
+    }
     lines.push("}\n".to_owned());
     lines.join("\n")
 }

@@ -32,6 +32,10 @@ pub(super) struct Link {
     pub(super) role: LinkRole,
 }
 
+/// Says that there is more, and how to get at it.
+const MORE: &str = "There is more where (…) stands, or that was asked about: ask about one of these events, or \
+                    raise --max-depth or --max-events.";
+
 impl<'a> Graph<'a> {
     pub(super) fn of(plan_id: &'a str, answer: &'a ExplainResponse) -> Self {
         let places = answer.events.iter().zip(0..);
@@ -81,6 +85,11 @@ impl<'a> Graph<'a> {
     /// What came after an event.
     pub(super) fn later(&self, number: usize) -> &[Link] {
         self.later.get(number).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is to be said when there is more than is shown.
+    pub(super) fn more(&self) -> Option<&'static str> {
+        self.answer.truncated.then_some(MORE)
     }
 
     /// Whether there is more about an event than is shown.

@@ -8,10 +8,6 @@ use crate::proto::{
     AssumptionState, ExplainedEvent, ExplainedSide, IndicatorState, LineOfSight, LinkRole,
 };
 
-/// Says that there is more, and how to get at it.
-const MORE: &str = "There is more where (…) stands: ask about one of these events, or raise \
-                    --max-depth or --max-events.";
-
 /// What is said of an event of a plan that the caller may not read.
 pub(super) const HIDDEN: &str = "hidden: you may not read its plan";
 
@@ -58,9 +54,7 @@ pub(super) fn of(graph: &Graph<'_>) -> String {
     if let Some(sight) = &graph.answer.line_of_sight {
         lines.extend(line_of_sight(sight));
     }
-    if graph.answer.truncated {
-        lines.push(MORE.to_owned());
-    }
+    lines.extend(graph.more().map(str::to_owned));
     lines.join("\n") + "\n"
 }
 

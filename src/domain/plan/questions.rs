@@ -2,10 +2,10 @@
 //! alone.
 
 use super::{
-    Attempt, AttemptState, Commitment, CommitmentState, Held, Indicator, IndicatorState, Plan,
-    Strategy, StrategyState, Tactic,
+    Attempt, AttemptState, Commitment, CommitmentState, Held, Indicator, IndicatorState, Objective,
+    Plan, Strategy, StrategyState, Tactic,
 };
-use crate::proto;
+use crate::{domain::wording::names_a_quantity, proto};
 
 impl Plan {
     /// The strategies that are being followed, in order of adoption.
@@ -25,6 +25,15 @@ impl Plan {
             .filter(move |tactic| {
                 tactic.retired.is_none() && tactic.strategy_id.as_deref() == Some(strategy_id)
             })
+    }
+}
+
+impl Objective {
+    /// Whether it can be told when it is reached: by a measure and a target, or by a quantity in its statement.
+    #[must_use]
+    pub fn says_how_much(&self) -> bool {
+        let is_measured = !self.measure.trim().is_empty() && self.target.is_some();
+        is_measured || names_a_quantity(&self.statement)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     codes::{OBJ001, OBJ002, OBJ003},
     is_blank,
 };
-use crate::domain::{plan::Objective, value::Subject, wording::names_a_quantity};
+use crate::domain::{plan::Objective, value::Subject};
 
 pub(super) fn find(case: &Case<'_>, found: &mut Vec<Draft>) {
     match &case.plan.objective {
@@ -24,6 +24,9 @@ fn no_objective(case: &Case<'_>) -> Draft {
 }
 
 fn vague_objective(objective: &Objective) -> Option<Draft> {
+    if objective.says_how_much() {
+        return None;
+    }
     let (missing, wanted) = match (is_blank(&objective.measure), objective.target) {
         (true, None) => (
             "neither a measure nor a target",
@@ -33,9 +36,6 @@ fn vague_objective(objective: &Objective) -> Option<Draft> {
         (false, None) => ("no target", "the value to reach"),
         (false, Some(_)) => return None,
     };
-    if names_a_quantity(&objective.statement) {
-        return None;
-    }
     let message = format!(
         "The objective has {missing} and names no quantity, so nobody can tell when it is reached: \
          refine it with `set_objective` to say {wanted}."

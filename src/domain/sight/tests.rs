@@ -5,7 +5,7 @@ use crate::{domain::given, proto::event::Kind};
 
 fn objective(measure: &str) -> Kind {
     Kind::ObjectiveSet(proto::ObjectiveSet {
-        statement: "Ten new accounts".into(),
+        statement: "New accounts".into(),
         measure: measure.into(),
         target: Some(10.0),
         ..proto::ObjectiveSet::default()
@@ -90,7 +90,7 @@ fn a_commitment_is_seen_in_line_with_all_up_to_the_objective() {
     assert_eq!(
         sight.summary,
         "commitments/c (Ada, due 1970-01-02): The samples are sent → tactics/t: Send samples → \
-         strategies/s@1: Win accounts one at a time → objective: Ten new accounts"
+         strategies/s@1: Win accounts one at a time → objective: New accounts"
     );
     assert_eq!(sight.gaps, [""; 0]);
 }
@@ -100,6 +100,26 @@ fn a_tactic_is_seen_without_its_commitments() {
     let sight = sight(whole(), "tactics/t").expect("the plan has it");
     assert!(sight.commitment.is_none());
     assert!(sight.summary.starts_with("tactics/t: Send samples → "));
+}
+
+#[test]
+fn an_objective_that_names_a_quantity_says_how_much_as_one_with_a_measure_and_a_target_does() {
+    let with = |statement: &str| {
+        let Kind::ObjectiveSet(objective) = objective("") else {
+            panic!("it sets an objective");
+        };
+        let named = Kind::ObjectiveSet(proto::ObjectiveSet {
+            statement: statement.into(),
+            target: None,
+            ..objective
+        });
+        gaps(
+            vec![given::created(), named, given::tactic("t", "")],
+            "tactics/t",
+        )
+        .len()
+    };
+    assert_eq!(with("New accounts"), with("Sell 900 loaves") + 1);
 }
 
 #[test]
