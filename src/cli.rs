@@ -1,11 +1,14 @@
 //! The command line: what can be asked of `stratad`, said so that `--help` teaches it, and what
 //! came of it as an exit status. Each command has a file of its own.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    process,
+};
 
 use clap::{Parser, Subcommand};
 
-use crate::{backup::restore::RestoreError, telemetry};
+use crate::{access::token::without_tokens, backup::restore::RestoreError, telemetry};
 
 pub mod backup;
 pub mod data_dir;
@@ -81,6 +84,22 @@ pub enum Command {
     /// Prove that a log is whole, and what it was when you kept a checkpoint.
     #[command(long_about = verify::LONG_ABOUT, after_help = verify::AFTER_HELP)]
     Verify(verify::Arguments),
+}
+
+/// What this process was asked. What cannot be understood ends it with usage and status; a token in it is not
+/// repeated, for what is said may be kept.
+#[must_use]
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|refused| {
+        let said = refused.render().to_string();
+        let shown = without_tokens(&said);
+        if !refused.use_stderr() || shown == said {
+            refused.exit();
+        }
+        // Nothing can be done about a stderr that is gone.
+        drop(io::stderr().write_all(shown.as_bytes()));
+        process::exit(EXIT_USAGE.into())
+    })
 }
 
 /// Why a command failed.

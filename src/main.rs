@@ -2,12 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use mimalloc::MiMalloc;
-use strata::{
-    cli::{self, Cli},
-    telemetry,
-};
+use strata::{cli, telemetry};
 
 /// A request is made on one thread, decided on another and let go of on a third, which the system's own allocator
 /// answers with locks and with holes.
@@ -15,7 +11,7 @@ use strata::{
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let status = match cli::run(Cli::parse()) {
+    let status = match cli::run(cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             cli::report(&failure);

@@ -120,10 +120,20 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 async fn calls_that_are_taken_back_at_once_end_the_connection_and_trouble_nobody() {
     let (_dir, daemon) = serving().await;
     let before = memory_bytes(&daemon);
-    // The head of a call, refused or not, whose stream is reset in the same breath.
-    let head: &[u8] = b"\x83\x86\x04\x01/\x41\x09localhost";
+    // The head of no call, of one and of a watch, whose stream is reset in the same breath.
+    let head_of = |path: &str| {
+        let length = u8::try_from(path.len()).expect("short");
+        let path = [&[0x83, 0x86, 0x04, length], path.as_bytes()].concat();
+        [&path, &b"\x41\x09localhost\x0f\x10\x10application/grpc"[..]].concat()
+    };
+    let paths = [
+        "/",
+        "/strata.v1.PlanService/GetPlan",
+        "/strata.v1.HistoryService/Watch",
+    ];
     let mut attack = JoinSet::new();
-    for _ in 0..8 {
+    for path in paths.into_iter().cycle().take(9) {
+        let head = head_of(path);
         let daemon = daemon.address().to_owned();
         attack.spawn(async move {
             let socket = TcpStream::connect(daemon).await.expect("connected");
@@ -137,7 +147,7 @@ async fn calls_that_are_taken_back_at_once_end_the_connection_and_trouble_nobody
             let mut calls = 0_u32;
             for stream in (1_u32..100_000).step_by(2) {
                 let call = [
-                    frame(1, 4, stream, head),
+                    frame(1, 4, stream, &head),
                     frame(3, 0, stream, &Reason::CANCEL.to_be_bytes()),
                 ];
                 if writer.write_all(&call.concat()).await.is_err() {

@@ -313,7 +313,11 @@ async fn health_is_told_to_all() {
 
 #[tokio::test]
 async fn what_callers_show_is_not_logged() {
-    let (_dir, daemon, token) = asking_with(&["--log", "trace"]).await;
+    let keys = tempdir().expect("a directory");
+    let issuer = issuer::arguments(&issuer::keys_in(keys.path()));
+    let issuer = issuer.iter().map(String::as_str);
+    let arguments: Vec<_> = issuer.chain(["--log", "trace"]).collect();
+    let (_dir, daemon, token) = asking_with(&arguments).await;
     let mut known = AdminServiceClient::with_interceptor(daemon.channel(), bearing(&token));
     known
         .get_status(GetStatusRequest {})
@@ -327,13 +331,33 @@ async fn what_callers_show_is_not_logged() {
         "CREDENTIALS_INVALID",
         bad,
     );
+    // Whoever signed them: taken for a good one, of an unknown key, and with a signature that does not hold.
+    let signed = issuer::token(issuer::KEY, 0);
+    let unknown = issuer::token("another", 0);
+    let (head, _) = signed.rsplit_once('.').expect("a signature");
+    let forged = format!("{head}.{}", "A".repeat(86));
+    assert_eq!(refused_for(&connection, &signed).await, "NOT_PERMITTED");
+    for token in [&unknown, &forged] {
+        let refused = refused_for(&connection, token).await;
+        assert_eq!(refused, "CREDENTIALS_INVALID");
+    }
+    // And over HTTP/1.1, as pages send them.
+    for shown in [&token, &signed, &unknown, &forged] {
+        let bearer = format!("Bearer {shown}");
+        let headers = [("content-type", raw::WEB), ("authorization", &bearer)];
+        raw::over_http1(&daemon, "POST", GET_STATUS, &headers).await;
+    }
     let log = daemon.stop().await;
     assert!(log.contains("refused"), "it was logged what happened");
-    assert!(!log.contains(&token), "the token");
-    assert!(
-        !log.contains("not-a-token-but-a-secret"),
-        "what was no token"
-    );
+    let claims = |token: &str| token.split('.').nth(1).expect("claims").to_owned();
+    for secret in [
+        token,
+        "not-a-token-but-a-secret".to_owned(),
+        claims(&signed),
+        claims(&unknown),
+    ] {
+        assert!(!log.contains(&secret), "{secret}");
+    }
 }
 
 /// The services behind look at a path only, and an `OPTIONS` is noted nowhere.

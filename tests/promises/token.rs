@@ -148,6 +148,13 @@ fn a_token_in_the_place_of_a_hash_is_revoked_and_never_said_again() {
         assert!(!run.error.contains(&secret[..16]), "{}", run.error);
         assert_eq!(fs::read_to_string(&file).expect("read"), before);
     }
+    // Nor as one word too many.
+    for words in [&["revoke", cut, live][..], &["list", live]] {
+        let run = token(&file, words);
+        assert_eq!(run.status, 2, "{}", run.error);
+        assert!(run.error.contains("unexpected argument"), "{}", run.error);
+        assert!(!run.error.contains(&secret[..16]), "{}", run.error);
+    }
     let run = token(&file, &["revoke", live]);
     assert!(!run.error.contains(secret), "{}", run.error);
     well(run);
