@@ -57,9 +57,13 @@ impl Daemon {
 
     /// The position of its last commit.
     pub(crate) async fn head(&self) -> Result<u64, Box<dyn Error>> {
-        let mut admin = AdminServiceClient::new(self.channel.clone());
-        let status = admin.get_status(GetStatusRequest {}).await?;
+        let status = self.admin().get_status(GetStatusRequest {}).await?;
         Ok(status.into_inner().head_position)
+    }
+
+    /// A client of `AdminService`.
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     /// A client of `PlanService`, on a connection of its own.

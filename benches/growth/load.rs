@@ -8,7 +8,7 @@ use std::{
 };
 
 use strata::proto::{
-    ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, ReadLogRequest,
+    BackupRequest, ExecuteRequest, ExecuteStreamRequest, GetPlanRequest, ReadLogRequest,
     execute_stream_response::Outcome, plan_service_client::PlanServiceClient,
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -211,6 +211,14 @@ pub(crate) async fn read_log(daemon: &Daemon) -> Result<(u64, u64, Duration), Bo
             .sum::<u64>();
     }
     Ok((entries, bytes, started.elapsed()))
+}
+
+/// Takes a backup, and keeps nothing of it.
+pub(crate) async fn back_up(daemon: &Daemon) -> Result<(), Box<dyn Error>> {
+    let backup = daemon.admin().backup(BackupRequest::default()).await?;
+    let mut backup = backup.into_inner();
+    while backup.message().await?.is_some() {}
+    Ok(())
 }
 
 fn plan_id(number: usize) -> String {

@@ -1,7 +1,8 @@
 //! How the daemon grows: plans as the world writes them, in a log as long as is asked for: loaded,
 //! stopped, killed, read, backed up, verified and rebuilt, by the real binary on a real disk.
 //! `cargo bench --bench growth -- 100000 1000000` measures one length after the other. A million
-//! commits take some minutes and a few gigabytes below `target/`.
+//! commits take some minutes and a few gigabytes below `target/`. What a commit costs as the log, the clients and the
+//! plans grow is printed as well, and drawn where a word is the name of a file: `… -- 1000000 docs/growth.svg`.
 
 use std::{
     env,
@@ -12,15 +13,23 @@ use std::{
     time::Instant,
 };
 
+mod cost;
 mod daemon;
 mod load;
 mod memory;
+mod picture;
 #[path = "../speed/process.rs"]
 mod process;
 mod report;
 mod story;
+#[path = "../speed/usage.rs"]
+mod usage;
+mod writers;
+#[path = "../speed/writing.rs"]
+mod writing;
 
 use self::{
+    cost::Cost,
     daemon::{Daemon, stratad},
     load::Loaded,
     memory::Memory,
@@ -35,31 +44,64 @@ const COLD_PLANS: usize = 300;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut lengths = Vec::new();
+    let (mut lengths, mut drawing) = (Vec::new(), None);
     for word in env::args().skip(1).filter(|it| !it.starts_with("--")) {
-        lengths.push(word.replace('_', "").parse()?);
+        if Path::new(&word).extension().is_some() {
+            drawing = Some(word);
+        } else {
+            lengths.push(word.replace('_', "").parse()?);
+        }
     }
     if lengths.is_empty() {
         lengths.push(COMMITS);
     }
     let story = Story::tell()?;
     let mut columns = Vec::new();
+    let mut costs = Vec::new();
     for commits in lengths {
-        columns.push(grow(&story, commits).await?);
+        let (column, cost) = grow(&story, commits).await?;
+        columns.push(column);
+        // The longest log shows the others' as well.
+        costs = vec![cost];
     }
-    report::print(&mut io::stdout().lock(), &columns)?;
+    let mut out = io::stdout().lock();
+    report::print(&mut out, &columns)?;
+    costs.extend(costs_of_many().await?);
+    for cost in &costs {
+        cost.print(&mut out)?;
+    }
+    if let Some(path) = drawing {
+        let panels: Vec<_> = costs.iter().flat_map(Cost::panels).collect();
+        fs::write(path, picture::svg(&panels))?;
+    }
     Ok(())
 }
 
+/// What a commit costs by the number of clients and of plans.
+async fn costs_of_many() -> Result<[Cost; 2], Box<dyn Error>> {
+    say("many clients, many plans");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let daemon = Daemon::start(&dir.path().join("data")).await?;
+    let costs = [
+        cost::of_clients(&daemon).await?,
+        cost::of_plans(&daemon).await?,
+    ];
+    daemon.stop()?;
+    Ok(costs)
+}
+
 /// Takes one log through its life.
-async fn grow(story: &Story, commits: u64) -> Result<Column, Box<dyn Error>> {
+async fn grow(story: &Story, commits: u64) -> Result<(Column, Cost), Box<dyn Error>> {
     // Beside the build, which is on a disk; /tmp may be memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let data = dir.path().join("data");
     let mut column = Column::new(commits);
     let daemon = Daemon::start(&data).await?;
     say(&format!("loading {commits} commits"));
-    let loaded = load::load(&daemon, story, commits).await?;
+    let (loaded, cost) = tokio::try_join!(
+        load::load(&daemon, story, commits),
+        cost::of_length(&daemon, commits)
+    )?;
     column.loaded(&loaded, Memory::of(daemon.process().pid())?);
     // Nothing of what was loaded has been read by a start yet.
     drop(daemon);
@@ -82,8 +124,10 @@ async fn grow(story: &Story, commits: u64) -> Result<Column, Box<dyn Error>> {
 
     fs::remove_dir_all(data.join("view"))?;
     let daemon = start(&data, "start with the view to be made", &mut column).await?;
+    // Last, for it makes the log longer.
+    cost::beside(&daemon, &mut column).await?;
     daemon.stop()?;
-    Ok(column)
+    Ok((column, cost))
 }
 
 /// Starts the daemon; measures how long that takes and how much memory.
