@@ -86,8 +86,8 @@ pub enum Command {
     Verify(verify::Arguments),
 }
 
-/// What this process was asked. What cannot be understood ends it with usage and status; a token in it is not
-/// repeated, for what is said may be kept.
+/// What this process was asked. What cannot be understood ends it with usage and status; a token that `stratad token`
+/// made is not repeated, for what is said may be kept.
 #[must_use]
 pub fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|refused| {

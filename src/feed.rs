@@ -220,26 +220,17 @@ impl Feed {
     }
 
     /// Reads from position `from` to `to` at most, stopping at about `bytes_max` of matching
-    /// commits: from memory as far back as that goes, else from the journal on a thread that may
-    /// block.
-    pub async fn read(
-        self: &Arc<Self>,
+    /// commits: from memory as far back as that goes, else from the journal, which may block.
+    pub fn read(
+        &self,
         filter: &Filter,
         from: u64,
         to: u64,
         bytes_max: usize,
     ) -> Result<Stretch, FeedError> {
-        if let Some(stretch) = self.read_recent(filter, from, to, bytes_max) {
-            // A reader that finds nothing reads on at once, and others want the thread too.
-            tokio::task::coop::consume_budget().await;
-            return Ok(stretch);
-        }
-        let (feed, filter) = (self.clone(), filter.clone());
-        let read = move || feed.read_journal(&filter, from, to, bytes_max);
-        match tokio::task::spawn_blocking(read).await {
-            Ok(stretch) => stretch,
-            // The runtime is going down, or the reader panicked on a bug: the call ends either way.
-            Err(_) => Err(JournalError::Closed.into()),
+        match self.read_recent(filter, from, to, bytes_max) {
+            Some(stretch) => Ok(stretch),
+            None => self.read_journal(filter, from, to, bytes_max),
         }
     }
 

@@ -134,6 +134,19 @@ async fn working<T: Send + 'static>(
     .await
 }
 
+/// The same for a step of a stream that answers a call.
+async fn stepping<T: Send + 'static>(
+    call: &Call,
+    read: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, Status> {
+    let turn = turns::take_for_step(call).await?;
+    let step = blocking(move || {
+        let _turn = turn;
+        read()
+    });
+    call::answering(call.clone(), step).await
+}
+
 fn stopping() -> Status {
     refuse(ErrorReason::Stopping, "The daemon is stopping: try again.")
 }

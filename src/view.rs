@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::{
     commit::{LeafHash, NotACommit},
     domain::value::{Id, Time},
+    feed::FeedError,
     journal::{Journal, JournalError, Syncing},
     merkle::Frontier,
     proto,
@@ -124,6 +125,15 @@ pub enum ViewError {
     /// The index for searches is still being made.
     #[error("the index for searches is still being made")]
     NotSearchable,
+}
+
+impl From<FeedError> for ViewError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Journal(error) => Self::Journal(error),
+            FeedError::Undecodable { position, source } => Self::Undecodable { position, source },
+        }
+    }
 }
 
 /// How much the view holds.

@@ -18,7 +18,7 @@ use crate::{
     Failure,
     daemon::{Daemon, token},
     good::{self, Client, call_of},
-    seen::{self, Seen},
+    seen::{self, Seen, megabytes},
     writing,
 };
 
@@ -64,20 +64,22 @@ pub(crate) async fn measure(out: &mut impl Write, count: usize) -> Result<(), Fa
     let author = asking.first().ok_or("nobody asks")?;
     author.write().await?;
 
-    let alone = good::call_for(&good, ROUND).await?;
-    let (beside_few, few) = beside(&good, &asking, FEW).await?;
-    let (beside_many, many) = beside(&good, &asking, count).await?;
+    let alone = (good::call_for(&good, ROUND).await?, daemon.memory()?.now);
+    let (seen, few) = beside(&good, &asking, FEW).await?;
+    let beside_few = (seen, daemon.memory()?.now);
+    let (seen, many) = beside(&good, &asking, count).await?;
+    let beside_many = (seen, daemon.memory()?.now);
     daemon.stop()?;
 
     writeln!(out, "{}", seen::head(&format!("{GOOD} good clients")))?;
-    for (name, mut seen) in [
+    for (name, (mut seen, memory)) in [
         ("alone".to_owned(), alone),
         (format!("while {FEW} ask"), beside_few),
         (format!("while {count} ask"), beside_many),
     ] {
-        writeln!(out, "{name:<40} {}", seen.shown())?;
+        writeln!(out, "{name:<40} {} {}", seen.shown(), megabytes(memory))?;
     }
-    writeln!(out, "{}", seen::head("questions, failed: sent away"))?;
+    writeln!(out, "questions, of which those failed that were sent away")?;
     for (name, mut seen) in [(FEW, few), (count, many)] {
         writeln!(out, "{:<40} {}", format!("{name} ask"), seen.shown())?;
     }

@@ -57,12 +57,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let story = Story::tell()?;
     let mut columns = Vec::new();
-    let mut costs = Vec::new();
+    let (mut longest, mut costs) = (0, Vec::new());
     for commits in lengths {
         let (column, cost) = grow(&story, commits).await?;
         columns.push(column);
         // The longest log shows the others' as well.
-        costs = vec![cost];
+        if longest < commits {
+            (longest, costs) = (commits, vec![cost]);
+        }
     }
     let mut out = io::stdout().lock();
     report::print(&mut out, &columns)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     value::{Id, Memo, Time},
-    wording::Wording,
+    wording::Hit,
 };
 
 mod questions;
@@ -272,9 +272,9 @@ pub struct Choice {
     pub assumption_ids: Vec<Id>,
     /// The indicators it is judged by.
     pub indicator_ids: Vec<Id>,
-    /// What the words of the intent say: each review looks at them.
+    /// The words for which the intent reads as a tactic, if it does: each review looks at them.
     #[serde(skip)]
-    pub(in crate::domain) wording: Memo<Wording>,
+    pub(in crate::domain) tactical: Memo<Option<Vec<Hit>>>,
 }
 
 /// Whether a strategy is being followed.

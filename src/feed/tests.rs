@@ -130,7 +130,7 @@ proptest! {
         let mut next = from;
         runtime().block_on(async {
             while next <= to {
-                let stretch = feed.read(&filter, next, to, bytes_max).await.expect("readable");
+                let stretch = feed.read(&filter, next, to, bytes_max).expect("readable");
                 assert!(stretch.next > next && stretch.next <= to + 1, "it goes on");
                 let bytes: usize = stretch.entries.iter().map(|it| it.commit.len()).sum();
                 let last = stretch.entries.last().map_or(0, |it| it.commit.len());
@@ -150,7 +150,7 @@ async fn follow(feed: Arc<Feed>, filter: Filter, matches: usize) -> Vec<u64> {
     while seen.len() < matches {
         let head = feed.head();
         if next <= head {
-            let stretch = feed.read(&filter, next, head, 2_000).await;
+            let stretch = feed.read(&filter, next, head, 2_000);
             let stretch = stretch.expect("readable");
             next = stretch.next;
             seen.extend(stretch.entries.iter().map(|it| it.position));
@@ -280,7 +280,7 @@ async fn one_read_looks_through_a_bounded_part_of_the_ring() {
     let head = 3 * SCAN_COMMITS as u64;
     let commits = (1..=head).map(|position| recent(position, "a", NOTED));
     publish(&journal, &feed, commits.collect());
-    let stretch = feed.read(&filter(&["b"], u64::MAX), 1, head, 1).await;
+    let stretch = feed.read(&filter(&["b"], u64::MAX), 1, head, 1);
     let stretch = stretch.expect("readable");
     assert_eq!(
         (stretch.entries.len(), stretch.next),

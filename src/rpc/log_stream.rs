@@ -19,7 +19,7 @@ use super::{
     call::Call,
     gate::Caller,
     query::Checks,
-    status, stopping, turns,
+    status, stepping, stopping,
 };
 use crate::{
     commit,
@@ -238,10 +238,8 @@ pub(super) async fn stored(
     if gate.stopping().is_cancelled() {
         return Err(stopping());
     }
-    let turn = turns::take_for_step(call).await?;
     let core = core.clone();
     let read = move || {
-        let _turn = turn;
         let mut entries = core.journal.read(from, BATCH_BYTES)?;
         let wanted = entries.partition_point(|entry| entry.position <= to);
         entries.truncate(wanted);
@@ -253,7 +251,7 @@ pub(super) async fn stored(
         }
         Ok(entries)
     };
-    blocking(read).await
+    stepping(call, read).await
 }
 
 /// Reads on: from memory at once, from the disk in a turn, so that who reads a long log does not hold
@@ -270,16 +268,13 @@ async fn read(
         tokio::task::coop::consume_budget().await;
         return Ok(stretch);
     }
-    let turn = turns::take_for_step(call).await?;
-    if filter.plan_ids.is_empty() {
-        let stretch = core.feed.read(filter, from, to, BATCH_BYTES).await;
-        drop(turn);
-        return stretch.map_err(|error| status::of_feed(&error));
-    }
     let (core, filter) = (core.clone(), filter.clone());
-    blocking(move || {
-        let _turn = turn;
-        read_of_plans(&core, &filter, from, to)
+    stepping(call, move || {
+        if filter.plan_ids.is_empty() {
+            Ok(core.feed.read(&filter, from, to, BATCH_BYTES)?)
+        } else {
+            read_of_plans(&core, &filter, from, to)
+        }
     })
     .await
 }

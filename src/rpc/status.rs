@@ -20,7 +20,6 @@ use crate::{
         shape::{VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX, Violation},
         value::Time,
     },
-    feed::FeedError,
     journal::JournalError,
     proto::ErrorReason,
     view::ViewError,
@@ -425,14 +424,6 @@ pub(super) fn of_view(error: &ViewError) -> Status {
                 "The daemon cannot read its view: operators find why in its log.",
             )
         }
-    }
-}
-
-/// The log cannot be read on.
-pub(super) fn of_feed(error: &FeedError) -> Status {
-    match error {
-        FeedError::Journal(error) => of_journal(error),
-        FeedError::Undecodable { position, .. } => damaged(error, Some(*position)),
     }
 }
 

@@ -11,27 +11,38 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use super::{call::Call, status, stopping};
 
-/// How many questions are worked out at a time at least, so that one that waits for a disk does not hold up all.
+/// How many turns there are at least, so that one that waits for a disk does not hold up all.
 const TURNS_MIN: usize = 2;
+/// How many there are at most: each may hold a long history and its answer in memory.
+const TURNS_MAX: usize = 16;
 /// How long a call waits for a turn, in a line that was empty not long before.
 const CALM_WAIT: Duration = Duration::from_secs(2);
 /// How long it waits in a line that has stood for as long as that.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
+/// How long a turn is held out to a stream.
+const OFFER_TIME: Duration = Duration::from_millis(100);
 /// How many calls of one caller wait at most.
 const LINE_MAX: usize = 1_024;
 
-static ALL: LazyLock<Arc<Turns>> = LazyLock::new(|| Turns::new(turns()));
+/// Of questions.
+static QUESTIONS: LazyLock<Arc<Turns>> = LazyLock::new(|| Turns::new(turns()));
+/// Of steps of streams. Their readers go on for as long as they like, and are not to stand before questions.
+static STEPS: LazyLock<Arc<Turns>> = LazyLock::new(|| Turns::new(turns()));
 
-/// How many questions are worked out at a time: as many as there are processors. More only take these from each
-/// other, from the writer and from calls that take no turn, and each may hold a long history and its answer in memory.
+/// How many are worked out at a time: as many as there are processors. More only take these from each other, from the
+/// writer and from calls that take no turn.
 fn turns() -> usize {
     let processors = thread::available_parallelism().map_or(TURNS_MIN, NonZero::get);
-    processors.max(TURNS_MIN)
+    processors.clamp(TURNS_MIN, TURNS_MAX)
 }
 
 /// The right to work something out, given to the next one when it is dropped.
@@ -57,14 +68,14 @@ struct Line {
 /// Waits for a turn for the call that this task answers. Who would wait too long is told to come again
 /// later.
 pub(super) async fn take() -> Result<Turn, Status> {
-    let turn = ALL.take(Call::current().caller()).await?;
+    let turn = QUESTIONS.take(Call::current().caller()).await?;
     metrics::counter!("strata_questions_begun_total").increment(1);
     Ok(turn)
 }
 
-/// Waits for a turn for one step of a stream, for as long as it takes: its reader sets the pace.
+/// The same for one step of a stream, for as long as it takes: its reader sets the pace.
 pub(super) async fn take_for_step(call: &Call) -> Result<Turn, Status> {
-    ALL.take_patiently(call.caller()).await
+    STEPS.take_patiently(call.caller()).await
 }
 
 impl Turns {
@@ -89,10 +100,21 @@ impl Turns {
     }
 
     async fn take_patiently(self: &Arc<Self>, caller: &Arc<str>) -> Result<Turn, Status> {
-        match self.queue(caller) {
-            Queued::Taken(turn) => Ok(turn),
-            Queued::TooLong => Err(status::overloaded()),
-            Queued::Waits(turn, _) => turn.await.map_err(|_| stopping()),
+        loop {
+            let turn = match self.queue(caller) {
+                Queued::Taken(turn) => return Ok(turn),
+                Queued::TooLong => return Err(status::overloaded()),
+                Queued::Waits(turn, _) => turn,
+            };
+            let offer = Arc::new(Offer::default());
+            let making = AbortOnDropHandle::new(tokio::spawn(offer.clone().make(turn)));
+            offer.changed.notified().await;
+            if let Some(turn) = offer.take() {
+                return Ok(turn);
+            }
+            if making.await.is_err() {
+                return Err(stopping());
+            }
         }
     }
 
@@ -143,6 +165,36 @@ impl Turns {
     }
 }
 
+/// A turn that came to a stream. That is asked for more only while its reader takes what it sends, and a turn that it
+/// does not take up must not be kept from all others.
+#[derive(Default)]
+struct Offer {
+    turn: Mutex<Option<Turn>>,
+    changed: Notify,
+}
+
+impl Offer {
+    /// Waits for the turn and holds it out for a while.
+    async fn make(self: Arc<Self>, turn: oneshot::Receiver<Turn>) {
+        if let Ok(turn) = turn.await {
+            *self.lock() = Some(turn);
+            self.changed.notify_one();
+            tokio::time::sleep(OFFER_TIME).await;
+            drop(self.take());
+        }
+        self.changed.notify_one();
+    }
+
+    fn take(&self) -> Option<Turn> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Turn>> {
+        // Nothing panics while it is held.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl State {
     /// The next who waits, of the next caller; without any, the turn is free.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
@@ -188,6 +240,8 @@ enum Queued {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     fn turns(free: usize) -> (Arc<Turns>, Arc<str>, Arc<str>) {
@@ -250,6 +304,22 @@ mod tests {
         let (mut one, _) = waits(&turns, &modest);
         drop(given);
         drop(one.try_recv().expect("passed on"));
+        assert_eq!(turns.lock().free, 1);
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_a_stream_does_not_take_up_goes_to_the_next_and_the_stream_has_another() {
+        let (turns, greedy, modest) = turns(1);
+        let first = taken(&turns, &greedy);
+        let mut unread = pin!(turns.take_patiently(&greedy));
+        let asked_once = tokio::time::timeout(Duration::ZERO, &mut unread).await;
+        assert!(asked_once.is_err(), "it waits");
+        drop(first);
+        let second = turns.take_patiently(&modest).await.expect("not kept");
+        let asked_again = tokio::time::timeout(Duration::ZERO, &mut unread).await;
+        assert!(asked_again.is_err(), "it waits anew");
+        drop(second);
+        drop(unread.await.expect("its turn"));
         assert_eq!(turns.lock().free, 1);
     }
 

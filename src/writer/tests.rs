@@ -87,7 +87,7 @@ async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
     assert!(replayed.replayed && replayed.entry == noted.entry);
     assert_eq!(*world.journal.groups(), [2]);
     assert_eq!((world.view.position(), world.feed.head()), (2, 2));
-    let shown = world.feed.read(&everything, 1, 2, 1 << 20).await;
+    let shown = world.feed.read(&everything, 1, 2, 1 << 20);
     assert_eq!(shown.expect("readable").entries.len(), 2);
     let mark = world.journal.fake.last_mark().expect("marked");
     assert_eq!(mark.root, world.view.frontier().root());

@@ -285,6 +285,7 @@ impl Daemon {
 
     /// Waits until it ends by itself and returns how, and all that it said.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
+        let pid = self.pid();
         let mut child = std::mem::replace(&mut self.child, placeholder());
         let listener = self.listener.take().expect("nobody else waits");
         let ended = tokio::task::spawn_blocking(move || {
@@ -292,10 +293,13 @@ impl Daemon {
             listener.join().expect("heard to the end");
             status
         });
-        let status = tokio::time::timeout(PATIENCE, ended)
-            .await
-            .expect("stopped in time")
-            .expect("waited");
+        let status = tokio::time::timeout(PATIENCE, ended).await;
+        let status = status.unwrap_or_else(|_| {
+            // Or the test waits for the thread that waits for it.
+            send("KILL", pid);
+            panic!("it did not stop in time; it said:\n{}", self.log());
+        });
+        let status = status.expect("waited");
         (status, self.log())
     }
 
@@ -308,9 +312,7 @@ impl Daemon {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: &str) {
-        let mut kill = Command::new("kill");
-        kill.arg(format!("-{signal}")).arg(self.pid().to_string());
-        assert!(kill.status().expect("kill runs").success());
+        send(signal, self.pid());
     }
 }
 
@@ -457,6 +459,12 @@ fn address_in(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields").unwrap_or(&line);
     Some(fields.get("address")?.as_str()?.to_owned())
+}
+
+fn send(signal: &str, pid: u32) {
+    let mut kill = Command::new("kill");
+    kill.arg(format!("-{signal}")).arg(pid.to_string());
+    assert!(kill.status().expect("kill runs").success());
 }
 
 /// A child that has ended, to stand where one was taken out.

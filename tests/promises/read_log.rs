@@ -8,10 +8,11 @@ use strata::proto::{
     watch_response::Response,
 };
 use tempfile::tempdir;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
 use crate::{
-    daemon::{Daemon, create_plan, note, request},
+    daemon::{Daemon, PATIENCE, create_plan, note, request},
     language::{Refused, commands, execute, from_now, read_log, refused},
     queries::with_history,
 };
@@ -288,4 +289,38 @@ async fn an_empty_log_is_read_to_its_end() {
             .await,
     );
     assert_eq!(beyond.kind(), BEYOND_HEAD);
+}
+
+/// A stream is asked for more only while there is room for what it sends.
+#[tokio::test]
+async fn readers_who_take_nothing_keep_nobody_else_from_reading() {
+    const UNREAD: usize = 64;
+    let dir = tempdir().expect("a directory");
+    let daemon = Daemon::start_with(dir.path(), &["--recent-commits-bytes", "64KiB"]).await;
+    execute(&daemon, request("growth", "create", create_plan())).await;
+    let words = "words ".repeat(1_300);
+    let commits = 40;
+    for number in 1..commits {
+        // About 55 KiB: the log takes some steps to read.
+        let notes = [(); 7].map(|()| note(&words));
+        let id = format!("notes-{number}");
+        execute(&daemon, commands("growth", &id, notes)).await;
+    }
+    let unread = daemon.slow_history().await;
+    let mut readers = JoinSet::new();
+    for _ in 0..UNREAD {
+        let mut unread = unread.clone();
+        readers.spawn(async move { unread.read_log(ReadLogRequest::default()).await });
+    }
+    let mut held = Vec::new();
+    while let Some(begun) = readers.join_next().await {
+        held.push(begun.expect("ended").expect("a stream"));
+    }
+    for _ in 0..8 {
+        let whole = timeout(PATIENCE, read_log(&daemon, ReadLogRequest::default()));
+        let whole = whole.await.expect("others go on");
+        assert_eq!(whole.len(), commits);
+    }
+    drop(held);
+    daemon.stop().await;
 }

@@ -275,7 +275,7 @@ fn changes_something(
         will_not,
         assumption_ids,
         indicator_ids,
-        wording: _,
+        tactical: _,
     } = &revised.choice;
     let same = *intent == command.intent
         && *diagnosis == command.diagnosis

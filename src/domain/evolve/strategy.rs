@@ -19,7 +19,7 @@ pub(super) fn adopted(plan: &mut Plan, adopted: &proto::StrategyAdopted, at: Sta
         will_not: adopted.will_not.clone(),
         assumption_ids: ids(&adopted.assumption_ids),
         indicator_ids: ids(&adopted.indicator_ids),
-        wording: Memo::default(),
+        tactical: Memo::default(),
     };
     begin(
         plan,
@@ -73,7 +73,7 @@ pub(super) fn revised(plan: &mut Plan, revised: &proto::StrategyRevised, at: Sta
         will_not: revised.will_not.clone(),
         assumption_ids: ids(&revised.assumption_ids),
         indicator_ids: ids(&revised.indicator_ids),
-        wording: Memo::default(),
+        tactical: Memo::default(),
     };
     strategy.reason.clone_from(&revised.reason);
     strategy.unprompted = revised.unprompted;

@@ -33,8 +33,7 @@ fn vague_objective(objective: &Objective) -> Option<Draft> {
             "what is measured, and the value to reach",
         ),
         (true, Some(_)) => ("no measure", "what is measured"),
-        (false, None) => ("no target", "the value to reach"),
-        (false, Some(_)) => return None,
+        (false, _) => ("no target", "the value to reach"),
     };
     let message = format!(
         "The objective has {missing} and names no quantity, so nobody can tell when it is reached: \

@@ -62,10 +62,11 @@ fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
     gists: &LazyCell<Gists<'a>, F>,
 ) -> Option<Draft> {
     let choice = &strategy.choice;
-    let said = choice.wording.get_or_make(|| wording(&choice.intent));
-    if !said.reads_as_tactic {
-        return None;
-    }
+    let hits = choice.tactical.get_or_make(|| {
+        let said = wording(&choice.intent);
+        said.reads_as_tactic.then_some(said.hits)
+    });
+    let hits = hits.as_ref()?;
     let id = &strategy.strategy_id;
     let intent = Gist::of(&choice.intent);
     let repeated = gists
@@ -89,7 +90,7 @@ fn tactic_as_strategy<'a, F: FnOnce() -> Gists<'a>>(
     if repeated.is_some() {
         draft.level = FindingLevel::Warn;
     }
-    draft.hits = said.hits.iter().map(shown).collect();
+    draft.hits = hits.iter().map(shown).collect();
     Some(draft)
 }
 

@@ -25,12 +25,15 @@ fn exists(plan: &Plan, subject: &str) -> bool {
 fn check(moment: &Moment) -> Result<(), TestCaseError> {
     let found = review(moment);
     prop_assert_eq!(&found, &review(moment));
-    let drawn_before = Review::of(&Moment {
-        now: Time::default(),
-        ..moment.clone()
-    });
-    let later: Vec<_> = drawn_before.findings(moment, |_, _, _| true).collect();
-    prop_assert_eq!(&found, &later);
+    let much_later = moment.now.plus_seconds(1_000 * DAY_SECONDS);
+    for now in [Time::default(), much_later] {
+        let drawn = Review::of(&Moment {
+            now,
+            ..moment.clone()
+        });
+        let shown: Vec<_> = drawn.findings(moment, |_, _, _| true).collect();
+        prop_assert_eq!(&found, &shown, "drawn at {:?}", now);
+    }
     let keys: Vec<_> = found.iter().map(|it| (&it.code, &it.subject)).collect();
     prop_assert!(keys.is_sorted(), "{:?}", keys);
     let distinct: BTreeSet<_> = keys.iter().collect();
