@@ -198,6 +198,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Says on stderr why a command failed: as a line of the log where that is for programs.
 pub fn report(failure: &Failure) {
+    // What was given in the place of a path or an address is told, and may have been a token.
+    let failure = without_tokens(&failure.to_string());
     if telemetry::logs_json() {
         tracing::error!("{failure}");
         return;

@@ -17,6 +17,9 @@ const CHECKSUM_BYTES: usize = 4;
 /// How long a token is, in characters.
 pub const TOKEN_CHARS: usize = PREFIX.len() + 2 * (SECRET_BYTES + CHECKSUM_BYTES);
 
+/// How many digits after the prefix of tokens are taken for a piece of one.
+const SECRET_DIGITS_MIN: usize = 8;
+
 /// A token as its holder has it. It can be shown once, by [`Token::reveal`]; nothing else writes it.
 pub struct Token(String);
 
@@ -106,15 +109,20 @@ impl TokenHash {
     }
 }
 
-/// A text in which somebody may have written a token, without it.
+/// A text in which somebody may have written a token, or a piece of one, without it.
 #[must_use]
 pub fn without_tokens(text: &str) -> String {
     let mut pieces = text.split(PREFIX);
     let mut shown = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         shown += PREFIX;
-        shown.push('…');
-        shown += piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let digits = piece.bytes().take_while(u8::is_ascii_hexdigit).count();
+        if digits < SECRET_DIGITS_MIN {
+            shown += piece;
+        } else {
+            shown.push('…');
+            shown += piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        }
     }
     shown
 }
@@ -177,7 +185,10 @@ mod tests {
         let token = Token::from_secret([0x5a; 32]);
         let text = format!("no role {0:?}, nor strata_roles, nor {0}", token.reveal());
         let shown = without_tokens(&text);
-        assert_eq!(shown, "no role \"strata_…\", nor strata_…, nor strata_…");
+        assert_eq!(
+            shown,
+            "no role \"strata_…\", nor strata_roles, nor strata_…"
+        );
         assert_eq!(without_tokens("nothing here"), "nothing here");
     }
 

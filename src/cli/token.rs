@@ -22,7 +22,7 @@ use crate::{
         },
         pattern::Pattern,
         rights::Role,
-        token::{NoRandomness, NoToken, PREFIX, TOKEN_CHARS, Token, TokenHash},
+        token::{NoRandomness, NoToken, PREFIX, TOKEN_CHARS, Token, TokenHash, without_tokens},
     },
     config::{self, ConfigError, keys::VARIABLE_PREFIX},
     telemetry,
@@ -33,9 +33,6 @@ const VARIABLES: [&str; 2] = ["CONFIG", "ACCESS_FILE"];
 
 /// A new access file is for its owner alone.
 const FILE_MODE: u32 = 0o600;
-
-/// How many digits after the prefix of tokens are taken for a piece of one.
-const SECRET_DIGITS_MIN: usize = 8;
 
 /// What `stratad token` can be told.
 #[derive(Debug, Args)]
@@ -144,10 +141,8 @@ pub enum TokenError {
     /// What was given in the place of a hash was meant for a token. It is not said again.
     #[error("what was given begins as a token does: {0}; send a token by --stdin")]
     NoTokenGiven(NoToken),
-    /// A token was given in the place of a name. It is not said again.
-    #[error(
-        "a token was given as a name, which is shown where names are: send it by `revoke --stdin`"
-    )]
+    /// A token was given in the place of a name or a note. It is not said again.
+    #[error("a token was given as a name or a note, which are shown: send it by `revoke --stdin`")]
     TokenAsName,
     /// The token is in the file, and was not told.
     #[error(
@@ -208,6 +203,7 @@ impl Arguments {
 
 fn add(path: &Path, asked: &Add) -> Result<(), TokenError> {
     no_token_in(&asked.name)?;
+    no_token_in(asked.note.as_deref().unwrap_or_default())?;
     let token = Token::random()?;
     let new = NewToken {
         name: &asked.name,
@@ -312,14 +308,13 @@ fn hash_meant(text: &str) -> Result<String, TokenError> {
     Ok(hash.to_string())
 }
 
-/// Names are told wherever somebody is spoken of, so a token must not come to be one, nor a piece of it.
-fn no_token_in(name: &str) -> Result<(), TokenError> {
-    let digits = |piece: &str| piece.bytes().take_while(u8::is_ascii_hexdigit).count();
-    let mut pieces = name.split(PREFIX).skip(1);
-    if pieces.any(|piece| digits(piece) >= SECRET_DIGITS_MIN) {
-        return Err(TokenError::TokenAsName);
+/// Names and notes are shown, so a token must not come to be one, nor a piece of it.
+fn no_token_in(text: &str) -> Result<(), TokenError> {
+    if without_tokens(text) == text {
+        Ok(())
+    } else {
+        Err(TokenError::TokenAsName)
     }
-    Ok(())
 }
 
 fn hash_of_stdin() -> Result<String, TokenError> {

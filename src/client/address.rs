@@ -26,6 +26,9 @@ pub enum BadAddress {
     /// There is a path or a query.
     #[error("it goes on behind the port with {0:?}: leave that out")]
     Path(String),
+    /// There is a name or a password: nothing sends them, and addresses are shown.
+    #[error("nobody is known there by what stands before the @: leave that out")]
+    Credentials,
     /// There is no port, or none that is one: it would silently be that of the web.
     #[error("it says no port, as localhost:7421 does")]
     Port,
@@ -51,6 +54,9 @@ impl Address {
         let path = uri.path_and_query().map_or("", |it| it.as_str());
         if !["", "/"].contains(&path) {
             return Err(BadAddress::Path(path.to_owned()));
+        }
+        if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
+            return Err(BadAddress::Credentials);
         }
         if uri.port_u16().is_none() {
             return Err(BadAddress::Port);
@@ -158,6 +164,17 @@ mod tests {
         for text in ["localhost:7421/metrics", "https://localhost:7421/?x=1"] {
             let error = Address::parse(text).expect_err(text).to_string();
             assert!(error.contains("behind the port"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_named_in_an_address() {
+        for text in ["me:secret@localhost:7421", "https://me@localhost:7421"] {
+            let error = Address::parse(text).expect_err(text).to_string();
+            assert!(
+                error.contains('@') && !error.contains("me"),
+                "{text}: {error}"
+            );
         }
     }
 

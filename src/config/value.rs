@@ -8,11 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracing_subscriber::EnvFilter;
-
 use crate::{
     gateway::{cors::Origins, tls::ClientAuth},
-    telemetry::LogFormat,
+    telemetry::{LogFormat, filter},
 };
 
 /// The units in which a size may be written, the largest first.
@@ -123,10 +121,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("the value is empty".to_owned());
     }
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{text:?} is not a filter: {error}")),
-    }
+    filter::parse(text).map(|_| text.to_owned())
 }
 
 /// Reads the format of log lines.

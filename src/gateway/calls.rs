@@ -337,7 +337,8 @@ impl Call {
         self.frames = Frames::of(response.headers());
         self.code = code(response.headers()).or_else(|| code_of_http(response.status()));
         if self.code.is_none() && self.called == Called::Rpc(Rpc::Watch) {
-            self.desk.lines.watch_begins(&self.slip.read(), self.peer);
+            let (lines, notes) = (&self.desk.lines, self.slip.read());
+            lines.watch_begins(&notes, self.peer, self.traceparent.as_ref());
         }
     }
 

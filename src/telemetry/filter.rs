@@ -6,9 +6,16 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::{LevelFilter, ParseError},
+    reload,
+};
 
-use crate::rpc::admin_service::{Changed, OPERATORS};
+use crate::{
+    access::token::without_tokens,
+    rpc::admin_service::{Changed, OPERATORS},
+};
 
 /// The switch of the daemon's log, once it logs.
 static SWITCH: OnceLock<Switch> = OnceLock::new();
@@ -25,10 +32,24 @@ struct State {
     changes: u64,
 }
 
-/// A filter as it is written, which lets through who changed what whatever else it leaves out.
-pub(super) fn parse(filter: &str) -> Result<EnvFilter, ParseError> {
-    let changes = format!("{OPERATORS}=warn").parse()?;
-    Ok(EnvFilter::try_new(filter)?.add_directive(changes))
+/// A filter as it is written, which lets through who changed what whatever else it leaves out. Says what is wrong
+/// with one that is none.
+pub fn parse(filter: &str) -> Result<EnvFilter, String> {
+    if without_tokens(filter) != filter {
+        return Err("there is a token in it, and filters are shown".to_owned());
+    }
+    // Alone, a word that is no level would be a target, and all other targets would say nothing.
+    let is_plain = |word: &&str| !word.is_empty() && !word.contains(['=', '[']);
+    let mut words = filter.split(',').map(str::trim).filter(is_plain);
+    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "{word:?} is not a level: write off, error, warn, info, debug or trace, or TARGET=LEVEL"
+        ));
+    }
+    let wrong = |error: ParseError| format!("{filter:?} is not a filter: {error}");
+    let changes = format!("{OPERATORS}=warn").parse().map_err(wrong)?;
+    let filter = EnvFilter::try_new(filter).map_err(wrong)?;
+    Ok(filter.add_directive(changes))
 }
 
 /// Keeps the way to change what `configured` lets through. The first call counts, as with the log.
@@ -87,8 +108,7 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
 
 impl Switch {
     fn set(&self, filter: &str) -> Result<(Changed, u64), String> {
-        let parsed =
-            parse(filter).map_err(|error| format!("{filter:?} is not a filter: {error}"))?;
+        let parsed = parse(filter)?;
         let mut state = self.lock();
         self.handle
             .reload(parsed)

@@ -307,6 +307,9 @@ async fn what_is_no_filter_changes_nothing() {
     let daemon = Daemon::start(dir.path()).await;
     for (filter, seconds, field) in [
         ("info,strata=loud", None, "filter"),
+        // A target, and nothing else would be said.
+        ("inof", None, "filter"),
+        ("info, strata", None, "filter"),
         (&"info,".repeat(300), None, "filter"),
         ("warn", Some(0), "for"),
         ("warn", Some(24 * 3_600 + 1), "for"),

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::{TempDir, tempdir};
 
-use crate::run::{Run, run_of, well};
+use crate::run::{Run, run_of, stratad, well};
 
 fn token(file: &Path, arguments: &[&str]) -> Run {
     token_told(file, arguments, "")
@@ -136,11 +136,12 @@ fn a_token_in_the_place_of_a_hash_is_revoked_and_never_said_again() {
     let secret = live.strip_prefix("strata_").expect("a token");
     let before = fs::read_to_string(&file).expect("read");
     let cut = &live[..live.len() - 1];
-    let wrongly: [&[&str]; 4] = [
+    let wrongly: [&[&str]; 5] = [
         &["revoke", cut],
         &["revoke", ""],
         &["revoke", "--name", live],
         &["add", "--role", "reader", "--name", live],
+        &["add", "--name", "ana", "--note", live],
     ];
     for arguments in wrongly {
         let run = token(&file, arguments);
@@ -164,6 +165,26 @@ fn a_token_in_the_place_of_a_hash_is_revoked_and_never_said_again() {
     let run = token(&file, &["revoke", live]);
     assert!(!run.error.contains(secret), "{}", run.error);
     refused(&run, "no token in the file");
+}
+
+#[test]
+fn a_token_in_the_place_of_a_path_or_a_filter_is_not_said_again() {
+    let (dir, file) = file();
+    let made = well(token(&file, &ADD_ANA));
+    let live = made.trim();
+    let data = dir.path().join("data");
+    let data = data.to_str().expect("a path in UTF-8");
+    for arguments in [
+        &["health", "--token-file", live][..],
+        &["serve", "--data-dir", data, "--access-file", live],
+        &["serve", "--data-dir", data, "--config", live],
+        &["serve", "--data-dir", data, "--log", live],
+        &["serve", "--data-dir", data, "--listen", live],
+    ] {
+        let run = stratad(arguments);
+        assert_ne!(run.status, 0, "{arguments:?}");
+        assert!(!run.error.contains(&live[..16]), "{}", run.error);
+    }
 }
 
 #[test]

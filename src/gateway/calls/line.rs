@@ -82,13 +82,20 @@ impl Lines {
     }
 
     /// A watch may last for days, so its beginning is told as well.
-    pub(super) fn watch_begins(&self, notes: &Notes, peer: Option<SocketAddr>) {
+    pub(super) fn watch_begins(
+        &self,
+        notes: &Notes,
+        peer: Option<SocketAddr>,
+        traceparent: Option<&HeaderValue>,
+    ) {
         if self.noting.log == CallLog::All {
             tracing::info!(
                 target: "strata::calls",
                 rpc = Called::Rpc(Rpc::Watch).name(),
                 caller = notes.caller.as_deref(),
                 peer = peer.map(tracing::field::display),
+                plan = notes.about(),
+                trace_id = traceparent.and_then(trace_id_of),
                 "a watch begins"
             );
         }
