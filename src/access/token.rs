@@ -18,7 +18,7 @@ const CHECKSUM_BYTES: usize = 4;
 pub const TOKEN_CHARS: usize = PREFIX.len() + 2 * (SECRET_BYTES + CHECKSUM_BYTES);
 
 /// How many digits after the prefix of tokens are taken for a piece of one.
-const SECRET_DIGITS_MIN: usize = 8;
+pub const SECRET_DIGITS_MIN: usize = 8;
 
 /// A token as its holder has it. It can be shown once, by [`Token::reveal`]; nothing else writes it.
 pub struct Token(String);
