@@ -207,6 +207,9 @@ fn principals(document: &mut DocumentMut) -> Option<&mut ArrayOfTables> {
         // They may stand in brackets.
         match std::mem::take(item).into_array_of_tables() {
             Ok(tables) => *item = Item::ArrayOfTables(tables),
+            Err(none) if none.as_array().is_some_and(Array::is_empty) => {
+                *item = Item::ArrayOfTables(ArrayOfTables::new());
+            }
             Err(other) => *item = other,
         }
     }
@@ -398,6 +401,16 @@ mod tests {
             matches!(refused, EditError::Ambiguous { count: 2, .. }),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn brackets_with_nothing_in_them_make_room_for_the_first_principal() {
+        let hash = token().hash();
+        for text in ["principal = []#nobody yet\n", "principal = []\n"] {
+            let added = add(text, &new("ana", &[Role::Reader], hash)).expect("added");
+            let directory = Directory::parse(&added).expect("right");
+            assert!(directory.holder(&hash).is_some(), "{added}");
+        }
     }
 
     #[test]
