@@ -8,7 +8,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{access::token::without_tokens, backup::restore::RestoreError, telemetry};
+use crate::{
+    access::token::{holds_token, without_tokens},
+    backup::restore::RestoreError,
+    telemetry,
+};
 
 pub mod backup;
 pub mod data_dir;
@@ -92,10 +96,10 @@ pub enum Command {
 pub fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|refused| {
         let said = refused.render().to_string();
-        let shown = without_tokens(&said);
-        if !refused.use_stderr() || shown == said {
+        if !refused.use_stderr() || !holds_token(&said) {
             refused.exit();
         }
+        let shown = without_tokens(&said);
         // Nothing can be done about a stderr that is gone.
         drop(io::stderr().write_all(shown.as_bytes()));
         process::exit(EXIT_USAGE.into())
@@ -199,7 +203,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 /// Says on stderr why a command failed: as a line of the log where that is for programs.
 pub fn report(failure: &Failure) {
     // What was given in the place of a path or an address is told, and may have been a token.
-    let failure = without_tokens(&failure.to_string());
+    let mut failure = failure.to_string();
+    if holds_token(&failure) {
+        failure = without_tokens(&failure);
+    }
     if telemetry::logs_json() {
         tracing::error!("{failure}");
         return;

@@ -10,7 +10,7 @@ use crate::{
     daemon::Daemon,
     load,
     picture::{Line, Panel},
-    report::Column,
+    report::{Column, exact, percentiles},
     usage::cpu_time,
     writers::{self, Plans, Written},
 };
@@ -51,17 +51,13 @@ impl Cost {
     }
 
     fn add(&mut self, at: f64, mut written: Written) {
-        written.latencies.sort_unstable();
-        let percentile = |percent: usize| {
-            let place = written.latencies.len().saturating_sub(1) * percent / 100;
-            written.latencies.get(place).copied().unwrap_or_default()
-        };
+        let [p50, p99] = percentiles(&mut written.latencies);
         let commits = exact(written.latencies.len() as u64);
         self.points.push(Point {
             at,
             a_second: commits / written.took.as_secs_f64(),
             cpu_micros: written.cpu.as_secs_f64() * 1e6 / commits,
-            waited: Some((percentile(50), percentile(99))),
+            waited: Some((p50, p99)),
         });
     }
 
@@ -184,12 +180,4 @@ async fn while_doing<T>(
         failed = other => Err(failed.err().unwrap_or_else(|| "it ended".into())),
         measured = measured => measured,
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a count of a bench is exact in an f64"
-)]
-fn exact(number: u64) -> f64 {
-    number as f64
 }

@@ -43,13 +43,8 @@ impl Column {
     }
 
     pub(crate) fn latencies(&mut self, name: &str, latencies: &mut [Duration]) {
-        latencies.sort_unstable();
-        let at = |percent: usize| {
-            let last = latencies.len().saturating_sub(1);
-            let latency = latencies.get(last * percent / 100);
-            shown(latency.copied().unwrap_or_default())
-        };
-        self.figure(name, format!("{}, {}", at(50), at(99)));
+        let [p50, p99] = percentiles(latencies).map(shown);
+        self.figure(name, format!("{p50}, {p99}"));
     }
 
     pub(crate) fn throughput(&mut self, name: &str, entries: u64, bytes: u64, took: Duration) {
@@ -136,6 +131,16 @@ fn allocated_bytes(dir: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
+/// The 50th and the 99th percentile.
+pub(crate) fn percentiles(latencies: &mut [Duration]) -> [Duration; 2] {
+    latencies.sort_unstable();
+    let last = latencies.len().saturating_sub(1);
+    [50, 99].map(|percent| {
+        let latency = latencies.get(last * percent / 100);
+        latency.copied().unwrap_or_default()
+    })
+}
+
 fn shown(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{:.1} ms", time.as_secs_f64() * 1e3)
@@ -152,6 +157,6 @@ fn megabytes(bytes: u64) -> String {
     clippy::cast_precision_loss,
     reason = "a count of a bench is exact in an f64"
 )]
-fn exact(number: u64) -> f64 {
+pub(crate) fn exact(number: u64) -> f64 {
     number as f64
 }

@@ -18,7 +18,7 @@ const CHECKSUM_BYTES: usize = 4;
 pub const TOKEN_CHARS: usize = PREFIX.len() + 2 * (SECRET_BYTES + CHECKSUM_BYTES);
 
 /// How many digits after the prefix of tokens are taken for a piece of one.
-pub const SECRET_DIGITS_MIN: usize = 8;
+const SECRET_DIGITS_MIN: usize = 8;
 
 /// A token as its holder has it. It can be shown once, by [`Token::reveal`]; nothing else writes it.
 pub struct Token(String);
@@ -109,20 +109,23 @@ impl TokenHash {
     }
 }
 
-/// A text in which somebody may have written a token, or a piece of one, without it.
+/// Whether a token stands in a text, or a piece of one.
+#[must_use]
+pub fn holds_token(text: &str) -> bool {
+    let digits = |piece: &str| piece.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let mut pieces = text.split(PREFIX).skip(1);
+    pieces.any(|piece| digits(piece) >= SECRET_DIGITS_MIN)
+}
+
+/// A text in which somebody may have written a token, without it.
 #[must_use]
 pub fn without_tokens(text: &str) -> String {
     let mut pieces = text.split(PREFIX);
     let mut shown = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         shown += PREFIX;
-        let digits = piece.bytes().take_while(u8::is_ascii_hexdigit).count();
-        if digits < SECRET_DIGITS_MIN {
-            shown += piece;
-        } else {
-            shown.push('…');
-            shown += piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-        }
+        shown.push('…');
+        shown += piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
     }
     shown
 }
@@ -185,11 +188,9 @@ mod tests {
         let token = Token::from_secret([0x5a; 32]);
         let text = format!("no role {0:?}, nor strata_roles, nor {0}", token.reveal());
         let shown = without_tokens(&text);
-        assert_eq!(
-            shown,
-            "no role \"strata_…\", nor strata_roles, nor strata_…"
-        );
+        assert_eq!(shown, "no role \"strata_…\", nor strata_…, nor strata_…");
         assert_eq!(without_tokens("nothing here"), "nothing here");
+        assert!(holds_token(&text) && !holds_token("nor strata_roles"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
         },
         pattern::Pattern,
         rights::Role,
-        token::{NoRandomness, NoToken, PREFIX, TOKEN_CHARS, Token, TokenHash, without_tokens},
+        token::{NoRandomness, NoToken, PREFIX, TOKEN_CHARS, Token, TokenHash, holds_token},
     },
     config::{self, ConfigError, keys::VARIABLE_PREFIX},
     telemetry,
@@ -310,11 +310,10 @@ fn hash_meant(text: &str) -> Result<String, TokenError> {
 
 /// Names and notes are shown, so a token must not come to be one, nor a piece of it.
 fn no_token_in(text: &str) -> Result<(), TokenError> {
-    if without_tokens(text) == text {
-        Ok(())
-    } else {
-        Err(TokenError::TokenAsName)
+    if holds_token(text) {
+        return Err(TokenError::TokenAsName);
     }
+    Ok(())
 }
 
 fn hash_of_stdin() -> Result<String, TokenError> {

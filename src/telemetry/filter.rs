@@ -13,7 +13,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    access::token::without_tokens,
+    access::token::holds_token,
     rpc::admin_service::{Changed, OPERATORS},
 };
 
@@ -35,7 +35,7 @@ struct State {
 /// A filter as it is written, which lets through who changed what whatever else it leaves out. Says what is wrong
 /// with one that is none.
 pub fn parse(filter: &str) -> Result<EnvFilter, String> {
-    if without_tokens(filter) != filter {
+    if holds_token(filter) {
         return Err("there is a token in it, and filters are shown".to_owned());
     }
     // Alone, a word that is no level would be a target, and all other targets would say nothing.

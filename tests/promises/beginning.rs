@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use strata::proto::ListPlansRequest;
 use tempfile::tempdir;
 
-use crate::daemon::{Daemon, PATIENCE, serve_arguments};
+use crate::daemon::{Daemon, serve_arguments};
 
 /// A real history of 40 requests.
 const HISTORY: &str = concat!(
@@ -19,7 +19,7 @@ async fn a_daemon_begins_with_the_requests_of_a_file_and_replays_them_at_the_nex
     for _ in 0..2 {
         let daemon = Daemon::start_with(dir.path(), &["--import", HISTORY]).await;
         // The log says it once the last request was answered.
-        until_it_says(&daemon, "imported").await;
+        daemon.until_it_says("imported").await;
         let listed = daemon.plans().list_plans(ListPlansRequest::default()).await;
         let listed = listed.expect("listed").into_inner();
         assert_eq!(listed.position, 40);
@@ -73,17 +73,4 @@ fn failure_of_a_daemon_that_begins_with(requests: &Path, dir: &Path) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     said
-}
-
-async fn until_it_says(daemon: &Daemon, words: &str) {
-    let said = async {
-        while !daemon.log().contains(words) {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(PATIENCE, said).await.is_ok(),
-        "it said:\n{}",
-        daemon.log()
-    );
 }

@@ -220,6 +220,19 @@ impl Daemon {
         self.log.lock().expect("the log").clone()
     }
 
+    /// Waits until it has said something.
+    pub(crate) async fn until_it_says(&self, words: &str) {
+        let waiting_since = Instant::now();
+        while !self.log().contains(words) {
+            assert!(
+                waiting_since.elapsed() < PATIENCE,
+                "it said:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// A client of its `PlanService`.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)

@@ -94,16 +94,6 @@ async fn until_answered(daemon: &Daemon, tls: &ClientTlsConfig) {
     assert!(answered.is_ok(), "it said:\n{}", daemon.log());
 }
 
-async fn until_logged(daemon: &Daemon, words: &str) {
-    let logged = async {
-        while !daemon.log().contains(words) {
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    };
-    let logged = timeout(PATIENCE, logged).await;
-    assert!(logged.is_ok(), "it said:\n{}", daemon.log());
-}
-
 #[tokio::test]
 async fn calls_go_over_tls_and_nothing_else_is_served_there() {
     let authority = Authority::new();
@@ -251,12 +241,12 @@ async fn what_is_not_whole_is_logged_once_and_the_old_certificate_stays() {
 
     // A certificate without its key, half a file, and none.
     fs::write(dir.path().join("tls.crt"), other.server().certificate).expect("a file");
-    until_logged(&daemon, staying).await;
+    daemon.until_it_says(staying).await;
     assert!(answers(&daemon, &authority.trusted()).await);
     fs::write(dir.path().join("tls.crt"), &good[..good.len() / 2]).expect("a file");
-    until_logged(&daemon, "holds no certificate").await;
+    daemon.until_it_says("holds no certificate").await;
     fs::remove_file(dir.path().join("tls.crt")).expect("removed");
-    until_logged(&daemon, "cannot read").await;
+    daemon.until_it_says("cannot read").await;
     assert!(answers(&daemon, &authority.trusted()).await);
 
     let renewed = Authority::new();
@@ -295,7 +285,9 @@ async fn a_new_key_that_others_can_read_is_not_taken_until_they_cannot() {
     let (dir, daemon) = over_tls(&old).await;
     let key = dir.path().join("tls.key");
     set_mode(&key, 0o644);
-    until_logged(&daemon, "a private key that others can read").await;
+    daemon
+        .until_it_says("a private key that others can read")
+        .await;
     new.server().write(dir.path());
     set_mode(&key, 0o644);
     assert!(answers(&daemon, &old.trusted()).await, "the old one serves");

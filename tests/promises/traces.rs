@@ -7,7 +7,6 @@ use std::{
     path::Path,
     process::Command,
     sync::{Arc, Mutex},
-    time::Instant,
 };
 
 use opentelemetry_proto::tonic::{
@@ -36,7 +35,7 @@ use tonic::{
 
 use crate::{
     certificates::Authority,
-    daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request, serve_arguments},
+    daemon::{Daemon, create_plan, note, request, serve_arguments},
     language::execute,
     metrics::free_address,
 };
@@ -276,11 +275,7 @@ async fn a_collector_that_is_away_holds_up_nothing_and_is_told_of_once() {
     let daemon = Daemon::start_with(dir.path(), &arguments).await;
     let refusal = "the collector does not take";
     execute(&daemon, request("growth", "0", create_plan())).await;
-    let waiting_since = Instant::now();
-    while !daemon.log().contains(refusal) {
-        assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
+    daemon.until_it_says(refusal).await;
     for id in 1..200 {
         execute(&daemon, request("growth", &id.to_string(), note("on"))).await;
     }

@@ -100,11 +100,7 @@ async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
         );
         assert!(!whole_log(&daemon).await.is_empty(), "reads go on");
         wait_for_figure(metrics, "strata_sync_stalled_seconds", |it| it > 1.0).await;
-        let waiting_since = Instant::now();
-        while !daemon.log().contains("does not return") {
-            assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
+        daemon.until_it_says("does not return").await;
 
         wait_for_health(&daemon, ServingStatus::Serving).await;
         let answer = writing.expect("one was sent").await.expect("called");
