@@ -1,7 +1,7 @@
 //! The bare server: tonic and the same messages with nothing behind them. Its answers were given by
 //! the daemon before and are read from files, so that both servers send the same bytes.
 
-use std::{error::Error, fs, path::Path, pin::Pin};
+use std::{collections::BTreeMap, error::Error, fs, path::Path, pin::Pin};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message;
@@ -23,8 +23,8 @@ use tonic::{
 
 /// The file of the answer to Execute.
 pub(crate) const EXECUTE: &str = "execute.answer";
-/// The file of the answer to `GetPlan`.
-pub(crate) const PLAN: &str = "plan.answer";
+/// The file of the answer to `GetPlan` of plans whose names begin like the file's.
+pub(crate) const PLAN: &str = "typical.plan";
 /// The file of the first message that `ReadLog` answers with.
 pub(crate) const LOG: &str = "log.answer";
 
@@ -36,7 +36,7 @@ pub(crate) async fn serve(answers: &Path) -> Result<(), Box<dyn Error>> {
     eprintln!(r#"{{"address":"{}"}}"#, listener.local_addr()?);
     let plans = EchoPlans {
         execute: read(&answers.join(EXECUTE))?,
-        plan: read(&answers.join(PLAN))?,
+        plans: plans(answers)?,
     };
     let history = EchoHistory {
         log: read(&answers.join(LOG))?,
@@ -54,9 +54,26 @@ fn read<T: Message + Default>(path: &Path) -> Result<T, Box<dyn Error>> {
     Ok(T::decode(fs::read(path)?.as_slice())?)
 }
 
+/// The answers to `GetPlan`, with plans that are encoded already, as the daemon keeps them for who asks again.
+fn plans(answers: &Path) -> Result<BTreeMap<String, GetPlanResponse>, Box<dyn Error>> {
+    let mut plans = BTreeMap::new();
+    for file in fs::read_dir(answers)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|it| it == "plan") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let answer: GetPlanResponse = read(&path)?;
+            let plan = answer.plan.unwrap_or_default().encode_to_vec();
+            let encoded = GetPlanResponse::of_encoded(plan.into(), answer.position, false);
+            plans.insert(name.into_owned(), encoded);
+        }
+    }
+    Ok(plans)
+}
+
 struct EchoPlans {
     execute: ExecuteResponse,
-    plan: GetPlanResponse,
+    /// By what the names of the plans begin with.
+    plans: BTreeMap<String, GetPlanResponse>,
 }
 
 #[tonic::async_trait]
@@ -85,9 +102,13 @@ impl PlanService for EchoPlans {
 
     async fn get_plan(
         &self,
-        _request: Request<GetPlanRequest>,
+        request: Request<GetPlanRequest>,
     ) -> Result<Response<GetPlanResponse>, Status> {
-        Ok(Response::new(self.plan.clone()))
+        let plan_id = request.into_inner().plan_id;
+        let kind = plan_id.split('-').next().unwrap_or_default();
+        let answer = self.plans.get(kind);
+        let answer = answer.ok_or_else(|| Status::not_found("there is no such answer"))?;
+        Ok(Response::new(answer.clone()))
     }
 
     async fn list_plans(

@@ -25,12 +25,17 @@ const NOTES: usize = 400;
 
 const HISTORY: &str = include_str!("../../tests/fixtures/smallpox-india.jsonl");
 
-/// Records plans with the real history and returns how many commits that took.
-pub(crate) async fn record_plans(server: &Server) -> Result<u64, Box<dyn Error>> {
-    let history: Vec<ExecuteRequest> = HISTORY
+/// The real history, of a plan that is still to be named.
+pub(crate) fn history() -> Result<Vec<ExecuteRequest>, Box<dyn Error>> {
+    Ok(HISTORY
         .lines()
         .map(json::from_json)
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, _>>()?)
+}
+
+/// Records plans with the real history and returns how many commits that took.
+pub(crate) async fn record_plans(server: &Server) -> Result<u64, Box<dyn Error>> {
+    let history = history()?;
     let mut clients = JoinSet::new();
     for number in 0..TYPICAL_PLANS {
         let mut plans = server.plans(number);

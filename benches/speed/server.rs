@@ -18,6 +18,8 @@ pub(crate) const ECHO: &str = "echo-server";
 const CONNECTIONS: usize = 8;
 /// How long the daemon may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often one that is starting is asked.
+const ASK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A running server.
 pub(crate) struct Server {
@@ -48,7 +50,7 @@ impl Server {
             if started.elapsed() > PATIENCE {
                 return Err("stratad does not serve".into());
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ASK_INTERVAL).await;
         }
         Ok(server)
     }
@@ -61,13 +63,21 @@ impl Server {
 
     /// A server that says on stderr where it listens.
     pub(crate) async fn start(command: Command) -> Result<Self, Box<dyn Error>> {
-        let process = Process::start(command)?;
-        let mut channels = Vec::new();
+        let mut server = Self {
+            process: Process::start(command)?,
+            channels: Vec::new(),
+        };
         for _ in 0..CONNECTIONS {
-            let endpoint = Endpoint::from_shared(process.url().to_owned())?;
-            channels.push(endpoint.connect().await?);
+            let channel = server.connect().await?;
+            server.channels.push(channel);
         }
-        Ok(Self { process, channels })
+        Ok(server)
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> Result<Channel, Box<dyn Error>> {
+        let endpoint = Endpoint::from_shared(self.process.url().to_owned())?;
+        Ok(endpoint.connect().await?)
     }
 
     /// A client of `PlanService`; neighbours in number use different connections.
