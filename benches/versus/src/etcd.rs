@@ -2,41 +2,66 @@
 //! whose former values are kept as its history until they are compacted; it is no log that one reads from the
 //! beginning.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::path::{Path, PathBuf};
 
-use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp, WatchOptions, WatchStream};
+use etcd_client::{Client, Compare, CompareOp, Event, Txn, TxnOp, WatchOptions, WatchStream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream as futures};
 use tonic::async_trait;
 
 use crate::{
-    contender::{Contender, Failure, Last, Stream, Watched, Watcher, Writer},
+    contender::{
+        Contender, End, Ended, Failure, Last, STREAM_EVENTS, Stream, Watched, Watcher, Writer,
+        next_writer,
+    },
     event,
-    spawned::{Spawned, free_port},
+    spawned::{Spawned, answered, free_port},
 };
 
 /// How many connections the clients share, as with the daemon.
 const CONNECTIONS: usize = 8;
 /// The most that its makers suggest; by default it takes a quarter.
 const QUOTA_BYTES: u64 = 8 << 30;
+/// How much is in flight while it is filled. In single puts, as writers do: with more in one it would keep what it
+/// has to read again at a start in another shape.
+const FILL_IN_FLIGHT: usize = 1_024;
+/// The key that shows that it leads.
+const READY: &str = "ready";
 
 pub(crate) struct Etcd {
+    place: Place,
     spawned: Spawned,
     clients: Vec<Client>,
+}
+
+/// Where it is and what it kept.
+struct Place {
+    binary: PathBuf,
+    dir: PathBuf,
     data: PathBuf,
-    writers: AtomicUsize,
+    port: u16,
+    peer_port: u16,
 }
 
 impl Etcd {
     /// A new member in `dir`, alone.
     pub(crate) async fn start(binary: &Path, dir: &Path) -> Result<Self, Failure> {
-        let (port, peers) = (free_port()?, free_port()?);
-        let data = dir.join("etcd");
-        let url = format!("http://127.0.0.1:{port}");
-        let peer_url = format!("http://127.0.0.1:{peers}");
-        let mut command = Spawned::command(binary, None);
-        command.arg("--data-dir").arg(&data);
+        let place = Place {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            data: dir.join("etcd"),
+            port: free_port()?,
+            peer_port: free_port()?,
+        };
+        let started = Self::at(place).await?;
+        started.clients[0].clone().put(READY, "", None).await?;
+        Ok(started)
+    }
+
+    async fn at(place: Place) -> Result<Self, Failure> {
+        let url = format!("http://127.0.0.1:{}", place.port);
+        let peer_url = format!("http://127.0.0.1:{}", place.peer_port);
+        let mut command = Spawned::command(&place.binary, None);
+        command.arg("--data-dir").arg(&place.data);
         for (option, value) in [
             ("--listen-client-urls", url.as_str()),
             ("--advertise-client-urls", &url),
@@ -47,19 +72,26 @@ impl Etcd {
         ] {
             command.args([option, value]);
         }
-        let spawned = Spawned::start(command, port, dir)?;
+        let spawned = Spawned::start(command, place.port, &place.dir)?;
         let mut clients: Vec<Client> = Vec::new();
         for _ in 0..CONNECTIONS {
             clients.push(Client::connect([&url], None).await?);
         }
         // It listens before it leads.
-        clients[0].put("ready", "", None).await?;
+        let client = &clients[0];
+        answered(|| async { Ok(client.clone().get(READY, None).await?) }).await?;
         Ok(Self {
+            place,
             spawned,
             clients,
-            data,
-            writers: AtomicUsize::new(0),
         })
+    }
+}
+
+#[async_trait]
+impl Ended for Place {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Contender>, Failure> {
+        Ok(Box::new(Etcd::at(*self).await?))
     }
 }
 
@@ -74,7 +106,7 @@ impl Contender for Etcd {
     }
 
     fn data(&self) -> Option<&Path> {
-        Some(&self.data)
+        Some(&self.place.data)
     }
 
     fn batch_max(&self) -> usize {
@@ -82,7 +114,7 @@ impl Contender for Etcd {
     }
 
     async fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Failure> {
-        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
+        let writer = next_writer();
         Ok(Box::new(EtcdWriter {
             client: self.clients[number % CONNECTIONS].clone(),
             stream: Stream::of(format!("plan/{writer}")),
@@ -90,7 +122,7 @@ impl Contender for Etcd {
     }
 
     async fn count(&self) -> Result<u64, Failure> {
-        let shown = self.clients[0].clone().get("ready", None).await?;
+        let shown = self.clients[0].clone().get(READY, None).await?;
         let revision = shown.header().ok_or("no header")?.revision();
         // Every put is one more; the first revision is 1, and the first put was no event.
         Ok(u64::try_from(revision - 2)?)
@@ -107,9 +139,28 @@ impl Contender for Etcd {
         Some(self)
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Failure> {
+    async fn fill(self: Box<Self>, events: u64) -> Result<(Box<dyn Contender>, u64), Failure> {
+        let writer = next_writer();
+        let put = |number: u64| {
+            let connection = usize::try_from(number).unwrap_or_default() % CONNECTIONS;
+            let mut client = self.clients[connection].clone();
+            async move {
+                let key = format!("plan/filling-{writer}-{}", number / STREAM_EVENTS);
+                client.put(key, event::bytes(), None).await.map(drop)
+            }
+        };
+        futures::iter(0..events)
+            .map(put)
+            .buffer_unordered(FILL_IN_FLIGHT)
+            .try_collect::<()>()
+            .await?;
+        Ok((self, events))
+    }
+
+    fn stop(self: Box<Self>, end: End) -> Result<Box<dyn Ended>, Failure> {
         drop(self.clients);
-        self.spawned.stop("-TERM")
+        self.spawned.end(end, "-TERM")?;
+        Ok(Box::new(self.place))
     }
 }
 
@@ -137,7 +188,7 @@ struct EtcdWriter {
 
 #[async_trait]
 impl Writer for EtcdWriter {
-    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+    async fn append(&mut self, events: usize) -> Result<u64, Failure> {
         if events != 1 {
             return Err("a key is put once in a transaction".into());
         }
@@ -147,11 +198,13 @@ impl Writer for EtcdWriter {
         let txn = Txn::new()
             .when([Compare::version(key, CompareOp::Equal, version)])
             .and_then([TxnOp::put(key, event::bytes(), None)]);
-        if !self.client.txn(txn).await?.succeeded() {
+        let answer = self.client.txn(txn).await?;
+        if !answer.succeeded() {
             return Err("the key has another version".into());
         }
         self.stream.events += 1;
-        Ok(())
+        let revision = answer.header().ok_or("no header")?.revision();
+        Ok(u64::try_from(revision)?)
     }
 
     fn last(&self) -> Last {
@@ -168,8 +221,12 @@ struct EtcdWatcher {
 
 #[async_trait]
 impl Watcher for EtcdWatcher {
-    async fn next(&mut self) -> Result<usize, Failure> {
+    async fn next(&mut self) -> Result<Vec<u64>, Failure> {
         let message = self.messages.message().await?.ok_or("the watch ended")?;
-        Ok(message.events().len())
+        let revision = |event: &Event| {
+            let put = event.kv().ok_or("an event of no key")?;
+            Ok(u64::try_from(put.mod_revision())?)
+        };
+        message.events().iter().map(revision).collect()
     }
 }

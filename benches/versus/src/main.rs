@@ -3,18 +3,19 @@
 //! works by a part of their names. docs/versus.md tells what is compared, and what one run came to.
 
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
+    path::Path,
+    time::Instant,
 };
 
-use clap::Parser;
+use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 mod append;
+mod arguments;
 mod contender;
+mod delays;
 #[path = "../../speed/disk.rs"]
 mod disk;
 mod docs;
@@ -24,6 +25,7 @@ mod etcd;
 mod event;
 mod family;
 mod figures;
+mod idle;
 mod installed;
 mod lineup;
 #[expect(dead_code, reason = "the bench it is from has more works")]
@@ -33,17 +35,22 @@ mod machine;
 mod message_db;
 mod nats;
 mod picture;
+mod plans;
+#[expect(dead_code, reason = "the bench it is from records its plans by it")]
 #[path = "../../speed/prepare.rs"]
 mod prepare;
 #[path = "../../speed/process.rs"]
 mod process;
 mod report;
 mod room;
+mod rounds;
 #[path = "../../speed/server.rs"]
 mod server;
+mod session;
 mod spawned;
 #[path = "../../speed/spread.rs"]
 mod spread;
+mod starts;
 mod strata_server;
 mod umadb;
 #[path = "../../speed/usage.rs"]
@@ -53,113 +60,14 @@ mod work;
 mod writing;
 
 use self::{
-    contender::{Contender, Failure},
-    figures::{Comparison, Kept, Measured, Row},
-    lineup::Lineup,
-    work::{Session, Work},
+    arguments::{Arguments, Pace},
+    contender::{Contender, End, Failure},
+    figures::Comparison,
+    lineup::Programs,
+    starts::Seen,
+    strata_server::StrataServer,
+    work::Work,
 };
-
-/// How often each work is measured with each contender.
-const ROUNDS: usize = 5;
-/// Who watches is told this many events a second.
-const WATCHED_A_SECOND: u32 = 200;
-
-/// Compares Strata with what one would use instead.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// Shorter rounds and a shorter log: to see that it runs, not to quote.
-    #[arg(long)]
-    short: bool,
-    /// How many events are read from the log [default: 200000, or 50000 with --short]
-    #[arg(long)]
-    events: Option<u64>,
-    /// Write the figures into docs/versus.md, and the picture beside it.
-    #[arg(long)]
-    write_docs: bool,
-    /// Where all of them keep their data: on the disk that is meant.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target"))]
-    dir: PathBuf,
-    /// The daemon.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/stratad"))]
-    stratad: PathBuf,
-    /// Parts of names: of contenders, of works, or of both.
-    words: Vec<String>,
-}
-
-/// How long everything takes.
-struct Pace {
-    warm_up: Duration,
-    round: Duration,
-    watch: Duration,
-    events: u64,
-}
-
-impl Arguments {
-    fn pace(&self) -> Pace {
-        let (warm_up, round, watch, events) = if self.short {
-            (200, 500, 1_500, 50_000)
-        } else {
-            (1_000, 2_000, 10_000, 200_000)
-        };
-        Pace {
-            warm_up: Duration::from_millis(warm_up),
-            round: Duration::from_millis(round),
-            watch: Duration::from_millis(watch),
-            events: self.events.unwrap_or(events),
-        }
-    }
-
-    /// Every word must be a part of some name.
-    fn check(&self) -> Result<(), Failure> {
-        let works = works(0);
-        let mut names: Vec<String> = works.iter().map(Work::to_string).collect();
-        names.extend(lineup::OTHERS.map(String::from));
-        for word in &self.words {
-            if !names.iter().any(|name| is_part(word, name)) {
-                return Err(format!("`{word}` is no part of: {}", names.join("; ")).into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Those whose names have one of the words; all if there is none for them.
-    fn chosen<T>(&self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
-        let is_named = |it: &T| {
-            let name = name(it);
-            self.words.iter().any(|word| is_part(word, &name))
-        };
-        if all.iter().any(is_named) {
-            all.into_iter().filter(is_named).collect()
-        } else {
-            all
-        }
-    }
-}
-
-fn is_part(word: &str, name: &str) -> bool {
-    name.to_lowercase().contains(&word.to_lowercase())
-}
-
-/// In this order: commits with more than one event come after the log was read, in which each has one.
-fn works(events: u64) -> Vec<Work> {
-    let one = |clients| Work::Append { clients, events: 1 };
-    let together = |events| Work::Append { clients: 8, events };
-    vec![
-        one(1),
-        one(8),
-        one(64),
-        one(256),
-        Work::Stream { in_flight: 64 },
-        Work::Stream { in_flight: 1_024 },
-        Work::GetPlan { clients: 64 },
-        Work::Watch {
-            a_second: WATCHED_A_SECOND,
-        },
-        Work::Read { events },
-        together(64),
-        together(100),
-    ]
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -191,39 +99,28 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
     let dir = tempfile::Builder::new()
         .prefix("versus-run-")
         .tempdir_in(fs::canonicalize(&arguments.dir)?)?;
-    // One of them is run as somebody else.
-    fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
-    let pace = arguments.pace();
-    let before = disk::sync_time(dir.path())?;
-    let works = arguments.chosen(works(pace.events), Work::to_string);
-    let names = arguments.chosen(lineup::OTHERS.to_vec(), ToString::to_string);
+    let dir = dir.path();
+    room::let_others_in(dir)?;
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/versus-tools");
-    let Lineup {
-        contenders,
-        versions,
-    } = lineup::start(&arguments.stratad, &names, &tools, dir.path()).await?;
+    let programs = Programs::new(&arguments.stratad, &tools);
+    let names = arguments.names();
+    let before = disk::sync_time(dir)?;
 
-    let mut acknowledged = vec![0; contenders.len()];
+    let pace = arguments.pace();
+    let (starts, works): (Vec<Work>, Vec<Work>) = arguments
+        .works()
+        .into_iter()
+        .partition(|it| matches!(it, Work::Start { .. }));
     let mut comparisons = Vec::new();
-    let mut kept = Vec::new();
-    for work in works {
-        if let Work::Read { events } = work {
-            fill(&contenders, events, &mut acknowledged).await?;
-        }
-        let compared = alternate(work, &contenders, &pace, dir.path(), &mut acknowledged).await?;
-        if let Work::Read { .. } = work {
-            kept = disk_used(&contenders, &acknowledged)?;
-        }
-        comparisons.push(compared);
+    if !works.is_empty() {
+        comparisons = run(&works, &programs, &names, &pace, dir).await?;
     }
-    count(&contenders, &acknowledged).await?;
-    for contender in contenders {
-        contender.stop()?;
-    }
-    let after = disk::sync_time(dir.path())?;
+    let seen = start(&starts, &programs, &names, &pace, dir).await?;
+    let after = disk::sync_time(dir)?;
 
-    let machine = machine::described(dir.path(), before, after);
-    let (tables, versions) = (report::tables(&comparisons, &kept), versions.join(", "));
+    let machine = machine::described(dir, before, after);
+    let versions = programs.versions(&names).join(", ");
+    let tables = report::tables(&comparisons, &seen);
     let text = format!("{machine}\n\nCompared were {versions}.\n\n{tables}");
     writeln!(io::stdout().lock(), "\n{text}")?;
     if arguments.write_docs {
@@ -235,112 +132,107 @@ async fn compare(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Measures a work with one contender after the other, again and again.
-async fn alternate(
-    work: Work,
-    contenders: &[Box<dyn Contender>],
+/// Does all works that are done while all run.
+async fn run(
+    works: &[Work],
+    programs: &Programs,
+    names: &[&str],
     pace: &Pace,
     dir: &Path,
-    acknowledged: &mut [u64],
-) -> Result<Comparison, Failure> {
-    let mut sessions = Vec::new();
-    let mut rows = Vec::new();
-    for (number, contender) in contenders.iter().enumerate() {
-        let contender = contender.as_ref();
-        if work.is_for(contender) {
-            tell(&format!("{work}: {} warms up", contender.name()));
-            let mut session = Session::begin(work, contender).await?;
-            session.run(pace.warm_up).await?;
-            sessions.push((number, contender, session));
-            rows.push(Row {
-                contender: contender.name(),
-                rounds: Vec::new(),
-            });
+) -> Result<Vec<Comparison>, Failure> {
+    let mut contenders = lineup::start(programs, names, dir).await?;
+    let mut acknowledged = vec![0; contenders.len()];
+    let mut comparisons = Vec::new();
+    for work in works {
+        if let Work::Read { events } = *work {
+            contenders = fill(contenders, events, &mut acknowledged).await?;
         }
+        let all: Vec<&dyn Contender> = contenders.iter().map(|it| &**it as _).collect();
+        let compared = if let Work::GetPlan {
+            size,
+            plans,
+            cold: true,
+            ..
+        } = *work
+        {
+            let own = lineup::own(dir, "cold")?;
+            tell(&format!("{work}: {plans} plans are written"));
+            let strata = StrataServer::cold(&programs.stratad, &own, size, plans).await?;
+            let compared = compare_cold(*work, &strata, &all, pace, dir).await?;
+            Box::new(strata).stop(End::Stopped)?;
+            fs::remove_dir_all(own)?;
+            compared
+        } else {
+            rounds::alternate(*work, &all, pace, dir, &mut acknowledged).await?
+        };
+        comparisons.push(compared);
     }
-    let time = match work {
-        Work::Watch { .. } => pace.watch,
-        Work::Append { .. } | Work::Stream { .. } | Work::GetPlan { .. } | Work::Read { .. } => {
-            pace.round
-        }
-    };
-    for _ in 0..ROUNDS {
-        for ((_, contender, session), row) in sessions.iter_mut().zip(&mut rows) {
-            let measured = measure(*contender, session, time, dir).await;
-            let named = |failure| format!("{work}: {}: {failure}", row.contender);
-            row.rounds.push(measured.map_err(named)?);
-            tell(&format!(
-                "{work}: {} {}",
-                row.contender,
-                row.rates().whole()
-            ));
-        }
+    count(&contenders, &acknowledged).await?;
+    for contender in contenders {
+        contender.stop(End::Stopped)?;
     }
-    for (number, contender, session) in sessions {
-        acknowledged[number] += session.acknowledged;
-        for last in session.last() {
-            if contender.data().is_some() && !contender.shows(&last).await? {
-                return Err(format!("{} lost {last:?}", contender.name()).into());
-            }
-        }
-    }
-    Ok(Comparison { work, rows })
+    Ok(comparisons)
 }
 
-async fn measure(
-    contender: &dyn Contender,
-    session: &mut Session<'_>,
-    time: Duration,
+/// With a daemon in Strata's place that has none of the plans in memory.
+async fn compare_cold(
+    work: Work,
+    strata: &StrataServer,
+    contenders: &[&dyn Contender],
+    pace: &Pace,
     dir: &Path,
-) -> Result<Measured, Failure> {
-    room::flush(dir)?;
-    let written_before = room::written_bytes(dir);
-    let cpu_before = family::cpu_time(contender.pid())?;
-    let mut round = session.run(time).await?;
-    let cpu_after = family::cpu_time(contender.pid())?;
-    room::flush(dir)?;
-    let written_after = room::written_bytes(dir);
-    round.server_cpu = cpu_after.saturating_sub(cpu_before);
-    round.latencies.sort_unstable();
-    Ok(Measured {
-        round,
-        written_bytes: written_after
-            .zip(written_before)
-            .map(|(after, before)| after - before),
-    })
+) -> Result<Comparison, Failure> {
+    let bare = contenders.iter().filter(|it| it.data().is_none());
+    let with: Vec<&dyn Contender> = [strata as _].into_iter().chain(bare.copied()).collect();
+    let mut nothing = vec![0; with.len()];
+    rounds::alternate(work, &with, pace, dir, &mut nothing).await
+}
+
+/// Starts all again and again that keep what they are given.
+async fn start(
+    works: &[Work],
+    programs: &Programs,
+    names: &[&str],
+    pace: &Pace,
+    dir: &Path,
+) -> Result<Seen, Failure> {
+    let lengths = works.iter().filter_map(|it| {
+        if let Work::Start { events } = it {
+            Some(*events)
+        } else {
+            None
+        }
+    });
+    let lengths: Vec<u64> = lengths.collect();
+    if lengths.is_empty() {
+        return Ok(Seen::default());
+    }
+    let names: Vec<&str> = [lineup::STRATA].iter().chain(names).copied().collect();
+    starts::measure(programs, &names, &lengths, pace.starts, dir).await
 }
 
 /// Makes the logs that are read long enough.
 async fn fill(
-    contenders: &[Box<dyn Contender>],
+    contenders: Vec<Box<dyn Contender>>,
     events: u64,
     acknowledged: &mut [u64],
-) -> Result<(), Failure> {
-    for (contender, acknowledged) in contenders.iter().zip(acknowledged) {
-        if let Some(log) = contender.log() {
-            let missing = events.saturating_sub(*acknowledged);
-            tell(&format!("{}: {missing} events more", contender.name()));
-            *acknowledged += log.fill(missing).await?;
+) -> Result<Vec<Box<dyn Contender>>, Failure> {
+    let mut filled = Vec::new();
+    for (mut contender, acknowledged) in contenders.into_iter().zip(acknowledged) {
+        let missing = events.saturating_sub(*acknowledged);
+        if missing > 0 && contender.log().is_some() && contender.data().is_some() {
+            let (name, began) = (contender.name(), Instant::now());
+            let added;
+            (contender, added) = contender.fill(missing).await?;
+            *acknowledged += added;
+            tell(&format!(
+                "{name}: {added} events more in {:.1?}",
+                began.elapsed()
+            ));
         }
+        filled.push(contender);
     }
-    Ok(())
-}
-
-fn disk_used(
-    contenders: &[Box<dyn Contender>],
-    acknowledged: &[u64],
-) -> Result<Vec<Kept>, Failure> {
-    let mut kept = Vec::new();
-    for (contender, events) in contenders.iter().zip(acknowledged) {
-        if let Some(data) = contender.data().filter(|_| *events > 0) {
-            kept.push(Kept {
-                contender: contender.name(),
-                events: *events,
-                disk_bytes: room::taken_bytes(data)?,
-            });
-        }
-    }
-    Ok(kept)
+    Ok(filled)
 }
 
 /// Everything that was acknowledged is there, and nothing else.

@@ -7,7 +7,6 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use futures_util::{TryStreamExt as _, future::try_join_all};
@@ -15,32 +14,43 @@ use tokio_postgres::{Client, NoTls, Statement};
 use tonic::async_trait;
 
 use crate::{
-    contender::{Contender, Failure, Last, Log, Stream, Writer},
+    contender::{
+        Contender, End, Ended, Failure, Last, Log, STREAM_EVENTS, Stream, Writer, next_writer,
+    },
     event,
-    spawned::{Spawned, free_port},
+    spawned::{Spawned, answered, free_port},
 };
 
 /// The server refuses to be root.
 const USER: &str = "postgres";
+/// Where the functions of message-db are.
+const DATABASE: &str = "message_store";
 /// More than there are clients at once.
 const CONNECTIONS_MAX: usize = 400;
-/// How many events one statement adds that fills the log.
-const FILL_EVENTS: u64 = 1_000;
+/// How many connections fill the log, each with a category of its own.
+const FILL_CONNECTIONS: u64 = 2;
 
 const WRITE: &str = "SELECT message_store.write_message(gen_random_uuid()::varchar, $1::varchar, \
     'NoteRecorded', $2::text::jsonb, NULL, $3::bigint)";
 const FILL: &str = "SELECT count(message_store.write_message(gen_random_uuid()::varchar, \
-    'filling-1', 'NoteRecorded', $1::text::jsonb)) FROM generate_series(1, $2::bigint)";
+    $1::varchar, 'NoteRecorded', $2::text::jsonb)) FROM generate_series(1, $3::bigint)";
 const READ: &str = "SELECT global_position, stream_name, position, type, data::text FROM messages \
     ORDER BY global_position LIMIT $1";
 const LAST: &str = "SELECT position, data::text FROM message_store.get_last_stream_message($1)";
 
 pub(crate) struct MessageDb {
+    place: Place,
     spawned: Spawned,
-    port: u16,
     client: Client,
+}
+
+/// Where it is and what it kept.
+struct Place {
+    programs: PathBuf,
+    user: Option<&'static str>,
+    dir: PathBuf,
     data: PathBuf,
-    writers: AtomicUsize,
+    port: u16,
 }
 
 impl MessageDb {
@@ -61,41 +71,66 @@ impl MessageDb {
         initdb.args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]);
         done(initdb.arg(&data))?;
 
-        let port = free_port()?;
-        let mut command = Spawned::command(&programs.join("postgres"), user);
-        command.arg("-D").arg(&data);
+        let place = Place {
+            programs: programs.to_owned(),
+            user,
+            dir: dir.to_owned(),
+            data,
+            port: free_port()?,
+        };
+        let spawned = place.spawn()?;
+        answered(|| connect(place.port, "postgres")).await?;
+        let mut install = Command::new("bash");
+        install
+            .arg(functions)
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", place.port.to_string())
+            .env("PGUSER", "postgres")
+            .env("DATABASE_NAME", DATABASE);
+        done(&mut install)?;
+        Self::at(place, spawned).await
+    }
+
+    async fn at(place: Place, spawned: Spawned) -> Result<Self, Failure> {
+        // While it recovers it listens and refuses.
+        let client = answered(|| connect(place.port, DATABASE)).await?;
+        Ok(Self {
+            place,
+            spawned,
+            client,
+        })
+    }
+}
+
+impl Place {
+    fn spawn(&self) -> Result<Spawned, Failure> {
+        let mut command = Spawned::command(&self.programs.join("postgres"), self.user);
+        command.arg("-D").arg(&self.data);
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "fsync=on",
             "synchronous_commit=on",
-            &format!("port={port}"),
+            &format!("port={}", self.port),
             &format!("max_connections={CONNECTIONS_MAX}"),
         ] {
             command.args(["-c", setting]);
         }
-        let spawned = Spawned::start(command, port, dir)?;
-        let mut install = Command::new("bash");
-        install
-            .arg(functions)
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", port.to_string())
-            .env("PGUSER", "postgres")
-            .env("DATABASE_NAME", "message_store");
-        done(&mut install)?;
-        Ok(Self {
-            spawned,
-            port,
-            client: connect(port).await?,
-            data,
-            writers: AtomicUsize::new(0),
-        })
+        Spawned::start(command, self.port, &self.dir)
     }
 }
 
-async fn connect(port: u16) -> Result<Client, Failure> {
+#[async_trait]
+impl Ended for Place {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Contender>, Failure> {
+        let spawned = self.spawn()?;
+        Ok(Box::new(MessageDb::at(*self, spawned).await?))
+    }
+}
+
+async fn connect(port: u16, database: &str) -> Result<Client, Failure> {
     let config = format!(
-        "host=127.0.0.1 port={port} user=postgres dbname=message_store \
+        "host=127.0.0.1 port={port} user=postgres dbname={database} \
          options='-c search_path=message_store,public'"
     );
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
@@ -124,7 +159,7 @@ impl Contender for MessageDb {
     }
 
     fn data(&self) -> Option<&Path> {
-        Some(&self.data)
+        Some(&self.place.data)
     }
 
     fn batch_max(&self) -> usize {
@@ -132,8 +167,8 @@ impl Contender for MessageDb {
     }
 
     async fn writer(&self, _number: usize) -> Result<Box<dyn Writer>, Failure> {
-        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
-        let client = connect(self.port).await?;
+        let writer = next_writer();
+        let client = connect(self.place.port, DATABASE).await?;
         let write = client.prepare(WRITE).await?;
         Ok(Box::new(MessageDbWriter {
             client,
@@ -157,30 +192,41 @@ impl Contender for MessageDb {
         Some(self)
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Failure> {
+    async fn fill(self: Box<Self>, events: u64) -> Result<(Box<dyn Contender>, u64), Failure> {
+        let share = events.div_ceil(FILL_CONNECTIONS);
+        try_join_all((0..FILL_CONNECTIONS).map(|_| fill(self.place.port, share))).await?;
+        Ok((self, share * FILL_CONNECTIONS))
+    }
+
+    fn stop(self: Box<Self>, end: End) -> Result<Box<dyn Ended>, Failure> {
         drop(self.client);
-        self.spawned.stop("-INT")
+        self.spawned.end(end, "-INT")?;
+        Ok(Box::new(self.place))
     }
 }
 
 #[async_trait]
 impl Log for MessageDb {
-    async fn fill(&self, events: u64) -> Result<u64, Failure> {
-        let mut missing = events;
-        while missing > 0 {
-            let now = missing.min(FILL_EVENTS);
-            let count = i64::try_from(now)?;
-            self.client
-                .query_one(FILL, &[&event::json(), &count])
-                .await?;
-            missing -= now;
-        }
-        Ok(events)
-    }
-
     async fn read(&self, events: u64) -> Result<(), Failure> {
         read(&self.client, events).await
     }
+}
+
+/// A stream with each statement.
+async fn fill(port: u16, events: u64) -> Result<(), Failure> {
+    let client = connect(port, DATABASE).await?;
+    let fill = client.prepare(FILL).await?;
+    let writer = next_writer();
+    let mut missing = events;
+    while missing > 0 {
+        let now = missing.min(STREAM_EVENTS);
+        let (stream, count) = (format!("filling{writer}-{missing}"), i64::try_from(now)?);
+        client
+            .query_one(&fill, &[&stream, &event::json(), &count])
+            .await?;
+        missing -= now;
+    }
+    Ok(())
 }
 
 async fn read(client: &Client, events: u64) -> Result<(), Failure> {
@@ -211,7 +257,7 @@ struct MessageDbWriter {
 
 #[async_trait]
 impl Writer for MessageDbWriter {
-    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+    async fn append(&mut self, events: usize) -> Result<u64, Failure> {
         self.stream.turn();
         // The version of a stream with no event is -1.
         let version = i64::try_from(self.stream.events)? - 1;
@@ -225,7 +271,8 @@ impl Writer for MessageDbWriter {
                 .await?;
         }
         self.stream.events += events as u64;
-        Ok(())
+        // In the stream: it has no watchers who would be told one in the log.
+        Ok(self.last().at)
     }
 
     fn last(&self) -> Last {

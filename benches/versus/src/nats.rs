@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use async_nats::{
@@ -19,42 +18,74 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream as futures};
 use tonic::async_trait;
 
 use crate::{
-    contender::{Contender, Failure, Last, Log, Stream, Watched, Watcher, Writer},
+    contender::{
+        Contender, End, Ended, Failure, Last, Log, STREAM_EVENTS, Stream, Watched, Watcher, Writer,
+        next_writer,
+    },
     event,
-    spawned::{Spawned, free_port},
+    spawned::{Spawned, answered, free_port},
 };
 
 /// How many connections the clients share, as with the daemon.
 const CONNECTIONS: usize = 8;
 /// How much is in flight while the log is filled.
 const FILL_IN_FLIGHT: usize = 1_024;
+/// With a sync for each of more than so many, filling would take minutes: they are synced as it does by default.
+const FILL_SYNCED: u64 = 20_000;
 /// The stream that has all subjects.
 const STREAM: &str = "versus";
 
 pub(crate) struct Nats {
+    place: Place,
     spawned: Spawned,
     contexts: Vec<Context>,
+}
+
+/// Where it is and what it kept.
+struct Place {
+    binary: PathBuf,
+    dir: PathBuf,
     data: PathBuf,
-    writers: AtomicUsize,
+    port: u16,
+}
+
+/// When a message is synced.
+enum Sync {
+    /// Before it is acknowledged.
+    Always,
+    /// As by default: some time after it was acknowledged, and when the server stops.
+    Later,
 }
 
 impl Nats {
     /// A new store in `dir`.
     pub(crate) async fn start(binary: &Path, dir: &Path) -> Result<Self, Failure> {
-        let port = free_port()?;
-        let data = dir.join("jetstream");
-        let config = dir.join("nats.conf");
-        let store = data.display();
+        let place = Place {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            data: dir.join("jetstream"),
+            port: free_port()?,
+        };
+        Self::at(place, Sync::Always).await
+    }
+
+    async fn at(place: Place, sync: Sync) -> Result<Self, Failure> {
+        let config = place.dir.join("nats.conf");
+        let (port, store) = (place.port, place.data.display());
+        let sync_interval = match sync {
+            Sync::Always => ", sync_interval: always",
+            Sync::Later => "",
+        };
         fs::write(
             &config,
             format!(
                 "listen: \"127.0.0.1:{port}\"\n\
-                 jetstream {{ store_dir: \"{store}\", sync_interval: always }}\n"
+                 jetstream {{ store_dir: \"{store}\"{sync_interval} }}\n"
             ),
         )?;
-        let mut command = Spawned::command(binary, None);
+        let mut command = Spawned::command(&place.binary, None);
         command.arg("--config").arg(config);
-        let spawned = Spawned::start(command, port, dir)?;
+        let spawned = Spawned::start(command, port, &place.dir)?;
         let mut contexts = Vec::new();
         for _ in 0..CONNECTIONS {
             let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
@@ -66,13 +97,35 @@ impl Nats {
             storage: stream::StorageType::File,
             ..stream::Config::default()
         };
-        contexts[0].create_stream(config).await?;
+        let context = &contexts[0];
+        let create = || async { Ok(context.get_or_create_stream(config.clone()).await?) };
+        answered(create).await?;
         Ok(Self {
+            place,
             spawned,
             contexts,
-            data,
-            writers: AtomicUsize::new(0),
         })
+    }
+
+    fn end(self, end: End) -> Result<Place, Failure> {
+        drop(self.contexts);
+        self.spawned.end(end, "-TERM")?;
+        Ok(self.place)
+    }
+
+    async fn publish(&self, events: u64) -> Result<(), Failure> {
+        let writer = next_writer();
+        let publish = |number: u64| async move {
+            let subject = format!("plan.filling-{writer}-{}", number / STREAM_EVENTS);
+            let sent = self.contexts[0].publish(subject, event::bytes().into());
+            sent.await?.await.map(drop)
+        };
+        futures::iter(0..events)
+            .map(publish)
+            .buffer_unordered(FILL_IN_FLIGHT)
+            .try_collect::<()>()
+            .await?;
+        Ok(())
     }
 
     async fn messages(&self, from: DeliverPolicy) -> Result<pull::Ordered, Failure> {
@@ -98,6 +151,13 @@ impl Nats {
 }
 
 #[async_trait]
+impl Ended for Place {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Contender>, Failure> {
+        Ok(Box::new(Nats::at(*self, Sync::Always).await?))
+    }
+}
+
+#[async_trait]
 impl Contender for Nats {
     fn name(&self) -> &'static str {
         "NATS"
@@ -108,7 +168,7 @@ impl Contender for Nats {
     }
 
     fn data(&self) -> Option<&Path> {
-        Some(&self.data)
+        Some(&self.place.data)
     }
 
     fn batch_max(&self) -> usize {
@@ -116,7 +176,7 @@ impl Contender for Nats {
     }
 
     async fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Failure> {
-        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
+        let writer = next_writer();
         Ok(Box::new(NatsWriter {
             context: self.contexts[number % CONNECTIONS].clone(),
             stream: Stream::of(format!("plan.{writer}")),
@@ -143,28 +203,24 @@ impl Contender for Nats {
         Some(self)
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Failure> {
-        drop(self.contexts);
-        self.spawned.stop("-TERM")
+    async fn fill(self: Box<Self>, events: u64) -> Result<(Box<dyn Contender>, u64), Failure> {
+        if events <= FILL_SYNCED {
+            self.publish(events).await?;
+            return Ok((self, events));
+        }
+        let unsynced = Self::at(self.end(End::Stopped)?, Sync::Later).await?;
+        unsynced.publish(events).await?;
+        let synced = Self::at(unsynced.end(End::Stopped)?, Sync::Always).await?;
+        Ok((Box::new(synced), events))
+    }
+
+    fn stop(self: Box<Self>, end: End) -> Result<Box<dyn Ended>, Failure> {
+        Ok(Box::new(self.end(end)?))
     }
 }
 
 #[async_trait]
 impl Log for Nats {
-    async fn fill(&self, events: u64) -> Result<u64, Failure> {
-        let publish = |_| async {
-            let context = &self.contexts[0];
-            let sent = context.publish("plan.filling", event::bytes().into()).await;
-            sent?.await.map(drop)
-        };
-        futures::iter(0..events)
-            .map(publish)
-            .buffer_unordered(FILL_IN_FLIGHT)
-            .try_collect::<()>()
-            .await?;
-        Ok(events)
-    }
-
     async fn read(&self, events: u64) -> Result<(), Failure> {
         self.read_in_order(events).await
     }
@@ -186,7 +242,7 @@ struct NatsWriter {
 
 #[async_trait]
 impl Writer for NatsWriter {
-    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+    async fn append(&mut self, events: usize) -> Result<u64, Failure> {
         if events != 1 {
             return Err("a message is a commit".into());
         }
@@ -207,7 +263,7 @@ impl Writer for NatsWriter {
             .await?;
         self.sequence = sent.await?.sequence;
         self.stream.events += 1;
-        Ok(())
+        Ok(self.sequence)
     }
 
     fn last(&self) -> Last {
@@ -224,8 +280,8 @@ struct NatsWatcher {
 
 #[async_trait]
 impl Watcher for NatsWatcher {
-    async fn next(&mut self) -> Result<usize, Failure> {
-        self.messages.try_next().await?.ok_or("the watch ended")?;
-        Ok(1)
+    async fn next(&mut self) -> Result<Vec<u64>, Failure> {
+        let message = self.messages.try_next().await?.ok_or("the watch ended")?;
+        Ok(vec![message.info()?.stream_sequence])
     }
 }

@@ -52,9 +52,11 @@ fn drawn(panel: &Comparison) -> String {
     let (unit, better) = match panel.work {
         Work::Watch { .. } => ("ms at p50, the line to p99", "less"),
         Work::GetPlan { .. } => ("answers a second", "more"),
-        Work::Append { .. } | Work::Stream { .. } | Work::Read { .. } => {
-            ("events a second", "more")
-        }
+        Work::Append { .. }
+        | Work::Crowded { .. }
+        | Work::Stream { .. }
+        | Work::Read { .. }
+        | Work::Start { .. } => ("events a second", "more"),
     };
     let spreads: Vec<Spread> = panel
         .rows
@@ -89,14 +91,14 @@ fn drawn(panel: &Comparison) -> String {
 
 fn shown(work: Work, row: &Row) -> Spread {
     if let Work::Watch { .. } = work {
-        let at = |per_mille| row.latency_ms(per_mille).unwrap_or_default();
+        let at = |per_mille| row.rounds.latency_ms(per_mille).unwrap_or_default();
         return Spread {
             least: at(500),
             median: at(500),
             most: at(990),
         };
     }
-    row.rates()
+    row.rounds.rates()
 }
 
 fn colour(contender: &str) -> &'static str {

@@ -1,8 +1,13 @@
-//! What goes to the disk. The system also counts what each process writes, but by the pages that a write makes due,
+//! What goes to the disk, and the room that is taken there. The system also counts what each process writes, but by the pages that a write makes due,
 //! which it takes together in pieces of up to a megabyte of which only a few blocks are written: so the disk itself is
 //! asked, and it says what all of the machine gave it.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Command,
+};
 
 use crate::contender::Failure;
 
@@ -42,4 +47,9 @@ pub(crate) fn taken_bytes(path: &Path) -> Result<u64, Failure> {
         }
     }
     Ok(bytes)
+}
+
+/// Lets others look into a directory: `PostgreSQL` is run as somebody else.
+pub(crate) fn let_others_in(dir: &Path) -> Result<(), Failure> {
+    Ok(fs::set_permissions(dir, Permissions::from_mode(0o755))?)
 }

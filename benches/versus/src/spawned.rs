@@ -10,12 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::contender::Failure;
+use crate::{
+    contender::{End, Failure},
+    family,
+};
 
 /// How long a server may take until it listens, and until it has stopped.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A server that listens.
 pub(crate) struct Spawned {
@@ -65,14 +68,21 @@ impl Spawned {
         self.child.id()
     }
 
-    /// Sends it a signal by which it stops in good order, and waits until it has.
-    pub(crate) fn stop(mut self, signal: &str) -> Result<(), Failure> {
+    /// Ends it and waits until it has ended, with all below it; `signal` is that by which it stops in good order.
+    pub(crate) fn end(mut self, end: End, signal: &str) -> Result<(), Failure> {
+        let family = family::of(self.child.id())?;
         let mut kill = Command::new("kill");
-        kill.args([signal, &self.child.id().to_string()]).status()?;
+        match end {
+            End::Stopped => kill.args([signal, &self.child.id().to_string()]),
+            End::Killed => kill
+                .arg("-KILL")
+                .args(family.iter().map(ToString::to_string)),
+        };
+        kill.stderr(Stdio::null()).status()?;
         let asked = Instant::now();
-        while self.child.try_wait()?.is_none() {
+        while self.child.try_wait()?.is_none() || family.iter().any(|it| family::lives(*it)) {
             if asked.elapsed() > PATIENCE {
-                return Err(self.complain("it does not stop"));
+                return Err(self.complain("it does not end"));
             }
             thread::sleep(PAUSE);
         }
@@ -92,6 +102,21 @@ impl Drop for Spawned {
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Asks a server that listens until it answers what it is asked.
+pub(crate) async fn answered<T, A>(mut ask: impl FnMut() -> A) -> Result<T, Failure>
+where
+    A: Future<Output = Result<T, Failure>>,
+{
+    let asked = Instant::now();
+    loop {
+        match ask().await {
+            Err(failure) if asked.elapsed() > PATIENCE => return Err(failure),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+            answered => return answered,
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -16,81 +15,166 @@ use tonic::{Streaming, async_trait, transport::Channel};
 
 use crate::{
     append,
-    contender::{Contender, Failure, Last, Log, Stream, Watched, Watcher, Writer},
-    event, load, prepare,
+    contender::{
+        Contender, Crowd, End, Ended, Failure, Last, Log, STREAM_EVENTS, Stream, Watched, Watcher,
+        Writer, next_writer,
+    },
+    event,
+    idle::{Idle, WATCHES_A_CONNECTION},
+    plans::{self, Size},
+    prepare,
     server::Server,
     spawned::Spawned,
+    writing,
 };
 
-/// How much is in flight while the log is filled.
-const FILL_IN_FLIGHT: usize = 1_024;
-/// How long it is filled before it is looked at again.
-const FILL_ROUND: Duration = Duration::from_millis(500);
+/// How long plans that were just written are left alone, so that they are in memory no longer.
+const SETTLING: Duration = Duration::from_secs(3);
+/// The variable by which the daemon is told how much memory plans may take, and the least that it takes.
+const PLAN_CACHE: (&str, &str) = ("STRATA_PLAN_CACHE_BYTES", "64KiB");
 
 /// A server that speaks Strata's language.
 pub(crate) struct StrataServer {
-    name: &'static str,
+    place: Place,
     server: Server,
-    /// Where it keeps its log; the bare servers keep none.
-    data: Option<PathBuf>,
-    /// Whether it is the bare server that syncs, which knows no plans.
-    syncs: bool,
     /// The commits there were before anything was measured.
     prepared: u64,
-    writers: AtomicUsize,
+}
+
+/// Where it is and what it kept.
+#[derive(Clone)]
+enum Place {
+    /// The daemon on a log.
+    Daemon {
+        binary: PathBuf,
+        data: PathBuf,
+        prepared: u64,
+        /// Whether it keeps next to no plans in memory.
+        cold: bool,
+    },
+    /// The bare server that answers at once.
+    Echo { answers: PathBuf },
+    /// The bare server that first appends to a file; it knows no plans.
+    Sync { answers: PathBuf, dir: PathBuf },
 }
 
 impl StrataServer {
-    /// The daemon on a new log in `dir`, with plans of the world; answers of each kind are kept in `dir` for the
-    /// bare servers.
-    pub(crate) async fn stratad(binary: &Path, dir: &Path) -> Result<Self, Failure> {
-        let data = dir.join("data");
-        let command = Spawned::command(binary, None);
-        let server = Server::stratad(command, &data).await.map_err(told)?;
-        prepare::record_plans(&server).await.map_err(told)?;
-        prepare::keep_answers(&server, dir).await.map_err(told)?;
-        let prepared = server.head().await.map_err(told)?;
-        Ok(Self::new("Strata", server, Some(data), prepared))
+    /// The daemon on a new log in `dir`.
+    pub(crate) async fn new(binary: &Path, dir: &Path) -> Result<Self, Failure> {
+        Self::at(Place::Daemon {
+            binary: binary.to_owned(),
+            data: dir.join("data"),
+            prepared: 0,
+            cold: false,
+        })
+        .await
+    }
+
+    /// The daemon on a new log in `dir`, with the plans that are asked for again and again; answers of each kind are
+    /// kept in `dir` for the bare servers.
+    pub(crate) async fn prepared(binary: &Path, dir: &Path) -> Result<Self, Failure> {
+        let mut started = Self::new(binary, dir).await?;
+        let server = &started.server;
+        for size in Size::ALL {
+            plans::record(server, size, size.hot()).await?;
+        }
+        prepare::keep_answers(server, dir).await.map_err(told)?;
+        plans::keep_answers(server, dir).await?;
+        started.prepared = server.head().await.map_err(told)?;
+        Ok(started)
+    }
+
+    /// The daemon on a new log in `dir`, with so many plans of a size that are not in its memory when they are asked
+    /// for: it keeps next to none there.
+    pub(crate) async fn cold(
+        binary: &Path,
+        dir: &Path,
+        size: Size,
+        count: u64,
+    ) -> Result<Self, Failure> {
+        let started = Self::at(Place::Daemon {
+            binary: binary.to_owned(),
+            data: dir.join("data"),
+            prepared: 0,
+            cold: true,
+        })
+        .await?;
+        plans::record(&started.server, size, count).await?;
+        // What was just written it has in memory for about a second.
+        tokio::time::sleep(SETTLING).await;
+        Ok(started)
     }
 
     /// The bare server that answers at once.
     pub(crate) async fn echo(answers: &Path) -> Result<Self, Failure> {
-        let command = Spawned::command(&env::current_exe()?, None);
-        let server = Server::echo(command, answers).await.map_err(told)?;
-        Ok(Self::new("bare echo", server, None, 0))
+        let answers = answers.to_owned();
+        Self::at(Place::Echo { answers }).await
     }
 
     /// The bare server that first appends to a file.
     pub(crate) async fn sync(answers: &Path, dir: &Path) -> Result<Self, Failure> {
-        let mut command = Spawned::command(&env::current_exe()?, None);
-        command.arg(append::SERVER).arg(answers).arg(dir);
-        let server = Server::start(command).await.map_err(told)?;
+        let (answers, dir) = (answers.to_owned(), dir.to_owned());
+        Self::at(Place::Sync { answers, dir }).await
+    }
+
+    async fn at(place: Place) -> Result<Self, Failure> {
+        let (server, prepared) = match &place {
+            Place::Daemon {
+                binary,
+                data,
+                prepared,
+                cold,
+            } => {
+                let mut command = Spawned::command(binary, None);
+                if *cold {
+                    command.env(PLAN_CACHE.0, PLAN_CACHE.1);
+                }
+                let server = Server::stratad(command, data).await;
+                (server.map_err(told)?, *prepared)
+            }
+            Place::Echo { answers } => {
+                let command = Spawned::command(&env::current_exe()?, None);
+                let server = Server::echo(command, answers).await;
+                (server.map_err(told)?, 0)
+            }
+            Place::Sync { answers, dir } => {
+                let mut command = Spawned::command(&env::current_exe()?, None);
+                command.arg(append::SERVER).arg(answers).arg(dir);
+                (Server::start(command).await.map_err(told)?, 0)
+            }
+        };
         Ok(Self {
-            syncs: true,
-            ..Self::new("bare sync", server, None, 0)
+            place,
+            server,
+            prepared,
         })
     }
+}
 
-    fn new(name: &'static str, server: Server, data: Option<PathBuf>, prepared: u64) -> Self {
-        Self {
-            name,
-            server,
-            data,
-            syncs: false,
-            prepared,
-            writers: AtomicUsize::new(0),
+impl Place {
+    fn keeps(&self) -> bool {
+        match self {
+            Self::Daemon { .. } => true,
+            Self::Echo { .. } | Self::Sync { .. } => false,
         }
     }
+}
 
-    fn keeps(&self) -> bool {
-        self.data.is_some()
+#[async_trait]
+impl Ended for Place {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Contender>, Failure> {
+        Ok(Box::new(StrataServer::at(*self).await?))
     }
 }
 
 #[async_trait]
 impl Contender for StrataServer {
     fn name(&self) -> &'static str {
-        self.name
+        match self.place {
+            Place::Daemon { .. } => "Strata",
+            Place::Echo { .. } => "bare echo",
+            Place::Sync { .. } => "bare sync",
+        }
     }
 
     fn pid(&self) -> u32 {
@@ -98,15 +182,18 @@ impl Contender for StrataServer {
     }
 
     fn data(&self) -> Option<&Path> {
-        self.data.as_deref()
+        match &self.place {
+            Place::Daemon { data, .. } => Some(data),
+            Place::Echo { .. } | Place::Sync { .. } => None,
+        }
     }
 
     fn batch_max(&self) -> usize {
-        if self.keeps() { 64 } else { 1 }
+        if self.place.keeps() { 64 } else { 1 }
     }
 
     async fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Failure> {
-        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
+        let writer = next_writer();
         Ok(Box::new(StrataWriter {
             plans: self.server.plans(number),
             stream: Stream::of(format!("versus-{writer}")),
@@ -114,7 +201,7 @@ impl Contender for StrataServer {
     }
 
     async fn count(&self) -> Result<u64, Failure> {
-        if !self.keeps() {
+        if !self.place.keeps() {
             return Ok(0);
         }
         // Of commits it says it itself, but some have many events.
@@ -141,53 +228,110 @@ impl Contender for StrataServer {
     }
 
     fn plans(&self) -> Option<&Server> {
-        (!self.syncs).then_some(&self.server)
+        match self.place {
+            Place::Daemon { .. } | Place::Echo { .. } => Some(&self.server),
+            Place::Sync { .. } => None,
+        }
+    }
+
+    async fn fill(self: Box<Self>, events: u64) -> Result<(Box<dyn Contender>, u64), Failure> {
+        let writer = next_writer();
+        let requests = (0..events).map(move |number| {
+            let plan = number / STREAM_EVENTS;
+            writing::request(&format!("filling-{writer}-{plan}"), number % STREAM_EVENTS)
+        });
+        let filled = plans::execute_all(self.server.plans(0), requests).await?;
+        Ok((self, filled))
     }
 
     fn log(&self) -> Option<&dyn Log> {
-        self.keeps().then_some(self as _)
+        match self.place {
+            Place::Daemon { .. } | Place::Echo { .. } => Some(self),
+            Place::Sync { .. } => None,
+        }
     }
 
     fn watched(&self) -> Option<&dyn Watched> {
-        self.keeps().then_some(self as _)
+        self.place.keeps().then_some(self as _)
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Failure> {
-        if self.keeps() {
-            self.server.stop().map_err(told)
+    fn crowd(&self) -> Option<&dyn Crowd> {
+        self.place.keeps().then_some(self as _)
+    }
+
+    fn stop(self: Box<Self>, end: End) -> Result<Box<dyn Ended>, Failure> {
+        // A bare server knows no good order.
+        if end == End::Stopped && self.place.keeps() {
+            self.server.stop().map_err(told)?;
         } else {
-            // A bare server knows no good order, and ends with this.
-            Ok(())
+            drop(self.server);
         }
+        Ok(Box::new(self.place))
     }
 }
 
 #[async_trait]
 impl Log for StrataServer {
-    async fn fill(&self, events: u64) -> Result<u64, Failure> {
-        let work = load::Work::Stream {
-            in_flight: FILL_IN_FLIGHT,
-        };
-        let mut filled = 0;
-        while filled < events {
-            let round = work.run(&self.server, 0, FILL_ROUND).await;
-            filled += round.map_err(told)?.answers;
-        }
-        Ok(filled)
-    }
-
     async fn read(&self, events: u64) -> Result<(), Failure> {
-        // Every commit up to here has one event.
-        let (first, last) = (self.prepared + 1, self.prepared + events);
-        read(&self.server, first, last).await
+        if self.place.keeps() {
+            // Every commit up to here has one event.
+            let (first, last) = (self.prepared + 1, self.prepared + events);
+            read(&self.server, first, last).await
+        } else {
+            read_floor(&self.server, events).await
+        }
     }
 }
 
 #[async_trait]
 impl Watched for StrataServer {
     async fn watcher(&self) -> Result<Box<dyn Watcher>, Failure> {
-        watch(self.server.history()).await
+        watch(self.server.history(), from_now()).await
     }
+}
+
+#[async_trait]
+impl Crowd for StrataServer {
+    async fn gather(&self, watches: usize) -> Result<Idle, Failure> {
+        let mut idle = Idle::default();
+        let mut left = watches;
+        while left > 0 {
+            let connection = self.server.connect().await.map_err(told)?;
+            let history = HistoryServiceClient::new(connection);
+            for number in 0..left.min(WATCHES_A_CONNECTION) {
+                let request = WatchRequest {
+                    plan_ids: vec![format!("quiet-{left}-{number}")],
+                    ..from_now()
+                };
+                let mut news = watch(history.clone(), request).await?;
+                idle.add(async move {
+                    match news.next().await {
+                        Ok(positions) => format!("{positions:?} came"),
+                        Err(failure) => failure.to_string(),
+                    }
+                });
+            }
+            left -= left.min(WATCHES_A_CONNECTION);
+        }
+        Ok(idle)
+    }
+}
+
+/// From the bare server, whose one message comes again and again: its entries are counted.
+async fn read_floor(server: &Server, events: u64) -> Result<(), Failure> {
+    let request = ReadLogRequest {
+        to_position: events,
+        ..ReadLogRequest::default()
+    };
+    let mut messages = server.history().read_log(request).await?.into_inner();
+    let mut read = 0;
+    while let Some(message) = messages.message().await? {
+        read += message.entries.len() as u64;
+    }
+    if read < events {
+        return Err(format!("{read} of {events} entries were read").into());
+    }
+    Ok(())
 }
 
 async fn read(server: &Server, first: u64, last: u64) -> Result<(), Failure> {
@@ -241,11 +385,17 @@ impl Commits {
     }
 }
 
-async fn watch(mut history: HistoryServiceClient<Channel>) -> Result<Box<dyn Watcher>, Failure> {
-    let request = WatchRequest {
+fn from_now() -> WatchRequest {
+    WatchRequest {
         start: Some(watch_request::Start::FromNow(true)),
         ..WatchRequest::default()
-    };
+    }
+}
+
+async fn watch(
+    mut history: HistoryServiceClient<Channel>,
+    request: WatchRequest,
+) -> Result<Box<dyn Watcher>, Failure> {
     let messages = history.watch(request).await?.into_inner();
     let mut watcher = StrataWatcher { messages };
     // From here on it is told.
@@ -266,10 +416,12 @@ impl StrataWatcher {
 
 #[async_trait]
 impl Watcher for StrataWatcher {
-    async fn next(&mut self) -> Result<usize, Failure> {
+    async fn next(&mut self) -> Result<Vec<u64>, Failure> {
         loop {
             match self.message().await? {
-                Response::Entries(entries) => return Ok(entries.entries.len()),
+                Response::Entries(entries) => {
+                    return Ok(entries.entries.iter().map(|it| it.position).collect());
+                }
                 Response::Checkpoint(_) | Response::CaughtUp(_) => {}
             }
         }
@@ -283,12 +435,12 @@ struct StrataWriter {
 
 #[async_trait]
 impl Writer for StrataWriter {
-    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+    async fn append(&mut self, events: usize) -> Result<u64, Failure> {
         self.stream.turn();
         let request = event::request(&self.stream.name, self.stream.events, events);
-        self.plans.execute(request).await?;
+        let recorded = self.plans.execute(request).await?.into_inner();
         self.stream.events += events as u64;
-        Ok(())
+        Ok(recorded.entry.ok_or("no entry")?.position)
     }
 
     fn last(&self) -> Last {

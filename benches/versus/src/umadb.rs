@@ -3,10 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 use tonic::async_trait;
@@ -17,44 +14,77 @@ use umadb_dcb::{
 };
 
 use crate::{
-    contender::{Contender, Failure, Last, Log, Stream, Watched, Watcher, Writer},
+    contender::{
+        Contender, Crowd, End, Ended, Failure, Last, Log, STREAM_EVENTS, Stream, Watched, Watcher,
+        Writer, next_writer,
+    },
     event,
-    spawned::{Spawned, free_port},
+    idle::{Idle, WATCHES_A_CONNECTION},
+    spawned::{Spawned, answered, free_port},
 };
 
 /// How many connections the clients share, as with the daemon.
 const CONNECTIONS: usize = 8;
-/// How many events an append has that fills the log.
-const FILL_EVENTS: u64 = 500;
 
 pub(crate) struct UmaDb {
+    place: Place,
     spawned: Spawned,
     clients: Vec<Arc<AsyncUmaDbClient>>,
+}
+
+/// Where it is and what it kept.
+#[derive(Clone)]
+struct Place {
+    binary: PathBuf,
+    dir: PathBuf,
     data: PathBuf,
-    writers: AtomicUsize,
+    port: u16,
 }
 
 impl UmaDb {
     /// A new store in `dir`, with what it does by default.
     pub(crate) async fn start(binary: &Path, dir: &Path) -> Result<Self, Failure> {
-        let port = free_port()?;
-        let data = dir.join("uma.db");
-        let mut command = Spawned::command(binary, None);
+        let place = Place {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            data: dir.join("uma.db"),
+            port: free_port()?,
+        };
+        Self::at(place).await
+    }
+
+    async fn at(place: Place) -> Result<Self, Failure> {
+        let mut command = Spawned::command(&place.binary, None);
         command
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--db-path"])
-            .arg(&data);
-        let spawned = Spawned::start(command, port, dir)?;
+            .args(["--listen", &format!("127.0.0.1:{}", place.port)])
+            .arg("--db-path")
+            .arg(&place.data);
+        let spawned = Spawned::start(command, place.port, &place.dir)?;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
-            let client = UmaDbClient::new(format!("http://127.0.0.1:{port}"));
-            clients.push(Arc::new(client.connect_async().await?));
+            clients.push(Arc::new(place.connect().await?));
         }
+        let client = &clients[0];
+        answered(|| async { Ok(client.head().await?) }).await?;
         Ok(Self {
+            place,
             spawned,
             clients,
-            data,
-            writers: AtomicUsize::new(0),
         })
+    }
+}
+
+impl Place {
+    async fn connect(&self) -> Result<AsyncUmaDbClient, Failure> {
+        let client = UmaDbClient::new(format!("http://127.0.0.1:{}", self.port));
+        answered(|| async { Ok(client.connect_async().await?) }).await
+    }
+}
+
+#[async_trait]
+impl Ended for Place {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Contender>, Failure> {
+        Ok(Box::new(UmaDb::at(*self).await?))
     }
 }
 
@@ -69,7 +99,7 @@ impl Contender for UmaDb {
     }
 
     fn data(&self) -> Option<&Path> {
-        Some(&self.data)
+        Some(&self.place.data)
     }
 
     fn batch_max(&self) -> usize {
@@ -77,7 +107,7 @@ impl Contender for UmaDb {
     }
 
     async fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Failure> {
-        let writer = self.writers.fetch_add(1, Ordering::Relaxed);
+        let writer = next_writer();
         Ok(Box::new(UmaDbWriter {
             client: Arc::clone(&self.clients[number % CONNECTIONS]),
             stream: Stream::of(format!("plan-{writer}")),
@@ -107,26 +137,34 @@ impl Contender for UmaDb {
         Some(self)
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Failure> {
+    fn crowd(&self) -> Option<&dyn Crowd> {
+        Some(self)
+    }
+
+    async fn fill(self: Box<Self>, events: u64) -> Result<(Box<dyn Contender>, u64), Failure> {
+        let mut stream = Stream::of(format!("filling-{}", next_writer()));
+        let mut missing = events;
+        while missing > 0 {
+            stream.turn();
+            let now = missing.min(STREAM_EVENTS);
+            let appended = (0..now).map(|_| event_of(&stream.name)).collect();
+            self.clients[0].append(appended, None, None).await?;
+            stream.events += now;
+            missing -= now;
+        }
+        Ok((self, events))
+    }
+
+    fn stop(self: Box<Self>, end: End) -> Result<Box<dyn Ended>, Failure> {
         // It waits for calls under way, not for connections.
         drop(self.clients);
-        self.spawned.stop("-TERM")
+        self.spawned.end(end, "-TERM")?;
+        Ok(Box::new(self.place))
     }
 }
 
 #[async_trait]
 impl Log for UmaDb {
-    async fn fill(&self, events: u64) -> Result<u64, Failure> {
-        let mut missing = events;
-        while missing > 0 {
-            let now = missing.min(FILL_EVENTS);
-            let appended = (0..now).map(|_| event_of("filling")).collect();
-            self.clients[0].append(appended, None, None).await?;
-            missing -= now;
-        }
-        Ok(events)
-    }
-
     async fn read(&self, events: u64) -> Result<(), Failure> {
         read(&self.clients[0], events).await
     }
@@ -136,6 +174,34 @@ impl Log for UmaDb {
 impl Watched for UmaDb {
     async fn watcher(&self) -> Result<Box<dyn Watcher>, Failure> {
         watch(&self.clients[1]).await
+    }
+}
+
+#[async_trait]
+impl Crowd for UmaDb {
+    async fn gather(&self, watches: usize) -> Result<Idle, Failure> {
+        let mut idle = Idle::default();
+        let mut left = watches;
+        while left > 0 {
+            let client = Arc::new(self.place.connect().await?);
+            let head = client.head().await?;
+            for number in 0..left.min(WATCHES_A_CONNECTION) {
+                let query = Some(events_of(&format!("quiet-{left}-{number}")));
+                let mut subscription = client.subscribe(query, head).await?;
+                // A client that is dropped ends what it has subscribed to.
+                let client = Arc::clone(&client);
+                idle.add(async move {
+                    let told = subscription.next_batch().await;
+                    drop(client);
+                    match told {
+                        Ok(events) => format!("{} events came", events.len()),
+                        Err(failure) => failure.to_string(),
+                    }
+                });
+            }
+            left -= left.min(WATCHES_A_CONNECTION);
+        }
+        Ok(idle)
     }
 }
 
@@ -172,7 +238,7 @@ struct UmaDbWriter {
 
 #[async_trait]
 impl Writer for UmaDbWriter {
-    async fn append(&mut self, events: usize) -> Result<(), Failure> {
+    async fn append(&mut self, events: usize) -> Result<u64, Failure> {
         self.stream.turn();
         if self.stream.events == 0 {
             self.position = None;
@@ -182,7 +248,7 @@ impl Writer for UmaDbWriter {
         let position = self.client.append(appended, Some(condition), None).await?;
         self.position = Some(position);
         self.stream.events += events as u64;
-        Ok(())
+        Ok(position)
     }
 
     fn last(&self) -> Last {
@@ -199,8 +265,12 @@ struct UmaDbWatcher {
 
 #[async_trait]
 impl Watcher for UmaDbWatcher {
-    async fn next(&mut self) -> Result<usize, Failure> {
-        Ok(self.subscription.next_batch().await?.len())
+    async fn next(&mut self) -> Result<Vec<u64>, Failure> {
+        let events = self.subscription.next_batch().await?;
+        if events.is_empty() {
+            return Err("the watch ended".into());
+        }
+        Ok(events.iter().map(|it| it.position).collect())
     }
 }
 
