@@ -172,7 +172,7 @@ pub(crate) async fn beside(daemon: &Daemon, column: &mut Column) -> Result<(), B
 }
 
 /// Does one thing for as long as another takes.
-async fn while_doing<T>(
+pub(crate) async fn while_doing<T>(
     other: impl Future<Output = Result<(), Box<dyn Error>>>,
     measured: impl Future<Output = Result<T, Box<dyn Error>>>,
 ) -> Result<T, Box<dyn Error>> {

@@ -15,6 +15,7 @@ use std::{
 
 mod cost;
 mod daemon;
+mod gentle;
 mod load;
 mod memory;
 mod picture;
@@ -56,11 +57,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         lengths.push(COMMITS);
     }
     let story = Story::tell()?;
-    let mut columns = Vec::new();
+    let (mut columns, mut besides) = (Vec::new(), Vec::new());
     let (mut longest, mut costs) = (0, Vec::new());
     for commits in lengths {
-        let (column, cost) = grow(&story, commits).await?;
+        let (column, beside, cost) = grow(&story, commits).await?;
         columns.push(column);
+        besides.push(beside);
         // The longest log shows the others' as well.
         if longest < commits {
             (longest, costs) = (commits, vec![cost]);
@@ -68,6 +70,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut out = io::stdout().lock();
     report::print(&mut out, &columns)?;
+    writeln!(out, "\nExecute, 8 clients who write 500 commits a second")?;
+    report::print(&mut out, &besides)?;
     costs.extend(costs_of_many().await?);
     for cost in &costs {
         cost.print(&mut out)?;
@@ -93,11 +97,11 @@ async fn costs_of_many() -> Result<[Cost; 2], Box<dyn Error>> {
 }
 
 /// Takes one log through its life.
-async fn grow(story: &Story, commits: u64) -> Result<(Column, Cost), Box<dyn Error>> {
+async fn grow(story: &Story, commits: u64) -> Result<(Column, Column, Cost), Box<dyn Error>> {
     // Beside the build, which is on a disk; /tmp may be memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let data = dir.path().join("data");
-    let mut column = Column::new(commits);
+    let (mut column, mut beside) = (Column::new(commits), Column::new(commits));
     let daemon = Daemon::start(&data).await?;
     say(&format!("loading {commits} commits"));
     let (loaded, cost) = tokio::try_join!(
@@ -124,12 +128,32 @@ async fn grow(story: &Story, commits: u64) -> Result<(Column, Cost), Box<dyn Err
     daemon.stop()?;
     verify(dir.path(), &data, &mut column)?;
 
+    let started = Instant::now();
+    let daemon = Daemon::start(&data).await?;
+    gentle::first(
+        &daemon,
+        started,
+        "first, from a start with the view",
+        &mut beside,
+    )
+    .await?;
+    daemon.stop()?;
     fs::remove_dir_all(data.join("view"))?;
+    let started = Instant::now();
     let daemon = start(&data, "start with the view to be made", &mut column).await?;
+    gentle::first(
+        &daemon,
+        started,
+        "first, from a start that makes the view",
+        &mut beside,
+    )
+    .await?;
+    gentle::after_start(&daemon, &mut beside).await?;
+    gentle::beside(&daemon, &mut beside).await?;
     // Last, for it makes the log longer.
     cost::beside(&daemon, &mut column).await?;
     daemon.stop()?;
-    Ok((column, cost))
+    Ok((column, beside, cost))
 }
 
 /// Starts the daemon; measures how long that takes and how much memory.
