@@ -72,10 +72,15 @@ pub(crate) async fn keep_answers(server: &Server, dir: &Path) -> Result<u64, Box
     };
     let mut log = server.history().read_log(log).await?.into_inner();
     let mut read = log.message().await?.ok_or("the log is empty")?;
-    // A full message of the daemon has more entries than were recorded for it.
-    let entries = read.entries.clone();
-    while read.encoded_len() < strata::rpc::BATCH_BYTES {
-        read.entries.extend_from_slice(&entries);
+    // A full message of the daemon has more entries than were recorded for it: up to the one that fills it.
+    let entries = std::mem::take(&mut read.entries);
+    let mut bytes = 0;
+    for entry in entries.iter().cycle() {
+        if bytes >= strata::rpc::BATCH_BYTES {
+            break;
+        }
+        bytes += entry.encoded_len();
+        read.entries.push(entry.clone());
     }
     fs::write(dir.join(echo::LOG), read.encode_to_vec())?;
     Ok(NOTES as u64)
