@@ -2,7 +2,7 @@
 //! the request alone shows broken. Only what would make the record incoherent is refused; what is
 //! merely bad practice is recorded, and the review speaks of it.
 
-use std::{collections::BTreeMap, slice};
+use std::{collections::BTreeMap, fmt, slice};
 
 use super::{
     evolve::{evolve, fold, is_amendment},
@@ -82,8 +82,8 @@ pub struct CommandContext<'a> {
     pub recorded_revision: u64,
     /// The revision of any other plan; none when it does not exist.
     pub other_plans: &'a dyn Fn(&str) -> Option<u64>,
-    /// The path of the command, such as `commands[2].try_tactic`.
-    pub field: &'a str,
+    /// The path of the command, such as `commands[2].try_tactic`; written only where something is refused.
+    pub field: &'a dyn fmt::Display,
 }
 
 /// What a request makes of its plan.
@@ -111,7 +111,6 @@ pub fn execute(
     let mut events = Vec::with_capacity(request.commands.len());
     let mut after = plan.clone();
     for (index, command) in request.commands.iter().enumerate() {
-        let field = command_path(index, command);
         let event = advance(
             &mut after,
             command,
@@ -125,7 +124,7 @@ pub fn execute(
                 commit: &events,
                 recorded_revision: plan.revision,
                 other_plans: context.other_plans,
-                field: &field,
+                field: &CommandPath { index, command },
             },
         )?;
         events.push(event);
@@ -235,11 +234,11 @@ fn event_of(plan: &Plan, kind: Kind, context: &CommandContext<'_>) -> proto::Eve
 
 /// Refuses what the plan does not take as it stands: anything but its creation before it exists,
 /// its creation once it does, and anything but its reopening once it is archived.
-fn plan_takes(plan: &Plan, asked: Option<&Asked>, field: &str) -> Result<(), Refusal> {
+fn plan_takes(plan: &Plan, asked: Option<&Asked>, field: impl fmt::Display) -> Result<(), Refusal> {
     let plan_id = &plan.plan_id;
     let creates = matches!(asked, Some(Asked::CreatePlan(_)));
     let refuse = |reason, message| {
-        Err(Refusal::new(reason, field, message).with("plan_id", plan_id.to_string()))
+        Err(Refusal::new(reason, field.to_string(), message).with("plan_id", plan_id.to_string()))
     };
     match &plan.lifecycle {
         Lifecycle::Unborn if !creates => refuse(
@@ -252,6 +251,7 @@ fn plan_takes(plan: &Plan, asked: Option<&Asked>, field: &str) -> Result<(), Ref
         ),
         Lifecycle::Archived(_) if !matches!(asked, Some(Asked::ReopenPlan(_))) => {
             let message = format!("The plan `{plan_id}` is archived: reopen it first.");
+            let field = field.to_string();
             Err(Refusal::new(ErrorReason::PlanArchived, field, message))
         }
         Lifecycle::Unborn | Lifecycle::Active | Lifecycle::Archived(_) => Ok(()),
@@ -330,9 +330,18 @@ fn occurrence(request: &proto::ExecuteRequest, now: Time) -> (Time, i32) {
     }
 }
 
-fn command_path(index: usize, command: &proto::Command) -> String {
-    match &command.kind {
-        Some(_) => format!("commands[{index}].{}", command_field(command)),
-        None => format!("commands[{index}]"),
+/// The path of a command in its request.
+struct CommandPath<'a> {
+    index: usize,
+    command: &'a proto::Command,
+}
+
+impl fmt::Display for CommandPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, command } = self;
+        match &command.kind {
+            Some(_) => write!(f, "commands[{index}].{}", command_field(command)),
+            None => write!(f, "commands[{index}]"),
+        }
     }
 }

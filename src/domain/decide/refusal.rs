@@ -49,6 +49,6 @@ impl CommandContext<'_> {
         reason: ErrorReason,
         message: impl Into<String>,
     ) -> Refusal {
-        Refusal::new(reason, self.field, message)
+        Refusal::new(reason, self.field.to_string(), message)
     }
 }

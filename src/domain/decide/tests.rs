@@ -256,7 +256,7 @@ fn one_command_is_decided_like_a_request_of_one() {
         commit: &[],
         recorded_revision: world.plan.revision,
         other_plans: &|_| None,
-        field: "commands[0].adopt_strategy",
+        field: &"commands[0].adopt_strategy",
     };
     let command = proto::Command {
         kind: Some(adopt("s")),

@@ -299,6 +299,9 @@ impl Checker {
                 format_args!("at most {bound}, found {}", bound.measure(text)),
             );
         }
+        if is_plain(text) {
+            return;
+        }
         if let Some((at, found)) = text.char_indices().find(|(_, char)| is_control(*char)) {
             self.fault(
                 field,
@@ -495,6 +498,13 @@ impl Display for Quoted<'_> {
 /// Whether a text says nothing: blanks are what Unicode calls white space.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
+}
+
+/// Whether all is printable ASCII, as most text is; told without a look at single characters.
+fn is_plain(text: &str) -> bool {
+    // Without an early end, so that many bytes are looked at with one instruction.
+    text.bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a character would act on a terminal or cut a text short instead of being shown.
