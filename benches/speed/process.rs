@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -33,12 +33,18 @@ impl Process {
         };
         let (listening, address) = mpsc::channel();
         thread::spawn(move || {
-            // To the end, so that the server never waits for its log to be read.
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
-                    drop(listening.send(address));
-                }
+            let mut log = BufReader::new(stderr);
+            let found = log
+                .by_ref()
+                .lines()
+                .map_while(Result::ok)
+                .find_map(|line| address_in(&line));
+            if let Some(address) = found {
+                drop(listening.send(address));
             }
+            // To the end, so that the server never waits for its log to be read; nobody looks at it any more, for
+            // that would take of the processors that are measured.
+            drop(io::copy(&mut log, &mut io::sink()));
         });
         process.url = format!("http://{}", address.recv_timeout(PATIENCE)?);
         Ok(process)

@@ -12,6 +12,8 @@ const WATCHED_A_SECOND: u32 = 200;
 const MANY: usize = 64;
 /// How many watch what nobody writes.
 const WATCHERS: usize = 10_000;
+/// The least length of a log that is asked for: starts are measured with a tenth of it, and what each start adds, first.
+const EVENTS_MIN: u64 = 20_000;
 
 /// Compares Strata with what one would use instead.
 #[derive(Debug, Parser)]
@@ -96,6 +98,9 @@ impl Arguments {
 
     /// Every word must be a part of some name.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.events.is_some_and(|events| events < EVENTS_MIN) {
+            return Err(format!("--events takes at least {EVENTS_MIN}").into());
+        }
         let works = works(self.pace().events, self.short);
         let mut names: Vec<String> = works.iter().map(Work::to_string).collect();
         names.extend(lineup::OTHERS.map(String::from));

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
 
 mod append;
@@ -68,6 +69,10 @@ use self::{
     strata_server::StrataServer,
     work::Work,
 };
+
+/// As the daemon, so that the bare servers are no slower for it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {

@@ -196,28 +196,28 @@ fn question(size: Size, number: u64) -> GetPlanRequest {
     }
 }
 
-/// Clients ask for the first so many plans of a size, one after the other, for a while.
+/// Clients ask for the first so many plans of a size, one after the other, for a while. They go on where `asked` says that
+/// it ended before, so that no plan is asked for sooner than its turn comes.
 pub(crate) async fn ask(
     server: &Server,
     clients: usize,
     size: Size,
     count: u64,
+    asked: &Arc<AtomicU64>,
     time: Duration,
 ) -> Result<Round, Failure> {
-    // Goes on where the last round ended, so that no plan is asked for sooner than its turn comes.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let events: usize = size.history()?.iter().map(|it| it.commands.len()).sum();
     let started = Instant::now();
     let mut asking = JoinSet::new();
     for number in 0..clients {
-        let mut plans = server.plans(number);
+        let (mut plans, next) = (server.plans(number), asked.clone());
         asking.spawn(async move {
             let mut latencies = Vec::new();
             while started.elapsed() < time {
-                let number = NEXT.fetch_add(1, Ordering::Relaxed) % count;
-                let asked = Instant::now();
+                let number = next.fetch_add(1, Ordering::Relaxed) % count;
+                let sent = Instant::now();
                 let shown = plans.get_plan(question(size, number)).await?;
-                latencies.push(asked.elapsed());
+                latencies.push(sent.elapsed());
                 let plan = shown.into_inner().plan.ok_or("there is no plan")?;
                 if plan.revision != events as u64 {
                     return Err(Failure::from(format!("{} is not whole", plan.plan_id)));

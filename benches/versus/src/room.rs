@@ -1,6 +1,6 @@
-//! What goes to the disk, and the room that is taken there. The system also counts what each process writes, but by the pages that a write makes due,
-//! which it takes together in pieces of up to a megabyte of which only a few blocks are written: so the disk itself is
-//! asked, and it says what all of the machine gave it.
+//! What goes to the disk, and the room that is taken there. The system also counts what each process writes, but by the
+//! pages that a write makes due, which it takes together in pieces of up to a megabyte of which only a few blocks are
+//! written: so the disk itself is asked, and it says what all of the machine gave it.
 
 use std::{
     fs::{self, Permissions},

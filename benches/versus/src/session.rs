@@ -1,7 +1,10 @@
 //! A work that is done with a contender, over all its rounds: its clients stay connected, and what they had
 //! acknowledged is remembered.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 use tokio::task::JoinSet;
 
@@ -23,6 +26,8 @@ pub(crate) struct Session<'a> {
     writers: Vec<Box<dyn Writer>>,
     /// Those who watch what nobody writes, while they do.
     idle: Idle,
+    /// How many plans were asked for.
+    asked: Arc<AtomicU64>,
     /// How many events were acknowledged.
     pub(crate) acknowledged: u64,
 }
@@ -45,6 +50,7 @@ impl<'a> Session<'a> {
             contender,
             writers,
             idle: Idle::default(),
+            asked: Arc::default(),
             acknowledged: 0,
         })
     }
@@ -72,7 +78,7 @@ impl<'a> Session<'a> {
                 ..
             } => {
                 let server = self.contender.plans().ok_or("it has no plans")?;
-                plans::ask(server, clients, size, plans, time).await?
+                plans::ask(server, clients, size, plans, &self.asked, time).await?
             }
             Work::Watch { a_second, .. } => {
                 let news = self.contender.watched().ok_or("it tells no news")?;
