@@ -13,7 +13,7 @@ pub(crate) fn write(docs: &Path, text: &str, picture: &str) -> Result<(), Failur
     let old = fs::read_to_string(&page)?;
     let (before, rest) = old.split_once(BEGIN).ok_or("the page has no first mark")?;
     let (_, after) = rest.split_once(END).ok_or("the page has no last mark")?;
-    let shown = format!("{text}\n\n![the same as bars](versus.svg)");
+    let shown = format!("{text}\n\n![the rates and delays as bars](versus.svg)");
     fs::write(&page, format!("{before}{BEGIN}\n{shown}\n\n{END}{after}"))?;
     fs::write(docs.join("versus.svg"), picture)?;
     Ok(())
