@@ -149,9 +149,29 @@ pub(crate) async fn of_plans(daemon: &Daemon) -> Result<Cost, Box<dyn Error>> {
     Ok(cost)
 }
 
-/// What clients feel while the log is read, and while it is backed up, again and again.
+/// What clients who write as fast as they can feel.
 pub(crate) async fn beside(daemon: &Daemon, column: &mut Column) -> Result<(), Box<dyn Error>> {
-    let write = || writers::write(daemon, USUAL, Plans::Own, TIME);
+    let write = async || {
+        Ok(writers::write(daemon, USUAL, Plans::Own, TIME)
+            .await?
+            .latencies)
+    };
+    latencies_beside(
+        daemon,
+        &format!("Execute, {USUAL} clients, "),
+        write,
+        column,
+    )
+    .await
+}
+
+/// What some clients feel alone, while the log is read, and while it is backed up, again and again.
+pub(crate) async fn latencies_beside(
+    daemon: &Daemon,
+    who: &str,
+    write: impl AsyncFn() -> Result<Vec<Duration>, Box<dyn Error>>,
+    column: &mut Column,
+) -> Result<(), Box<dyn Error>> {
     let reading = async {
         loop {
             load::read_log(daemon).await?;
@@ -162,17 +182,17 @@ pub(crate) async fn beside(daemon: &Daemon, column: &mut Column) -> Result<(), B
             load::back_up(daemon).await?;
         }
     };
-    let name = |beside: &str| format!("Execute, {USUAL} clients, {beside}: p50, p99");
-    column.latencies(&name("alone"), &mut write().await?.latencies);
-    let mut written = while_doing(reading, write()).await?;
-    column.latencies(&name("while the log is read"), &mut written.latencies);
-    let mut written = while_doing(backing_up, write()).await?;
-    column.latencies(&name("during a backup"), &mut written.latencies);
+    let name = |beside: &str| format!("{who}{beside}: p50, p99");
+    column.latencies(&name("alone"), &mut write().await?);
+    let mut latencies = while_doing(reading, write()).await?;
+    column.latencies(&name("while the log is read"), &mut latencies);
+    let mut latencies = while_doing(backing_up, write()).await?;
+    column.latencies(&name("during a backup"), &mut latencies);
     Ok(())
 }
 
 /// Does one thing for as long as another takes.
-pub(crate) async fn while_doing<T>(
+async fn while_doing<T>(
     other: impl Future<Output = Result<(), Box<dyn Error>>>,
     measured: impl Future<Output = Result<T, Box<dyn Error>>>,
 ) -> Result<T, Box<dyn Error>> {

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use crate::{cost::while_doing, daemon::Daemon, load, report::Column, writing};
+use crate::{cost, daemon::Daemon, report::Column, writing};
 
 /// How many clients there are.
 const CLIENTS: u32 = 8;
@@ -48,32 +48,13 @@ pub(crate) async fn after_start(
     column: &mut Column,
 ) -> Result<(), Box<dyn Error>> {
     let mut latencies = write(daemon).await?;
-    column.latencies(&name("right after that"), &mut latencies);
+    column.latencies("right after that: p50, p99", &mut latencies);
     Ok(())
 }
 
-/// What they feel alone, while the whole log is read, and while it is backed up, again and again.
+/// What they feel alone, while the log is read, and while it is backed up.
 pub(crate) async fn beside(daemon: &Daemon, column: &mut Column) -> Result<(), Box<dyn Error>> {
-    let reading = async {
-        loop {
-            load::read_log(daemon).await?;
-        }
-    };
-    let backing_up = async {
-        loop {
-            load::back_up(daemon).await?;
-        }
-    };
-    column.latencies(&name("alone"), &mut write(daemon).await?);
-    let mut latencies = while_doing(reading, write(daemon)).await?;
-    column.latencies(&name("beside ReadLog of all"), &mut latencies);
-    let mut latencies = while_doing(backing_up, write(daemon)).await?;
-    column.latencies(&name("beside a backup"), &mut latencies);
-    Ok(())
-}
-
-fn name(when: &str) -> String {
-    format!("{when}: p50, p99")
+    cost::latencies_beside(daemon, "", async || write(daemon).await, column).await
 }
 
 fn plan_id() -> String {

@@ -15,7 +15,7 @@ use crate::process::Process;
 pub(crate) const ECHO: &str = "echo-server";
 
 /// How many connections the clients share.
-const CONNECTIONS: usize = 8;
+pub(crate) const CONNECTIONS: usize = 8;
 /// How long the daemon may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often one that is starting is asked.

@@ -14,11 +14,10 @@ use crate::{
         next_writer,
     },
     event,
+    server::CONNECTIONS,
     spawned::{Spawned, answered, free_port},
 };
 
-/// How many connections the clients share, as with the daemon.
-const CONNECTIONS: usize = 8;
 /// The most that its makers suggest; by default it takes a quarter.
 const QUOTA_BYTES: u64 = 8 << 30;
 /// How much is in flight while it is filled. In single puts, as writers do: with more in one it would keep what it

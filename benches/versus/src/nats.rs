@@ -23,11 +23,10 @@ use crate::{
         next_writer,
     },
     event,
+    server::CONNECTIONS,
     spawned::{Spawned, answered, free_port},
 };
 
-/// How many connections the clients share, as with the daemon.
-const CONNECTIONS: usize = 8;
 /// How much is in flight while the log is filled.
 const FILL_IN_FLIGHT: usize = 1_024;
 /// With a sync for each of more than so many, filling would take minutes: they are synced as it does by default.

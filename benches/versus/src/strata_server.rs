@@ -37,8 +37,6 @@ const PLAN_CACHE: (&str, &str) = ("STRATA_PLAN_CACHE_BYTES", "64KiB");
 pub(crate) struct StrataServer {
     place: Place,
     server: Server,
-    /// The commits there were before anything was measured.
-    prepared: u64,
 }
 
 /// Where it is and what it kept.
@@ -48,6 +46,7 @@ enum Place {
     Daemon {
         binary: PathBuf,
         data: PathBuf,
+        /// The commits there were before anything was measured.
         prepared: u64,
         /// Whether it keeps next to no plans in memory.
         cold: bool,
@@ -80,7 +79,8 @@ impl StrataServer {
         }
         prepare::keep_answers(server, dir).await.map_err(told)?;
         plans::keep_answers(server, dir).await?;
-        started.prepared = server.head().await.map_err(told)?;
+        let head = server.head().await.map_err(told)?;
+        started.place.prepare(head);
         Ok(started)
     }
 
@@ -118,40 +118,46 @@ impl StrataServer {
     }
 
     async fn at(place: Place) -> Result<Self, Failure> {
-        let (server, prepared) = match &place {
+        let server = match &place {
             Place::Daemon {
-                binary,
-                data,
-                prepared,
-                cold,
+                binary, data, cold, ..
             } => {
                 let mut command = Spawned::command(binary, None);
                 if *cold {
                     command.env(PLAN_CACHE.0, PLAN_CACHE.1);
                 }
-                let server = Server::stratad(command, data).await;
-                (server.map_err(told)?, *prepared)
+                Server::stratad(command, data).await
             }
             Place::Echo { answers } => {
                 let command = Spawned::command(&env::current_exe()?, None);
-                let server = Server::echo(command, answers).await;
-                (server.map_err(told)?, 0)
+                Server::echo(command, answers).await
             }
             Place::Sync { answers, dir } => {
                 let mut command = Spawned::command(&env::current_exe()?, None);
                 command.arg(append::SERVER).arg(answers).arg(dir);
-                (Server::start(command).await.map_err(told)?, 0)
+                Server::start(command).await
             }
         };
-        Ok(Self {
-            place,
-            server,
-            prepared,
-        })
+        let server = server.map_err(told)?;
+        Ok(Self { place, server })
     }
 }
 
 impl Place {
+    /// How many commits there were before anything was measured.
+    fn prepared(&self) -> u64 {
+        match self {
+            Self::Daemon { prepared, .. } => *prepared,
+            Self::Echo { .. } | Self::Sync { .. } => 0,
+        }
+    }
+
+    fn prepare(&mut self, commits: u64) {
+        if let Self::Daemon { prepared, .. } = self {
+            *prepared = commits;
+        }
+    }
+
     fn keeps(&self) -> bool {
         match self {
             Self::Daemon { .. } => true,
@@ -207,7 +213,7 @@ impl Contender for StrataServer {
         // Of commits it says it itself, but some have many events.
         let head = self.server.head().await.map_err(told)?;
         let mut events = 0;
-        let mut log = read_log(&self.server, self.prepared + 1, head).await?;
+        let mut log = read_log(&self.server, self.place.prepared() + 1, head).await?;
         while let Some(entry) = log.next().await? {
             events += entry.decode_commit()?.events.len() as u64;
         }
@@ -275,7 +281,8 @@ impl Log for StrataServer {
     async fn read(&self, events: u64) -> Result<(), Failure> {
         if self.place.keeps() {
             // Every commit up to here has one event.
-            let (first, last) = (self.prepared + 1, self.prepared + events);
+            let prepared = self.place.prepared();
+            let (first, last) = (prepared + 1, prepared + events);
             read(&self.server, first, last).await
         } else {
             read_floor(&self.server, events).await

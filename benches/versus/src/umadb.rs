@@ -20,11 +20,9 @@ use crate::{
     },
     event,
     idle::{Idle, WATCHES_A_CONNECTION},
+    server::CONNECTIONS,
     spawned::{Spawned, answered, free_port},
 };
-
-/// How many connections the clients share, as with the daemon.
-const CONNECTIONS: usize = 8;
 
 pub(crate) struct UmaDb {
     place: Place,
