@@ -199,12 +199,15 @@ pub struct View {
 }
 
 impl View {
-    /// Takes in a group of durable commits, all at once. `frontier` is the log's tree after them.
-    pub fn publish(&self, group: &[Applied], frontier: &Frontier) {
+    /// Takes in a group of durable commits, all at once. `frontier` is the log's tree after them. `tell` is
+    /// called before anybody can see them here: whoever is told of them by it and then looks here finds
+    /// them, and who found them here finds that they were told of.
+    pub fn publish(&self, group: &[Applied], frontier: &Frontier, tell: impl FnOnce()) {
         let mut state = self.lock_with_room();
         for applied in group {
             state.apply(applied);
         }
+        tell();
         state.frontier.clone_from(frontier);
         if std::mem::take(&mut state.ledger.silence_is_earlier) {
             self.silence.notify_one();

@@ -114,7 +114,8 @@ impl World {
         };
         self.journal
             .append_foreign(&[commit.encode_to_vec().into()]);
-        core.feed.publish(core.view.follow().expect("followed"));
+        let followed = core.view.follow(|recent| core.feed.publish(vec![recent]));
+        followed.expect("followed");
     }
 
     fn core(&self) -> &Arc<Core> {

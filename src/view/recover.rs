@@ -158,26 +158,27 @@ impl View {
         }
     }
 
-    /// Takes in commits that another writer appended, and hands them on for the watchers.
-    pub fn follow(&self) -> Result<Vec<Recent>, ViewError> {
+    /// Takes in commits that another writer appended, one by one: each is marked in the journal, and
+    /// handed to `tell` before anybody can see it here.
+    pub fn follow(&self, mut tell: impl FnMut(Recent)) -> Result<(), ViewError> {
         let mut frontier = self.frontier();
         let mut behind = Behind::new();
-        let mut recent = Vec::new();
         while self.position() < self.journal.head() {
             for entry in self.journal.read(self.position() + 1, READ_BYTES)? {
-                self.take_in(&entry, &mut frontier, &mut behind, |_| Ok(()))?;
                 let position = entry.position;
                 let Header { plan_id, kinds } = commit::header(&entry.commit)
                     .map_err(|source| ViewError::Undecodable { position, source })?;
-                recent.push(Recent {
+                let recent = Recent {
                     position,
                     plan_id,
                     kinds,
-                    commit: entry.commit,
-                });
+                    commit: entry.commit.clone(),
+                };
+                let mark = |tree: &Frontier| Ok(self.journal.mark(position, tree.root())?);
+                self.take_in(&entry, &mut frontier, &mut behind, mark, || tell(recent))?;
             }
         }
-        Ok(recent)
+        Ok(())
     }
 
     /// Takes in every commit behind the view's position, and checks that nothing is missing then.
@@ -195,9 +196,8 @@ impl View {
             }
             for entry in self.journal.read(next, READ_BYTES)? {
                 next = entry.position + 1;
-                self.take_in(&entry, &mut frontier, &mut behind, |tree| {
-                    self.confirm_mark(tree)
-                })?;
+                let confirm = |tree: &Frontier| self.confirm_mark(tree);
+                self.take_in(&entry, &mut frontier, &mut behind, confirm, || {})?;
             }
             if said.elapsed() >= PROGRESS_INTERVAL {
                 said = Instant::now();
@@ -210,13 +210,14 @@ impl View {
         self.confirm_whole(head)
     }
 
-    /// Takes in a commit, if the tree with its leaf is confirmed.
+    /// Takes in a commit, if the tree with its leaf is confirmed, and tells of it.
     fn take_in(
         &self,
         entry: &Entry,
         frontier: &mut Frontier,
         behind: &mut Behind,
         confirm: impl FnOnce(&Frontier) -> Result<(), ViewError>,
+        tell: impl FnOnce(),
     ) -> Result<(), ViewError> {
         let position = entry.position;
         let leaf = commit::leaf_hash(&entry.commit);
@@ -248,6 +249,7 @@ impl View {
                 changes,
             }],
             frontier,
+            tell,
         );
         let pressed = self.lock().dirty_bytes() > super::DIRTY_BYTES_SOFT;
         if pressed {

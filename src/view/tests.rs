@@ -77,7 +77,7 @@ impl World {
     pub(super) fn commit(&mut self, plan_id: &str, events: Vec<proto::Event>) {
         let bytes = encoded(plan_id, events, self.journal.head() + 1);
         self.journal.append_foreign(&[bytes]);
-        self.view().follow().expect("followed");
+        self.view().follow(|_| {}).expect("followed");
     }
 
     pub(super) fn note(&mut self, plan_id: &str) {
@@ -450,14 +450,22 @@ fn what_another_writer_appended_is_followed_and_handed_on_in_order() {
         encoded("b", vec![noted(1)], 3),
     ];
     world.journal.append_foreign(&commits);
-    let recent = world.view().follow().expect("followed");
+    let mut recent = Vec::new();
+    let followed = world.view().follow(|it| recent.push(it));
+    followed.expect("followed");
     let told: Vec<_> = recent
         .iter()
         .map(|it| (it.position, &*it.plan_id, it.kinds, it.commit.clone()))
         .collect();
     let [first, second] = commits;
     assert_eq!(told, [(2, "a", 1 << 42, first), (3, "b", 1 << 42, second)]);
-    assert!(world.view().follow().expect("followed").is_empty());
+    let mark = world.journal.last_mark().expect("marked");
+    assert_eq!(
+        (mark.position, mark.root),
+        (3, world.view().frontier().root())
+    );
+    let again = world.view().follow(|it| panic!("told again of {it:?}"));
+    again.expect("nothing to follow");
     world.answers_as_the_log_says();
 }
 
@@ -516,7 +524,9 @@ fn nobody_waits_for_a_view_that_is_not_written_any_more() {
         state: folded,
         changes: Arc::default(),
     };
-    world.view().publish(&[applied], &Frontier::default());
+    world
+        .view()
+        .publish(&[applied], &Frontier::default(), || {});
     assert_eq!(world.view().position(), 2);
 }
 

@@ -403,20 +403,18 @@ impl GroupWriter {
         self.head = head;
         self.guard.recorded(self.last_recorded_at);
         self.journal.mark(head, self.frontier.root())?;
-        self.view.publish(&group.applied, &self.frontier);
-        self.feed.publish(group.recent);
+        let tell = || self.feed.publish(group.recent);
+        self.view.publish(&group.applied, &self.frontier, tell);
         Ok(())
     }
 
     /// Takes in what others appended.
     fn catch_up(&mut self) -> Result<(), ViewError> {
-        let recent = self.view.follow()?;
+        self.view.follow(|recent| self.feed.publish(vec![recent]))?;
         self.head = self.view.position();
         self.frontier = self.view.frontier();
         self.last_recorded_at = self.view.last_recorded_at().unwrap_or_default();
         self.guard.recorded(self.last_recorded_at);
-        self.journal.mark(self.head, self.frontier.root())?;
-        self.feed.publish(recent);
         Ok(())
     }
 }

@@ -95,6 +95,31 @@ async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
 }
 
 #[tokio::test]
+async fn what_the_view_shows_the_feed_has_told_of_and_the_other_way_round() {
+    const COMMITS: u64 = 2_000;
+    let mut world = World::new();
+    world.start();
+    let (view, feed) = (world.view.clone(), world.feed.clone());
+    let onlooker = std::thread::spawn(move || {
+        let mut shown = 0;
+        while shown < COMMITS {
+            shown = view.position();
+            let told = feed.head();
+            assert!(told >= shown, "shown up to {shown}, told up to {told}");
+            let then_shown = view.position();
+            assert!(then_shown >= told, "told {told}, shown {then_shown}");
+        }
+    });
+    let notes = (1..COMMITS).map(|n| note(&format!("note {n}"), "one"));
+    for request in std::iter::once(create("created")).chain(notes) {
+        let answer = world.submit(request).await.answer().await;
+        answer.expect("recorded");
+    }
+    onlooker.join().expect("nothing was seen too early");
+    world.stop().await.expect("stopped");
+}
+
+#[tokio::test]
 async fn a_request_id_is_recorded_once_and_refused_with_other_content_within_one_group() {
     let mut world = World::holding([create("a")]).await;
     let pending = vec![
