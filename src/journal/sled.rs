@@ -21,7 +21,7 @@ use super::{
     Append, COMMIT_BYTES_MAX, Entry, HighWater, Journal, JournalError, LogId, Syncing, io_error,
     pack, space, underway::UnderWay,
 };
-use cache::Cache;
+use cache::{Cache, Owed};
 pub use examine::{Examined, Read};
 
 mod cache;
@@ -232,13 +232,14 @@ impl Journal for SledJournal {
             let (first, value) = value_holding(db, reading.next)?;
             self.cache.settle_leaf(db, first, value.len())?;
             reading.take(first, value)?;
+            let mut owed = Owed::default();
             let mut rest = db.range((Bound::Excluded(key(first)), Bound::Unbounded));
             while !reading.is_over() {
                 let position = reading.next;
                 let found = guarded(Some(position), || rest.next().transpose())
                     .and_then(|found| expect_at(position, found))
                     .and_then(|(first, value)| {
-                        self.cache.settle_value(db, first, value.len())?;
+                        owed.settle_value(db, first, value.len())?;
                         reading.take(first, value)
                     });
                 // What comes before the damage is whole; who reads on meets it.
