@@ -3,20 +3,20 @@
 use std::sync::LazyLock;
 
 use prost::Message as _;
-use strata::proto::{ExecuteRequest, command::Kind};
+use strata::proto::{Event, ExecuteRequest, command::Kind, event};
 
 use crate::writing;
 
 static BYTES: LazyLock<Vec<u8>> =
     LazyLock::new(|| writing::request("", 1).commands.remove(0).encode_to_vec());
 
-static JSON: LazyLock<String> = LazyLock::new(|| {
-    let text = match writing::request("", 1).commands.remove(0).kind {
+static TEXT: LazyLock<String> =
+    LazyLock::new(|| match writing::request("", 1).commands.remove(0).kind {
         Some(Kind::RecordNote(note)) => note.text,
         _ => String::new(),
-    };
-    format!(r#"{{"text": "{text}"}}"#)
-});
+    });
+
+static JSON: LazyLock<String> = LazyLock::new(|| format!(r#"{{"text": "{}"}}"#, *TEXT));
 
 /// The event as bytes, for whom it is nothing else.
 pub(crate) fn bytes() -> Vec<u8> {
@@ -36,4 +36,13 @@ pub(crate) fn request(plan_id: &str, revision: u64, events: usize) -> ExecuteReq
         request.commands.extend(next.commands);
     }
     request
+}
+
+/// Whether an event of Strata's log is what was written, whole.
+pub(crate) fn is_written(event: &Event) -> bool {
+    match &event.kind {
+        Some(event::Kind::PlanCreated(created)) => created.summary == *TEXT,
+        Some(event::Kind::NoteRecorded(noted)) => noted.text == *TEXT,
+        _ => false,
+    }
 }

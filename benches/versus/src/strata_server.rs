@@ -215,7 +215,11 @@ impl Contender for StrataServer {
         let mut events = 0;
         let mut log = read_log(&self.server, self.place.prepared() + 1, head).await?;
         while let Some(entry) = log.next().await? {
-            events += entry.decode_commit()?.events.len() as u64;
+            let commit = entry.decode_commit()?;
+            if !commit.events.iter().all(event::is_written) {
+                return Err(format!("{} is not what was written", entry.position).into());
+            }
+            events += commit.events.len() as u64;
         }
         Ok(events)
     }
