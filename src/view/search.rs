@@ -399,7 +399,11 @@ impl View {
     /// itself if nobody else is about to.
     fn reach(&self, wanted: &Wanted) -> Result<u64, ViewError> {
         let deadline = Instant::now() + WAIT;
-        let published = self.search.waiting().published;
+        let published = {
+            // Whoever was told of a group while it is being published finds it.
+            let _state = self.lock();
+            self.search.waiting().published
+        };
         loop {
             wanted.go_on()?;
             let waiting = self.search.waiting();

@@ -81,8 +81,15 @@ impl World {
     }
 
     pub(super) fn note(&mut self, plan_id: &str) {
+        self.append(plan_id);
+        self.view().follow(|_| {}).expect("followed");
+    }
+
+    /// Appends a note that the view does not know of yet.
+    pub(super) fn append(&self, plan_id: &str) {
         let revision = self.view().entry(plan_id).map_or(1, |it| it.revision + 1);
-        self.commit(plan_id, vec![noted(revision)]);
+        let bytes = encoded(plan_id, vec![noted(revision)], self.journal.head() + 1);
+        self.journal.append_foreign(&[bytes]);
     }
 
     pub(super) fn write(&self) {

@@ -14,6 +14,7 @@ use crate::{
     feed::Filter,
     journal::fake::{FakeJournal, Fault},
     proto::ErrorReason,
+    view::search::Query,
 };
 
 mod hindered;
@@ -95,7 +96,7 @@ async fn only_durable_is_shown_or_answered_and_a_group_is_one_append() {
 }
 
 #[tokio::test]
-async fn what_the_view_shows_the_feed_has_told_of_and_the_other_way_round() {
+async fn what_the_view_shows_or_finds_the_feed_has_told_of_and_the_other_way_round() {
     const COMMITS: u64 = 2_000;
     let mut world = World::new();
     world.start();
@@ -106,8 +107,13 @@ async fn what_the_view_shows_the_feed_has_told_of_and_the_other_way_round() {
             shown = view.position();
             let told = feed.head();
             assert!(told >= shown, "shown up to {shown}, told up to {told}");
-            let then_shown = view.position();
-            assert!(then_shown >= told, "told {told}, shown {then_shown}");
+            let found = view.search_tactics(&Query::default());
+            let found = found.expect("searchable").position;
+            assert!(found >= told, "told up to {told}, found up to {found}");
+            let told = feed.head();
+            assert!(told >= found, "found up to {found}, told up to {told}");
+            let shown = view.position();
+            assert!(shown >= told, "told up to {told}, shown up to {shown}");
         }
     });
     let notes = (1..COMMITS).map(|n| note(&format!("note {n}"), "one"));

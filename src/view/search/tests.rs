@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
 };
 
@@ -408,6 +409,30 @@ fn a_thread_keeps_the_index_up_to_the_log_until_it_is_stopped() {
         matches!(refused, Err(ViewError::Interrupted)),
         "nobody takes in what came later"
     );
+}
+
+#[test]
+fn a_search_that_is_asked_when_a_commit_is_told_of_finds_it() {
+    let world = experience();
+    assert_eq!(search(&world, "samples", None).position, 1);
+    world.append("growth");
+    let (view, head) = (world.view(), world.journal.head());
+    std::thread::scope(|scope| {
+        let (answer, answered) = mpsc::channel();
+        let mut soon = None;
+        let followed = view.follow(|_| {
+            let answer = answer.clone();
+            scope.spawn(move || {
+                let found = view.search_tactics(&Query::default());
+                answer.send(found.expect("searchable").position)
+            });
+            // Publishing waits for it, unless it waits for publishing.
+            soon = answered.recv_timeout(Duration::from_millis(100)).ok();
+        });
+        followed.expect("followed");
+        let found = soon.unwrap_or_else(|| answered.recv().expect("an answer"));
+        assert_eq!(found, head);
+    });
 }
 
 #[test]
