@@ -408,13 +408,13 @@ async fn connections_that_only_stand_there_make_room_for_others() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_watch_that_says_nothing_is_not() {
-    let (_dir, daemon) = serving_with(&["--idle-seconds", "1"]).await;
-    let connection = raw::connect(&daemon).await;
+    let (_dir, daemon) = serving_with(&["--idle-seconds", "3"]).await;
     let watch = daemon
         .history()
         .watch(strata::proto::WatchRequest::default())
         .await;
     let mut watch = watch.expect("watching").into_inner();
+    let connection = raw::connect(&daemon).await;
     let status = raw::status_of_head(&connection, raw::head("/x", GRPC, &[])).await;
     assert!(status.is_some());
     let closed = async {

@@ -191,7 +191,7 @@ async fn a_stream_that_nobody_takes_ends_at_its_deadline_and_is_told_as_that() {
         execute(&daemon, request("growth", &id.to_string(), note(&text))).await;
     }
     let mut read = Request::new(ReadLogRequest::default());
-    read.set_timeout(Duration::from_millis(500));
+    read.set_timeout(Duration::from_secs(5));
     let read = daemon.slow_history().await.read_log(read).await;
     let read = read.expect("opened").into_inner();
     let line = line(&daemon, |line| line["rpc"] == "ReadLog").await;

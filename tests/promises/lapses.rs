@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Soon enough to be waited for, and late enough to be recorded before.
-const SOON_SECONDS: i64 = 2;
+const SOON_SECONDS: i64 = 4;
 const DAY_SECONDS: i64 = 86_400;
 const PLAN: &str = "growth";
 

@@ -30,8 +30,9 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     daemon::{Daemon, PATIENCE, POLL_INTERVAL, create_plan, note, request},
-    language::{execute, reading},
+    language::{correct_note, execute, reading},
     metrics::{figure, free_address, wait_for_figure},
+    raw,
 };
 
 /// How many connections are used where one takes too few calls at once.
@@ -241,15 +242,17 @@ async fn a_call_ends_at_its_own_deadline_or_the_daemons_and_says_so() {
         min_position: 99,
         ..GetPlanRequest::default()
     };
+    // By hand: a client that says a deadline gives up at it as well, and may be first.
+    let connection = raw::connect(&daemon).await;
     for (own, at_least) in [(Some("1S"), 900), (Some("1H"), 2_000), (None, 2_000)] {
-        let mut call = Request::new(question.clone());
+        let mut call = raw::head("/strata.v1.PlanService/GetPlan", raw::GRPC, &[]);
         if let Some(timeout) = own {
             let timeout = timeout.parse().expect("a value");
-            call.metadata_mut().insert("grpc-timeout", timeout);
+            call.headers_mut().insert("grpc-timeout", timeout);
         }
         let began = Instant::now();
-        let refused = daemon.plans().get_plan(call).await;
-        let refused = refused.expect_err("it is not reached");
+        let refused = raw::status_of_call(&connection, call, &question).await;
+        let refused = refused.expect("it is not reached");
         assert_eq!(
             reading(&refused).kind(),
             (Code::DeadlineExceeded, "TIMED_OUT")
@@ -341,7 +344,8 @@ fn by<T>(token: Option<&String>, message: T) -> Request<T> {
     call
 }
 
-/// A question that takes a while: a plan as of a time, which is folded from its first event on.
+/// A question that takes a while: a plan as of a time, which is folded from its first event on, for that was
+/// corrected last.
 async fn long_question(daemon: &Daemon) -> GetPlanRequest {
     long_question_by(daemon, None).await
 }
@@ -359,6 +363,7 @@ async fn long_question_by(daemon: &Daemon, token: Option<&String>) -> GetPlanReq
         many.commands = notes.map(|kind| Command { kind: Some(kind) }).collect();
         record(many).await;
     }
+    record(request("growth", "corrected", correct_note(2, "Corrected"))).await;
     let now = SystemTime::now();
     GetPlanRequest {
         plan_id: "growth".to_owned(),

@@ -19,7 +19,7 @@ use crate::{
 /// Fewer than a server takes on one connection at a time.
 const CALLS: usize = 150;
 /// A tenth of it is what the daemon leaves for its answer to arrive.
-const DEADLINE: Duration = Duration::from_secs(3);
+const DEADLINE: Duration = Duration::from_secs(10);
 /// A queue that is full for so many looks at it is not being emptied.
 const LOOKS: usize = 30;
 
@@ -57,7 +57,7 @@ async fn a_full_queue_refuses_at_the_deadline_and_records_nothing_of_it() {
 /// one place.
 pub(crate) async fn held_up_after_one_commit(dir: &Path) -> Daemon {
     // Each thread's second sync takes so long, in microseconds: that of the writer's second group.
-    let second_sync = "inject=fdatasync:delay_enter=6000000:when=2";
+    let second_sync = "inject=fdatasync:delay_enter=20000000:when=2";
     let mut held_up = strace();
     held_up
         .args([

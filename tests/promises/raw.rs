@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use h2::client::{self, ResponseFuture, SendRequest};
+use prost::Message;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -71,6 +72,21 @@ pub(crate) async fn status_of_head(
 ) -> Option<Status> {
     let mut sender = sender.clone().ready().await.expect("ready");
     let (answer, _unsent) = sender.send_request(request, false).expect("sent");
+    status_of(answer).await
+}
+
+/// Sends a call with its one message, and reads the status that stands in the answer's head.
+pub(crate) async fn status_of_call(
+    sender: &SendRequest<Bytes>,
+    request: Request<()>,
+    message: &impl Message,
+) -> Option<Status> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("a small message");
+    let framed = [&[0][..], &length.to_be_bytes(), &message].concat();
+    let mut sender = sender.clone().ready().await.expect("ready");
+    let (answer, mut body) = sender.send_request(request, false).expect("sent");
+    body.send_data(framed.into(), true).expect("sent");
     status_of(answer).await
 }
 

@@ -353,7 +353,9 @@ async fn a_connection_ends_with_the_client_certificate_that_opened_it() {
     let authority = Authority::new();
     let (_dir, daemon) = mutual(&authority, "required").await;
     let trusted = authority.trusted();
-    let soon = authority.client_for(ANA, Duration::from_secs(5)).identity();
+    let soon = authority
+        .client_for(ANA, Duration::from_secs(15))
+        .identity();
     let soon = trusted.clone().identity(soon);
     let mut ends = watch(&daemon, &soon).await;
     let later = trusted.identity(authority.client(ANA).identity());

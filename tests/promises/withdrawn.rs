@@ -339,7 +339,7 @@ async fn no_stream_outlives_its_jwt_or_the_key_of_that() {
     let daemon = patient(&data, &believing).await;
     write_a_long_log(&daemon, &issuer::token_for(MINUTES)).await;
 
-    let brief = issuer::token_for(Duration::from_secs(3));
+    let brief = issuer::token_for(Duration::from_secs(10));
     let (open, _kept) = open_all(&daemon, &brief).await;
     let refused = refused_anew(&daemon, &brief).await;
     assert_refused(&refused, "CREDENTIALS_INVALID", "a new call");

@@ -182,7 +182,7 @@ async fn a_clock_that_leaps_over_due_dates_has_none_of_them_pass_until_it_is_con
         set(&offset, "+0");
         wait_until_seen(&daemon, false).await;
     }
-    let soon = promise("witness", "Ada", from_now(2));
+    let soon = promise("witness", "Ada", from_now(4));
     execute(&daemon, request("growth", "witness", soon)).await;
     until_lapsed(&daemon, 1).await;
     assert_eq!(whole_log(&daemon).await.len(), 4, "only the witness passed");

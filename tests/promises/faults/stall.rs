@@ -23,7 +23,7 @@ async fn held_up(data_dir: &Path, file: &str, arguments: &[&str]) -> Daemon {
     let mut command = strace();
     command
         .args(["-e", "trace=fdatasync", "-e"])
-        .arg("inject=fdatasync:delay_enter=5000000:when=2")
+        .arg("inject=fdatasync:delay_enter=10000000:when=2")
         .arg("-P")
         .arg(data_dir.join(file))
         .args(["-o", "/dev/null"])

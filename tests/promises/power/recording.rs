@@ -9,10 +9,10 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
-use strata::proto::LogEntry;
+use strata::proto::{GetStatusRequest, LogEntry};
 use tempfile::TempDir;
 
 use super::{
@@ -231,11 +231,14 @@ impl Recorder {
     }
 
     /// Waits until the view is written. It is, about a second after a commit.
-    pub(super) async fn view_written(&self) {
-        let written =
-            || -> Option<SystemTime> { fs::metadata(self.file("view/db")).ok()?.modified().ok() };
-        let (before, waiting_since) = (written(), Instant::now());
-        while written() == before {
+    pub(super) async fn view_written(&self, daemon: &Daemon) {
+        let waiting_since = Instant::now();
+        loop {
+            let status = daemon.admin().get_status(GetStatusRequest {}).await;
+            let status = status.expect("a status").into_inner();
+            if status.view_position == status.head_position {
+                return;
+            }
             assert!(
                 waiting_since.elapsed() < PATIENCE,
                 "the view is never written"
