@@ -185,6 +185,8 @@ pub struct Pending {
     deadline: Instant,
     turn: Option<Turn>,
     course: Arc<Course>,
+    /// How often the writer may send it back yet, and once more.
+    rounds_left: usize,
     stage: Stage,
 }
 
@@ -297,6 +299,7 @@ impl Writer {
             deadline,
             turn,
             course,
+            rounds_left: ROUNDS_MAX,
             stage,
         }
     }
@@ -357,7 +360,8 @@ impl Pending {
 
     /// Waits for the answer.
     pub async fn answer(mut self) -> Result<Answer, ExecuteError> {
-        for _ in 0..ROUNDS_MAX {
+        while self.rounds_left > 0 {
+            self.rounds_left -= 1;
             let reply = match &mut self.stage {
                 Stage::Answered(_) => break,
                 Stage::Queued(reply) => reply.await,
@@ -374,6 +378,8 @@ impl Pending {
                 }
                 // A writer that is gone without an answer failed.
                 Ok(Reply::Failed) | Err(_) => return Err(ExecuteError::WriteFailed),
+                // What is said to be given up must not be in the queue.
+                Ok(Reply::Again(_)) if self.rounds_left == 0 => break,
                 Ok(Reply::Again(request)) => self.stage = self.enqueue_again(*request).await,
             }
         }

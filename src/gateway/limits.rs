@@ -244,6 +244,13 @@ fn is_stream(rpc: Rpc) -> bool {
     )
 }
 
+/// Whether it looks as it goes on whether there is still time, so that an answer that comes later may lack what was
+/// not looked at.
+fn looks_on(rpc: Rpc) -> bool {
+    let changes = matches!(rpc, Rpc::Execute | Rpc::ConfirmClock | Rpc::SetLogFilter);
+    !changes && !is_stream(rpc)
+}
+
 /// A little less than how long the caller waits, if it says so.
 fn time_to_answer(headers: &http::HeaderMap) -> Option<Duration> {
     let timeout = rpc::timeout_of(headers)?;
@@ -291,9 +298,13 @@ where
         } = admitted;
         // Within the call, so that what the service begins at once knows whose it is.
         let answer = call::within(call.clone(), || self.inner.call(request));
-        let answer = call::answering(call, answer);
+        let answer = call::answering(call.clone(), answer);
         Box::pin(async move {
-            if let Ok(answered) = tokio::time::timeout(time_max, answer).await {
+            // An answer that is ready is taken before the time is looked at.
+            let is_cut_short = || looks_on(rpc) && call.is_late();
+            if let Ok(answered) = tokio::time::timeout(time_max, answer).await
+                && !is_cut_short()
+            {
                 let answer = answered?;
                 let ending = ending.filter(|_| !answer.body().is_end_stream());
                 return Ok(held.until_sent(answer, ending.and_then(Ending::look_out)));

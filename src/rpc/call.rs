@@ -87,11 +87,14 @@ impl Call {
 
     /// Whether somebody still waits for its answer.
     pub(super) fn is_wanted(&self) -> bool {
-        let is_late = || {
-            let deadline = self.0.deadline;
-            deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        };
-        !self.0.has_ended.load(Ordering::Acquire) && !is_late()
+        !self.0.has_ended.load(Ordering::Acquire) && !self.is_late()
+    }
+
+    /// Whether the time is over in which it has to be answered.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let deadline = self.0.deadline;
+        deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Returns once its caller may send one more request on a stream.

@@ -95,7 +95,7 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
     if let Some(lasts) = lasts {
         tokio::spawn(async move {
             tokio::time::sleep(lasts).await;
-            if switch.lock().changes == count && switch.set(&switch.configured).is_ok() {
+            if switch.restore(count) {
                 tracing::info!(
                     filter = switch.configured,
                     "the configured log filter holds again"
@@ -108,8 +108,18 @@ pub fn set(filter: &str, lasts: Option<Duration>) -> Result<Changed, String> {
 
 impl Switch {
     fn set(&self, filter: &str) -> Result<(Changed, u64), String> {
-        let parsed = parse(filter)?;
         let mut state = self.lock();
+        self.change(&mut state, filter)
+    }
+
+    /// Back to the configured filter, unless another one was set since so many changes. Says whether it is.
+    fn restore(&self, changes: u64) -> bool {
+        let mut state = self.lock();
+        state.changes == changes && self.change(&mut state, &self.configured).is_ok()
+    }
+
+    fn change(&self, state: &mut State, filter: &str) -> Result<(Changed, u64), String> {
+        let parsed = parse(filter)?;
         self.handle
             .reload(parsed)
             .map_err(|error| format!("the filter cannot be changed: {error}"))?;

@@ -250,6 +250,20 @@ async fn commits_of_another_writer_are_taken_in_and_the_group_is_decided_again_o
 }
 
 #[tokio::test]
+async fn a_request_that_is_given_up_as_overtaken_too_often_is_not_recorded_afterwards() {
+    let mut world = World::holding([create("a"), note("b", "one")]).await;
+    let overtaking = world.submit(note("c", "two")).await;
+    let mut overtaken = world.submit(retract("d", 2)).await;
+    overtaken.rounds_left = 1;
+    world.start();
+    overtaking.answer().await.expect("recorded");
+    let answer = overtaken.answer().await;
+    assert!(matches!(answer, Err(ExecuteError::Contended)), "{answer:?}");
+    world.stop().await.expect("stopped");
+    assert_eq!(world.request_ids(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
 async fn a_retraction_that_was_overtaken_is_worked_out_again_until_it_holds() {
     let mut world = World::holding([create("a"), note("b", "one")]).await;
     // Both retractions were worked out at revision 2; each is decided at a later one.

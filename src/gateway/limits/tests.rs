@@ -259,3 +259,23 @@ async fn callers_at_rest_are_forgotten_and_those_who_call_are_not() {
         1
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_was_ready_too_late_is_given_only_where_something_was_done() {
+    let late = async |_: http::Request<()>| {
+        // As when the runtime comes to the answer and to its time at once.
+        std::thread::sleep(Duration::from_millis(20));
+        Ok::<_, Infallible>(http::Response::new(Body::empty()))
+    };
+    for (path, given) in [(GET_PLAN, false), (EXECUTE, true)] {
+        let mut services = LimitsLayer::new(&Limits::default()).layer(tower::service_fn(late));
+        let mut request = http::Request::new(());
+        *request.uri_mut() = path.parse().expect("a path");
+        let in_time = "10m".parse().expect("a value");
+        request.headers_mut().insert("grpc-timeout", in_time);
+        let answer = services.call(request).await.expect("answered");
+        let refused = Status::from_header_map(answer.headers());
+        let code = refused.map(|it| it.code());
+        assert_eq!(code, (!given).then_some(Code::DeadlineExceeded), "{path}");
+    }
+}
