@@ -21,6 +21,7 @@ use tonic::{
 use crate::{
     daemon::{Daemon, PATIENCE, create_plan, note, request},
     language::{execute, get_plan, reading},
+    raw,
 };
 
 const PROTO: &str = "application/grpc-web+proto";
@@ -58,9 +59,7 @@ impl Browser {
 
     /// Posts a call and reads the head of its answer.
     async fn call(&mut self, method: &str, message: &impl Message) {
-        let message = message.encode_to_vec();
-        let length = u32::try_from(message.len()).expect("a short message");
-        let mut body = [&[0][..], &length.to_be_bytes(), &message].concat();
+        let mut body = raw::framed(message);
         if self.content_type == TEXT {
             body = to_base64(&body);
         }

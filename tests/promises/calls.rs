@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use strata::proto::{
-    ExecuteStreamRequest, GetStatusRequest, GetStatusResponse, ReadLogRequest, SetLogFilterRequest,
-    SetLogFilterResponse, WatchRequest, watch_response::Response as Watched,
+    ExecuteStreamRequest, ReadLogRequest, SetLogFilterRequest, SetLogFilterResponse, WatchRequest,
+    watch_response::Response as Watched,
 };
 use tempfile::tempdir;
 use tonic::{Code, Request, Response, Status};
@@ -44,14 +44,9 @@ async fn line(daemon: &Daemon, is_meant: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-async fn status(daemon: &Daemon) -> GetStatusResponse {
-    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
-    answer.expect("a status").into_inner()
-}
-
 async fn wait_for_filter(daemon: &Daemon, filter: &str) {
     let waiting_since = Instant::now();
-    while status(daemon).await.log_filter != filter {
+    while daemon.status().await.log_filter != filter {
         assert!(waiting_since.elapsed() < PATIENCE, "{filter} does not hold");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -246,7 +241,7 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
             .filter(|line| line.contains("\"message\":\"Th"))
             .count()
     };
-    assert_eq!(status(&daemon).await.log_filter, "info");
+    assert_eq!(daemon.status().await.log_filter, "info");
     let refuse = async || {
         refused(
             daemon
@@ -263,7 +258,7 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
     let changed = changed.into_inner();
     assert_eq!(changed.previous_filter, "info");
     assert_eq!(changed.filter, filter);
-    assert_eq!(status(&daemon).await.log_filter, filter);
+    assert_eq!(daemon.status().await.log_filter, filter);
     refuse().await;
     let waiting_since = Instant::now();
     while refusals(&daemon) == 0 {
@@ -273,7 +268,7 @@ async fn operators_change_what_is_logged_while_the_daemon_runs() {
 
     // A moment later what was configured holds again.
     set_filter(&daemon, "warn", Some(1)).await.expect("changed");
-    assert_eq!(status(&daemon).await.log_filter, "warn");
+    assert_eq!(daemon.status().await.log_filter, "warn");
     wait_for_filter(&daemon, "info").await;
     daemon.stop().await;
 }
@@ -320,7 +315,7 @@ async fn what_is_no_filter_changes_nothing() {
         assert_eq!(refusal.kind(), kind, "{filter}");
         assert_eq!(refusal.fields, [field], "{filter}");
     }
-    assert_eq!(status(&daemon).await.log_filter, "info");
+    assert_eq!(daemon.status().await.log_filter, "info");
     daemon.stop().await;
 }
 
@@ -341,7 +336,7 @@ async fn the_status_counts_what_callers_hold() {
     let (_dir, daemon) = with_plans().await;
     let watch = daemon.history().watch(WatchRequest::default()).await;
     let _watch = watch.expect("a watch");
-    let status = status(&daemon).await;
+    let status = daemon.status().await;
     assert!(status.connections >= 1, "{status:?}");
     // The watch, and the question itself.
     assert!(status.calls_under_way >= 2, "{status:?}");

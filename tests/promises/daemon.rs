@@ -24,10 +24,11 @@ use std::{
 use strata::{
     access::token::Token,
     proto::{
-        Command as PlanCommand, CreatePlan, ExecuteRequest, RecordNote,
-        admin_service_client::AdminServiceClient, advice_service_client::AdviceServiceClient,
-        audit_service_client::AuditServiceClient, command::Kind,
-        history_service_client::HistoryServiceClient, plan_service_client::PlanServiceClient,
+        Command as PlanCommand, CreatePlan, ExecuteRequest, GetStatusRequest, GetStatusResponse,
+        RecordNote, admin_service_client::AdminServiceClient,
+        advice_service_client::AdviceServiceClient, audit_service_client::AuditServiceClient,
+        command::Kind, history_service_client::HistoryServiceClient,
+        plan_service_client::PlanServiceClient,
     },
 };
 use tokio::sync::oneshot;
@@ -272,13 +273,32 @@ impl Daemon {
         AdminServiceClient::new(self.channel.clone())
     }
 
+    /// How it says it is.
+    pub(crate) async fn status(&self) -> GetStatusResponse {
+        let answer = self.admin().get_status(GetStatusRequest {}).await;
+        answer.expect("a status").into_inner()
+    }
+
     /// Its head position.
     pub(crate) async fn head(&self) -> u64 {
-        let status = self
-            .admin()
-            .get_status(strata::proto::GetStatusRequest {})
-            .await;
-        status.expect("a status").into_inner().head_position
+        self.status().await.head_position
+    }
+
+    /// Waits until its view is written. It is, about a second after a commit.
+    #[cfg(feature = "ci")]
+    pub(crate) async fn view_written(&self) {
+        let waiting_since = Instant::now();
+        loop {
+            let status = self.status().await;
+            if status.view_position == status.head_position {
+                return;
+            }
+            assert!(
+                waiting_since.elapsed() < PATIENCE,
+                "the view is never written"
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
     }
 
     /// Kills it without a chance to clean up, and returns what it had said.

@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, Timestamp};
-use strata::proto::{GetStatusRequest, GetStatusResponse, WatchRequest};
+use strata::proto::WatchRequest;
 use tempfile::tempdir;
 use tonic::{Code, Status, transport::Channel};
 use tonic_health::pb::{
@@ -34,11 +34,6 @@ async fn health(daemon: &Daemon, service: &str) -> Result<ServingStatus, Status>
     };
     let answer = HealthClient::new(channel(daemon).await).check(asked).await;
     answer.map(|answer| answer.into_inner().status())
-}
-
-async fn status(daemon: &Daemon) -> GetStatusResponse {
-    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
-    answer.expect("a status").into_inner()
 }
 
 #[tokio::test]
@@ -180,7 +175,7 @@ async fn reflection_serves_what_can_be_asked_and_what_errors_carry() {
 async fn the_status_tells_how_the_daemon_is() {
     let dir = tempdir().expect("a directory");
     let daemon = Daemon::start(dir.path()).await;
-    let empty = status(&daemon).await;
+    let empty = daemon.status().await;
     assert_eq!((empty.head_position, empty.plans, empty.watches), (0, 0, 0));
     assert_eq!(empty.last_recorded_at, None);
     assert_eq!(empty.version, env!("CARGO_PKG_VERSION"));
@@ -200,7 +195,7 @@ async fn the_status_tells_how_the_daemon_is() {
         .watch(WatchRequest::default())
         .await
         .expect("watched");
-    let full = status(&daemon).await;
+    let full = daemon.status().await;
     assert_eq!(
         (full.head_position, full.plans, full.queued_requests),
         (3, 2, 0)
@@ -213,12 +208,12 @@ async fn the_status_tells_how_the_daemon_is() {
     assert!(full.cached_bytes > 0 && full.cached_bytes <= full.cache_limit_bytes);
     let mut stream = watched.into_inner();
     stream.message().await.expect("watched").expect("an entry");
-    assert_eq!(status(&daemon).await.watches, 1);
+    assert_eq!(daemon.status().await.watches, 1);
     drop(stream);
 
     daemon.stop().await;
     let daemon = Daemon::start(dir.path()).await;
-    let again = status(&daemon).await;
+    let again = daemon.status().await;
     assert_eq!((again.head_position, again.view_position), (3, 3));
     assert_eq!(
         (&again.log_id, again.last_recorded_at),

@@ -305,7 +305,7 @@ async fn one_client() -> Recording {
     let mut recorder = Recorder::new("one client", "data");
     let daemon = recorder.start().await;
     burst(&daemon, &recorder.ledger, of(1, 80)).await;
-    recorder.view_written(&daemon).await;
+    daemon.view_written().await;
     burst(&daemon, &recorder.ledger, of(1, 40)).await;
     daemon.stop().await;
     recorder.ended().await;
@@ -322,12 +322,12 @@ async fn many_clients() -> Recording {
     let mut recorder = Recorder::new("many clients", "data");
     let daemon = recorder.start().await;
     burst(&daemon, &recorder.ledger, of(16, 6)).await;
-    recorder.view_written(&daemon).await;
+    daemon.view_written().await;
     burst_until_killed(daemon, &recorder.ledger, of(16, 12), 70).await;
     recorder.ended().await;
     let daemon = recorder.start().await;
     burst(&daemon, &recorder.ledger, of(16, 4)).await;
-    recorder.view_written(&daemon).await;
+    daemon.view_written().await;
     burst_until_killed(daemon, &recorder.ledger, of(16, 12), 40).await;
     recorder.ended().await;
     let daemon = recorder.start().await;
@@ -346,7 +346,7 @@ async fn large_commits() -> Recording {
     };
     let daemon = recorder.start().await;
     burst(&daemon, &recorder.ledger, large(4, 20)).await;
-    recorder.view_written(&daemon).await;
+    daemon.view_written().await;
     burst_until_killed(daemon, &recorder.ledger, large(4, 20), 60).await;
     recorder.ended().await;
     let daemon = recorder.start().await;

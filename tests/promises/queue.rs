@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use strata::proto::{ExecuteResponse, GetStatusRequest};
+use strata::proto::ExecuteResponse;
 use tempfile::tempdir;
 use tokio::task::JoinSet;
 use tonic::{Code, Request, Response, Status};
@@ -81,8 +81,7 @@ pub(crate) async fn held_up_after_one_commit(dir: &Path) -> Daemon {
 /// Whether the queue is full and nothing is taken from it.
 pub(crate) async fn stays_full(daemon: &Daemon) -> bool {
     for _ in 0..LOOKS {
-        let status = daemon.admin().get_status(GetStatusRequest {}).await;
-        if status.expect("a status").into_inner().queued_requests == 0 {
+        if daemon.status().await.queued_requests == 0 {
             return false;
         }
         tokio::time::sleep(POLL_INTERVAL).await;

@@ -81,13 +81,18 @@ pub(crate) async fn status_of_call(
     request: Request<()>,
     message: &impl Message,
 ) -> Option<Status> {
-    let message = message.encode_to_vec();
-    let length = u32::try_from(message.len()).expect("a small message");
-    let framed = [&[0][..], &length.to_be_bytes(), &message].concat();
     let mut sender = sender.clone().ready().await.expect("ready");
     let (answer, mut body) = sender.send_request(request, false).expect("sent");
-    body.send_data(framed.into(), true).expect("sent");
+    let message = framed(message).into();
+    body.send_data(message, true).expect("sent");
     status_of(answer).await
+}
+
+/// A message as it goes over the wire: not compressed, and its length before it.
+pub(crate) fn framed(message: &impl Message) -> Vec<u8> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("a short message");
+    [&[0][..], &length.to_be_bytes(), &message].concat()
 }
 
 /// The status in the head of an answer.

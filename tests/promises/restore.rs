@@ -17,8 +17,8 @@ use strata::{
     journal::{Entry, LogId},
     merkle::Frontier,
     proto::{
-        Commit, Event, ExecuteRequest, ExecuteResponse, GetStatusRequest, LogEntry, NoteRecorded,
-        PlanCreated, WatchRequest, event::Kind, watch_request::Start, watch_response::Response,
+        Commit, Event, ExecuteRequest, ExecuteResponse, LogEntry, NoteRecorded, PlanCreated,
+        WatchRequest, event::Kind, watch_request::Start, watch_response::Response,
     },
     rpc::bookmark::Bookmark,
 };
@@ -364,8 +364,7 @@ async fn record(
 }
 
 async fn log_id(daemon: &Daemon) -> String {
-    let status = daemon.admin().get_status(GetStatusRequest {}).await;
-    status.expect("a status").into_inner().log_id
+    daemon.status().await.log_id
 }
 
 /// Restores files and says what was said.

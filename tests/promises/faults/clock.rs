@@ -8,9 +8,7 @@ use std::{
 };
 
 use prost_types::Timestamp;
-use strata::proto::{
-    ConfirmClockRequest, ErrorReason, ExecuteRequest, GetStatusRequest, GetStatusResponse,
-};
+use strata::proto::{ConfirmClockRequest, ErrorReason, ExecuteRequest};
 use tempfile::tempdir;
 use tonic::{Code, Status};
 
@@ -56,11 +54,6 @@ fn set(offset: &Path, text: &str) {
     fs::rename(next, offset).expect("in place");
 }
 
-async fn status(daemon: &Daemon) -> GetStatusResponse {
-    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
-    answer.expect("a status").into_inner()
-}
-
 async fn refusal(daemon: &Daemon, request: ExecuteRequest) -> Status {
     let answer = daemon.plans().execute(request).await;
     let status = answer.expect_err("refused");
@@ -76,7 +69,7 @@ async fn refusal(daemon: &Daemon, request: ExecuteRequest) -> Status {
 /// Waits until the daemon has seen by itself that its clock leapt, or is right again.
 async fn wait_until_seen(daemon: &Daemon, leapt: bool) {
     let waiting_since = Instant::now();
-    while status(daemon).await.clock_expected.is_some() != leapt {
+    while daemon.status().await.clock_expected.is_some() != leapt {
         assert!(waiting_since.elapsed() < PATIENCE, "{}", daemon.log());
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -100,7 +93,7 @@ async fn a_clock_that_leaps_is_not_recorded_by_until_it_is_right_or_confirmed() 
     for leap in ["+1d", "-1d"] {
         set(&offset, leap);
         refusal(&daemon, request("growth", "note", note("a note"))).await;
-        let told = status(&daemon).await;
+        let told = daemon.status().await;
         assert_eq!(told.writes_refused(), ErrorReason::ClockLeapt);
         let expected = told.clock_expected.expect("expected").seconds;
         assert!((before.seconds..before.seconds + 600).contains(&expected));
@@ -149,7 +142,7 @@ async fn a_clock_behind_the_log_at_the_start_is_not_recorded_by_until_it_is_conf
     set(&offset, "-1d");
     let daemon = start(&data_dir, &offset).await;
     refusal(&daemon, request("growth", "note", note("a note"))).await;
-    assert_eq!(status(&daemon).await.clock_expected, Some(before));
+    assert_eq!(daemon.status().await.clock_expected, Some(before));
     let confirmed = daemon
         .admin()
         .confirm_clock(ConfirmClockRequest::default())

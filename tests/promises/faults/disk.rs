@@ -9,9 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use strata::proto::{
-    ErrorReason, ExecuteRequest, GetPlanRequest, GetStatusRequest, GetStatusResponse, WatchRequest,
-};
+use strata::proto::{ErrorReason, ExecuteRequest, GetPlanRequest, WatchRequest};
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -147,11 +145,6 @@ impl Drop for Disk {
     }
 }
 
-async fn status(daemon: &Daemon) -> GetStatusResponse {
-    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
-    answer.expect("a status").into_inner()
-}
-
 fn exists(path: &Path) -> bool {
     path.try_exists().expect("seen")
 }
@@ -181,7 +174,7 @@ async fn below_the_reserve_writes_are_refused_and_resume_when_there_is_room() {
         assert_eq!(told["reserve_bytes"], reserve);
         assert!(told["free_bytes"].parse::<u64>().expect("a number") < RESERVE_BYTES);
         assert_eq!(
-            status(&daemon).await.writes_refused(),
+            daemon.status().await.writes_refused(),
             ErrorReason::DiskReserve
         );
 
@@ -201,7 +194,7 @@ async fn below_the_reserve_writes_are_refused_and_resume_when_there_is_room() {
         disk.free_all();
         execute(&daemon, new).await;
         assert_eq!(
-            status(&daemon).await.writes_refused(),
+            daemon.status().await.writes_refused(),
             ErrorReason::Unspecified
         );
         while let Some(message) = watch.message().await.expect("the watch goes on") {

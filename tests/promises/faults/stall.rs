@@ -3,7 +3,6 @@
 
 use std::{path::Path, time::Instant};
 
-use strata::proto::{GetStatusRequest, GetStatusResponse};
 use tempfile::tempdir;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
@@ -46,11 +45,6 @@ async fn health(daemon: &Daemon, service: &str) -> ServingStatus {
     answer.expect("known").into_inner().status()
 }
 
-async fn status(daemon: &Daemon) -> GetStatusResponse {
-    let answer = daemon.admin().get_status(GetStatusRequest {}).await;
-    answer.expect("a status").into_inner()
-}
-
 async fn wait_for_health(daemon: &Daemon, expected: ServingStatus) {
     let waiting_since = Instant::now();
     for service in ["strata.v1.PlanService", ""] {
@@ -88,7 +82,7 @@ async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         wait_for_health(&daemon, ServingStatus::NotServing).await;
-        let told = status(&daemon).await;
+        let told = daemon.status().await;
         assert!(told.sync_stalled_file.ends_with(file), "{told:?}");
         assert!(
             told.sync_stalled
@@ -105,7 +99,7 @@ async fn a_sync_that_does_not_return_is_told_while_reads_go_on() {
         wait_for_health(&daemon, ServingStatus::Serving).await;
         let answer = writing.expect("one was sent").await.expect("called");
         answer.expect("recorded in the end");
-        let told = status(&daemon).await;
+        let told = daemon.status().await;
         assert_eq!(
             (told.sync_stalled, told.sync_stalled_file.as_str()),
             (None, "")

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use strata::proto::{GetStatusRequest, LogEntry};
+use strata::proto::LogEntry;
 use tempfile::TempDir;
 
 use super::{
@@ -228,23 +228,6 @@ impl Recorder {
         of_last_life
             .map(|event| &event.effect)
             .any(|effect| matches!(effect, Effect::Terminate))
-    }
-
-    /// Waits until the view is written. It is, about a second after a commit.
-    pub(super) async fn view_written(&self, daemon: &Daemon) {
-        let waiting_since = Instant::now();
-        loop {
-            let status = daemon.admin().get_status(GetStatusRequest {}).await;
-            let status = status.expect("a status").into_inner();
-            if status.view_position == status.head_position {
-                return;
-            }
-            assert!(
-                waiting_since.elapsed() < PATIENCE,
-                "the view is never written"
-            );
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
     }
 
     /// Takes in the trace of a life whose daemon has ended.
